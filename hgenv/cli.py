@@ -1,0 +1,260 @@
+"""The command line: list, show, baselines, run, plot, doctor. Options are the fields of the dataclasses they set."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+import tyro
+from tqdm import tqdm
+
+import hgenv
+from hgenv import plot
+from hgenv.env import DataGenEnv, EnvOptions
+from hgenv.run import Budget, RunFolder, load_snapshot, run, versions
+from hgenv.task import TASKS, Task, find
+
+DEFAULT_ENV = "hgenv/ShapeNormals-v0"
+USAGE = """hgenv COMMAND ...
+
+  list [-v]               the environments; with -v every coordinate of beta
+  show                    contact sheets of an environment's samples and its target domain
+  baselines               scores that need no learning
+  run OPTIMIZER           optimise beta; writes a run folder
+  plot RUN [RUN ...]      learning curves of runs in one figure
+  doctor                  what is installed and whether it works
+
+Every command explains its options with --help.
+"""
+Settings = TypeVar("Settings")
+
+
+@dataclasses.dataclass(frozen=True)
+class EnvChoice:
+    """Which environment."""
+
+    env: str = DEFAULT_ENV
+    """Environment id; its own options follow from it."""
+
+
+@dataclasses.dataclass(frozen=True)
+class RunOptions:
+    """What to run, and where the results go."""
+
+    out: str | None = None
+    """Folder for the results, new or empty; runs/ENV-OPTIMIZER-sSEED if not given."""
+    seed: int = 0
+    """Seed of everything: network, samples, directions."""
+    start: str | None = None
+    """Run folder whose best beta is the start."""
+    report_every: int = 5
+    """Environment steps between scores on the whole validation and test splits."""
+
+
+@dataclasses.dataclass(frozen=True)
+class DefaultBudget(Budget):
+    """When the run ends: at the first limit reached; 60 CPU seconds if none is given."""
+
+    def __post_init__(self) -> None:
+        if all(getattr(self, f.name) is None for f in dataclasses.fields(self)):
+            object.__setattr__(self, "max_seconds", 60.0)
+        super().__post_init__()
+
+
+@dataclasses.dataclass(frozen=True)
+class ShowOptions:
+    """Contact sheets."""
+
+    out: str = "show.png"
+    """PNG to write: samples above, target domain below."""
+    count: int = 24
+    """Pictures of each kind."""
+    start: str | None = None
+    """Run folder whose best beta is shown instead of the start."""
+
+
+@dataclasses.dataclass(frozen=True)
+class PlotOptions:
+    """Learning curves."""
+
+    runs: tyro.conf.Positional[tuple[str, ...]]
+    """Run folders."""
+    metric: str = "mae"
+    """Column to plot, without its split."""
+    out: str = "curves.png"
+    """PNG to write."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ListOptions:
+    """The environments."""
+
+    verbose: tyro.conf.FlagCreatePairsOff[bool] = dataclasses.field(default=False)
+    """Every coordinate of beta: range, start, meaning (-v)."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status: 2 for a mistake of the user's, 130 for an interruption."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    commands = {
+        "list": _list, "show": _show, "baselines": _baselines, "run": _run, "plot": _plot, "doctor": _doctor
+    }  # fmt: skip
+    if not words or words[0] in ("-h", "--help"):
+        print(USAGE, end="")
+        return 0
+    if words[0] not in commands:
+        return _fail(f"unknown command {words[0]!r}; known: {', '.join(commands)}")
+    torch.set_num_threads(1)  # two threads on two busy cores were several times slower
+    try:
+        return commands[words[0]](words[1:])
+    except (ValueError, KeyError, TypeError, OSError) as error:
+        if os.environ.get("HGENV_TRACEBACK"):
+            raise
+        return _fail(str(error.args[0] if isinstance(error, KeyError) else error))
+
+
+def _fail(message: str) -> int:
+    print(f"hgenv: error: {message}", file=sys.stderr)
+    return 2
+
+
+def _parse(prog: str, words: list[str], **parts: Any) -> Any:
+    """Parse words into one dataclass whose fields are the given dataclasses, their options side by side."""
+    settings = dataclasses.make_dataclass(
+        "Settings", [(k, v, dataclasses.field(default_factory=v)) for k, v in parts.items()]
+    )
+    return tyro.cli(settings, args=words, prog=f"hgenv {prog}", description="", config=(tyro.conf.OmitArgPrefixes,))
+
+
+def _chosen_task(words: list[str]) -> type[Task]:
+    """The task named by --env, whose fields are options too."""
+    for i, word in enumerate(words):
+        if word == "--env" and i + 1 < len(words):
+            return find(words[i + 1])
+        if word.startswith("--env="):
+            return find(word.removeprefix("--env="))
+    return find(DEFAULT_ENV)
+
+
+def _list(words: list[str]) -> int:
+    verbose = tyro.cli(ListOptions, args=["--verbose" if w == "-v" else w for w in words], prog="hgenv list").verbose
+    for id, task in sorted(TASKS.items()):
+        layout = task().layout
+        print(f"{id:28} beta {len(layout.names):4}  {(task.__doc__ or '').splitlines()[0]}")
+        for p, discrete in zip(layout.parameters, layout.discrete, strict=True) if verbose else ():
+            kind = "discrete" if discrete else "continuous"
+            print(f"    {p.name:28} [{p.low:6.2f}, {p.high:6.2f}]  start {p.initial:6.2f}  {kind:10}  {p.meaning}")
+    return 0
+
+
+def _show(words: list[str]) -> int:
+    s = _parse("show", words, env=EnvChoice, task=_chosen_task(words), options=EnvOptions, show=ShowOptions)
+    env = DataGenEnv(s.task, s.options)
+    env.reset(seed=0)
+    beta = load_snapshot(Path(s.show.start))["beta"] if s.show.start else s.task.layout.initial
+    ours, target = plot.samples(env, beta, s.show.count), plot.target_samples(env, s.show.count)
+    plot.write_png(Path(s.show.out), np.concatenate([ours, np.full((4, ours.shape[1], 3), 255, np.uint8), target]), 2)
+    print(f"{s.show.out}: {s.show.count} samples above, the target domain below; each with its ground truth under it")
+    return 0
+
+
+def _baselines(words: list[str]) -> int:
+    s = _parse("baselines", words, env=EnvChoice, task=_chosen_task(words))
+    for split in ("validation", "test"):
+        for name, metrics in s.task.baselines(split).items():
+            print(f"{split:10}  {name:16}" + "".join(f"  {k} {v:.4g}" for k, v in metrics.items()))
+    return 0
+
+
+def _run(words: list[str]) -> int:
+    try:
+        from optimizers import OPTIMIZERS
+    except ImportError as error:
+        raise ValueError(f"the package `optimizers` that is found first is not hgenv's: {error}") from error
+    if not words or words[0] not in OPTIMIZERS:
+        if words[:1] in (["-h"], ["--help"]):
+            print(f"usage: hgenv run OPTIMIZER [options]\n\noptimizers: {', '.join(OPTIMIZERS)}")
+            return 0
+        raise ValueError(f"name an optimizer: one of {', '.join(OPTIMIZERS)}; got {words[0] if words else 'none'!r}")
+    name, cls = words[0], OPTIMIZERS[words[0]]
+    s = _parse(
+        f"run {name}", words[1:], run=RunOptions, budget=DefaultBudget, env=EnvChoice, task=_chosen_task(words),
+        options=EnvOptions, optimizer=cls,
+    )  # fmt: skip
+    env = DataGenEnv(s.task, _demanded(s.options, cls))
+    if s.run.start:
+        env.start_from(load_snapshot(Path(s.run.start))["beta"])
+    path = Path(s.run.out or f"runs/{s.env.env.split('/')[-1]}-{name}-s{s.run.seed}")
+    config = {"command": shlex.join(["hgenv", "run", *words]), "optimizer_name": name}
+    config |= {part: dataclasses.asdict(getattr(s, part)) for part in ("run", "budget", "env", "task", "optimizer")}
+    folder = RunFolder(path, config | {"options": dataclasses.asdict(env.options)})
+    return _play(env, s.optimizer, s.budget, s.run, folder)
+
+
+def _demanded(options: EnvOptions, optimizer: Any) -> EnvOptions:
+    """What the optimizer needs from the environment, unless the user said otherwise."""
+    if optimizer.uses_gradient and options.gradient is None:
+        options = dataclasses.replace(options, gradient="image")
+    if optimizer.spread is not None and options.spread is None:
+        options = dataclasses.replace(options, spread=optimizer.spread)
+    return options
+
+
+def _play(env: DataGenEnv, optimizer: Any, budget: Budget, options: RunOptions, folder: RunFolder) -> int:
+    key, best, status = env.task.primary, {}, 0
+    rows = run(env, optimizer, budget, options.seed, options.report_every)
+    with tqdm(total=100, unit="%", bar_format="{l_bar}{bar}| {elapsed}<{remaining}{postfix}", disable=None) as bar:
+        try:
+            for row in folder.record(env, rows):
+                share = budget.spent(int(row["step"]), env.ledger, row["cpu_seconds"])
+                bar.update(min(100, int(100 * share)) - bar.n)
+                if row.get(f"validation.{key}", np.inf) < best.get(f"validation.{key}", np.inf):
+                    best = row
+                if f"test.{key}" in row:
+                    bar.set_postfix_str(
+                        f"val_loss {row['val_loss']:.4f} best validation {best[f'validation.{key}']:.2f}"
+                    )
+        except KeyboardInterrupt:
+            print("interrupted: what was written until now is kept", file=sys.stderr)
+            status = 130
+    plot.of_run(env, folder.path)
+    print(
+        f"{folder.path}: {int(row['step'])} steps, {int(row['train_steps'])} training steps, {int(row['renders'])} renders, "
+        f"{row['cpu_seconds']:.0f} CPU s; best validation {key} {best[f'validation.{key}']:.2f} at step {int(best['step'])}, "
+        f"test {key} there {best[f'test.{key}']:.2f}"
+    )
+    return status
+
+
+def _plot(words: list[str]) -> int:
+    s = tyro.cli(PlotOptions, args=words, prog="hgenv plot")
+    if not s.runs:
+        raise ValueError("name at least one run folder")
+    plot.curves([Path(folder) for folder in s.runs], s.metric, Path(s.out))
+    print(s.out)
+    return 0
+
+
+def _doctor(words: list[str]) -> int:
+    s = _parse("doctor", words, env=EnvChoice, task=_chosen_task(words))
+    for name, version in versions().items():
+        print(f"{name:12} {version}")
+    print(f"{'cores':12} {os.cpu_count()}")
+    print(f"{'cuda':12} {'yes' if torch.cuda.is_available() else 'no (not needed)'}")
+    env = DataGenEnv(s.task, EnvOptions(gradient="image", train_steps=2, differentiated_steps=1))
+    env.reset(seed=0)
+    _, _, _, _, info = env.step(env.start)
+    finite = bool(np.isfinite(info["hybrid_gradient"]).all())
+    print(f"{s.env.env}: one step with its gradient: {'works' if finite else 'gradient is not finite'}")
+    return 0 if finite else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

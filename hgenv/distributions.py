@@ -1,0 +1,171 @@
+"""The families that beta is a bundle of: parameters with their ranges, inverse CDF, log-probability and its gradient.
+
+Arrays of parameters have one leading entry a parameter, (k, ...), and broadcast against the values (...).
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtri
+
+Array = NDArray[np.float64]
+Range = tuple[float, float]
+
+
+class Parameter(NamedTuple):
+    """One coordinate of beta: physical range, start value and meaning."""
+
+    name: str
+    low: float
+    high: float
+    initial: float
+    meaning: str
+
+
+class Distribution(ABC):
+    """A family whose parameters are coordinates of beta."""
+
+    discrete: ClassVar[bool] = False
+    axes: tuple[str, ...] = ()
+
+    @property
+    def event(self) -> tuple[int, ...]:
+        """Shape of one draw: () for a scalar, (len(axes),) for independent axes."""
+        return (len(self.axes),) if self.axes else ()
+
+    @abstractmethod
+    def parameters(self) -> tuple[Parameter, ...]:
+        """The coordinates, in the order of beta: parameter-major, axis-minor."""
+
+    @abstractmethod
+    def inverse_cdf(self, u: Array, parameters: Array) -> NDArray:
+        """Values for uniforms u in (0, 1)."""
+
+    @abstractmethod
+    def log_probability(self, x: NDArray, parameters: Array) -> Array:
+        """Log-probability or log-density of x."""
+
+    @abstractmethod
+    def log_probability_gradient(self, x: NDArray, parameters: Array) -> Array:
+        """Derivative of the log-probability by each parameter, (k, ...)."""
+
+
+class Categorical(Distribution):
+    """One of several names, with probability weight / sum of weights; the draw is the index.
+
+    The weights are the coordinates, as in the paper's vector; they keep a floor so that no rule dies for good.
+    """
+
+    discrete = True
+
+    def __init__(self, *names: str, weight: Range = (0.02, 1.0), initial: float = 0.5, meaning: str = "") -> None:
+        if len(names) < 2:
+            raise ValueError(f"a categorical needs at least two names, got {names}")
+        _check_range("weight", weight, positive=True)
+        self.names, self.weight, self.initial, self.meaning = names, weight, initial, meaning
+
+    def parameters(self) -> tuple[Parameter, ...]:
+        return tuple(
+            Parameter(name, *self.weight, self.initial, f"{self.meaning}: weight of {name}") for name in self.names
+        )
+
+    def inverse_cdf(self, u: Array, parameters: Array) -> NDArray:
+        cumulative = np.cumsum(parameters, axis=0)
+        return np.sum(u * cumulative[-1] >= cumulative[:-1], axis=0)
+
+    def log_probability(self, x: NDArray, parameters: Array) -> Array:
+        return np.log(self._chosen(x, parameters)) - np.log(np.sum(parameters, axis=0))
+
+    def log_probability_gradient(self, x: NDArray, parameters: Array) -> Array:
+        hit = np.stack([x == i for i in range(len(self.names))])
+        return hit / parameters - 1.0 / np.sum(parameters, axis=0)
+
+    @staticmethod
+    def _chosen(x: NDArray, parameters: Array) -> Array:
+        return sum((parameters[i] * (x == i) for i in range(len(parameters))), np.zeros(()))
+
+
+class Bernoulli(Distribution):
+    """True with a probability that is the coordinate."""
+
+    discrete = True
+
+    def __init__(self, probability: Range = (0.02, 0.98), initial: float = 0.5, meaning: str = "") -> None:
+        _check_range("probability", probability, positive=True)
+        if probability[1] >= 1:
+            raise ValueError(f"probability must stay below 1, got the range {probability}")
+        self.probability, self.initial, self.meaning = probability, initial, meaning
+
+    def parameters(self) -> tuple[Parameter, ...]:
+        return (Parameter("probability", *self.probability, self.initial, f"{self.meaning}: probability"),)
+
+    def inverse_cdf(self, u: Array, parameters: Array) -> NDArray:
+        return u < parameters[0]
+
+    def log_probability(self, x: NDArray, parameters: Array) -> Array:
+        return np.log(np.where(x, parameters[0], 1.0 - parameters[0]))
+
+    def log_probability_gradient(self, x: NDArray, parameters: Array) -> Array:
+        return np.where(x, 1.0 / parameters[0], -1.0 / (1.0 - parameters[0]))[None]
+
+
+class Normal(Distribution):
+    """Normal with coordinates mean and standard deviation, one pair for each of `axes`."""
+
+    def __init__(
+        self, mean: Range, std: Range, axes: tuple[str, ...] = (), initial: Range | None = None, meaning: str = ""
+    ) -> None:
+        _check_range("mean", mean)
+        _check_range("std", std, positive=True)
+        start = initial or (sum(mean) / 2, sum(std) / 2)
+        self.mean, self.std, self.axes, self.initial, self.meaning = mean, std, axes, start, meaning
+
+    def parameters(self) -> tuple[Parameter, ...]:
+        of = self._of()
+        return tuple(
+            Parameter(f"{what}.{axis}" if axis else what, *bounds, start, f"{self.meaning}: {what}{of}")
+            for what, bounds, start in (("mean", self.mean, self.initial[0]), ("std", self.std, self.initial[1]))
+            for axis in self.axes or ("",)
+        )
+
+    def _of(self) -> str:
+        return ""
+
+    def inverse_cdf(self, u: Array, parameters: Array) -> NDArray:
+        mean, std = parameters
+        return mean + std * ndtri(u)
+
+    def log_probability(self, x: NDArray, parameters: Array) -> Array:
+        mean, std = parameters
+        return -0.5 * ((x - mean) / std) ** 2 - np.log(std) - 0.5 * np.log(2 * np.pi)
+
+    def log_probability_gradient(self, x: NDArray, parameters: Array) -> Array:
+        mean, std = parameters
+        z = (x - mean) / std
+        return np.stack(np.broadcast_arrays(z / std, (z**2 - 1.0) / std))
+
+
+class LogNormal(Normal):
+    """The exponential of a normal: coordinates are mean and standard deviation of the logarithm."""
+
+    def _of(self) -> str:
+        return " of the logarithm"
+
+    def inverse_cdf(self, u: Array, parameters: Array) -> NDArray:
+        return np.exp(super().inverse_cdf(u, parameters))
+
+    def log_probability(self, x: NDArray, parameters: Array) -> Array:
+        return super().log_probability(np.log(x), parameters) - np.log(x)
+
+    def log_probability_gradient(self, x: NDArray, parameters: Array) -> Array:
+        return super().log_probability_gradient(np.log(x), parameters)
+
+
+def _check_range(name: str, bounds: Range, positive: bool = False) -> None:
+    low, high = bounds
+    if not (np.isfinite(low) and np.isfinite(high) and low < high and (low > 0 or not positive)):
+        raise ValueError(f"{name} must be a finite{' positive' if positive else ''} range (low, high), got {bounds}")

@@ -1,0 +1,142 @@
+"""Target domains for surface normals: procedural smooth objects and the MIT-Berkeley photographs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from hgenv import metrics
+from hgenv.blobs import render_blobs
+from hgenv.data import mit_berkeley
+from hgenv.task import Batch, Split
+
+
+class NormalDomain(Protocol):
+    """Images with normals, in two disjoint splits."""
+
+    def batch(self, split: Split) -> Batch:
+        """The split at the network's resolution."""
+
+    def metrics(self, normals: Tensor, split: Split) -> dict[str, float]:
+        """Scores of predicted normals (n, 3, h, w) of any length, at the network's resolution, for a whole split."""
+
+    def baselines(self, split: Split) -> dict[str, dict[str, float]]:
+        """Scores that need no learning: "constant normal" toward the viewer and "dome" over the silhouette."""
+
+
+def _constant(mask: NDArray[np.bool_]) -> NDArray[np.float64]:
+    return np.broadcast_to(np.array([0.0, 0.0, 1.0])[:, None, None], (3, *mask.shape))
+
+
+_LADDER = {"constant normal": _constant, "dome": metrics.dome}
+
+
+@dataclass(frozen=True)
+class Blobs:
+    """Built in: superquadrics and blended balls, scored at the network's resolution."""
+
+    resolution: int
+    validation_size: int
+    test_size: int
+
+    def batch(self, split: Split) -> Batch:
+        return self._batches[split]
+
+    @cached_property
+    def _batches(self) -> dict[Split, Batch]:
+        image, normal, mask = render_blobs(np.arange(self.validation_size + self.test_size), self.resolution)
+        whole = Batch(torch.from_numpy(image)[:, None], torch.from_numpy(normal), torch.from_numpy(mask)[:, None])
+        cut = self.validation_size
+        return {"validation": whole.rows(slice(0, cut)), "test": whole.rows(slice(cut, None))}
+
+    def metrics(self, normals: Tensor, split: Split) -> dict[str, float]:
+        return self._score([n for n in normals.detach().cpu().numpy()], split)
+
+    def baselines(self, split: Split) -> dict[str, dict[str, float]]:
+        masks = [m[0] > 0 for m in self.batch(split).mask.numpy()]
+        return {name: self._score([make(m) for m in masks], split) for name, make in _LADDER.items()}
+
+    def _score(self, normals: list[NDArray], split: Split) -> dict[str, float]:
+        batch = self.batch(split)
+        rows = zip(normals, batch.target.numpy(), batch.mask.numpy(), strict=True)
+        return metrics.normal_metrics([metrics.angular_error(p, t, m[0] > 0) for p, t, m in rows])
+
+
+@dataclass(frozen=True)
+class Photographs:
+    """MIT-Berkeley: ten photographs a split, cut to a square about the object, scored at their full resolution.
+
+    The network sees the textureless shading image, divided by its 99th percentile inside the mask.
+    """
+
+    folder: str
+    resolution: int
+    margin: float = 0.05
+    """Border about the object, as a share of the square's side."""
+
+    def batch(self, split: Split) -> Batch:
+        return self._batches[split]
+
+    def metrics(self, normals: Tensor, split: Split) -> dict[str, float]:
+        maps = np.moveaxis(normals.detach().cpu().double().numpy(), 1, -1)
+        return self._score([self._uncrop(m, p) for m, p in zip(maps, self.photographs[split], strict=True)], split)
+
+    def baselines(self, split: Split) -> dict[str, dict[str, float]]:
+        masks = [p.mask for p in self.photographs[split]]
+        return {name: self._score([make(m) for m in masks], split) for name, make in _LADDER.items()}
+
+    def _score(self, normals: list[NDArray], split: Split) -> dict[str, float]:
+        pairs = zip(normals, self.photographs[split], strict=True)
+        return metrics.normal_metrics([metrics.angular_error(n, p.normal, p.valid) for n, p in pairs])
+
+    @cached_property
+    def photographs(self) -> dict[Split, list[mit_berkeley.Photograph]]:
+        """Both splits at full resolution."""
+        return {
+            "validation": mit_berkeley.load(self.folder, mit_berkeley.VALIDATION),
+            "test": mit_berkeley.load(self.folder, mit_berkeley.TEST),
+        }
+
+    @cached_property
+    def _batches(self) -> dict[Split, Batch]:
+        return {split: self._prepare(photographs) for split, photographs in self.photographs.items()}
+
+    def _prepare(self, photographs: list[mit_berkeley.Photograph]) -> Batch:
+        image, target, mask = [], [], []
+        for p in photographs:
+            image.append(self._crop(p.shading * p.mask / np.percentile(p.shading[p.mask], 99.0), p).clip(0.0, 1.0))
+            share = self._crop(p.valid.astype(np.float64), p)
+            normal = np.stack([self._crop(channel, p) for channel in p.normal])
+            length = np.linalg.norm(normal, axis=0)
+            inside = (share > 0.5) & (length > 1e-6)
+            target.append(np.where(inside, normal / np.maximum(length, 1e-6), 0.0))
+            mask.append(inside)
+        stacked = (np.stack(image)[:, None], np.stack(target), np.stack(mask)[:, None])
+        return Batch(*(torch.from_numpy(part.astype(np.float32)) for part in stacked))
+
+    def _square(self, p: mit_berkeley.Photograph) -> tuple[int, int, int]:
+        """Top, left (may be negative) and side of the square about the object."""
+        rows, columns = np.flatnonzero(p.mask.any(1)), np.flatnonzero(p.mask.any(0))
+        extent = max(rows[-1] - rows[0], columns[-1] - columns[0]) + 1
+        side = int(np.ceil(extent * (1.0 + 2.0 * self.margin)))
+        return (rows[0] + rows[-1] + 1 - side) // 2, (columns[0] + columns[-1] + 1 - side) // 2, side
+
+    def _crop(self, channel: NDArray[np.float64], p: mit_berkeley.Photograph) -> NDArray[np.float64]:
+        top, left, side = self._square(p)
+        padded = np.pad(channel, side)[top + side : top + 2 * side, left + side : left + 2 * side]
+        return cv2.resize(padded, (self.resolution, self.resolution), interpolation=cv2.INTER_AREA)
+
+    def _uncrop(self, channels: NDArray[np.float64], p: mit_berkeley.Photograph) -> NDArray[np.float64]:
+        """(r, r, 3) back to the photograph's full resolution, (3, h, w)."""
+        top, left, side = self._square(p)
+        large = cv2.resize(channels, (side, side), interpolation=cv2.INTER_LINEAR)
+        height, width = p.mask.shape
+        canvas = np.pad(large, ((height, height), (width, width), (0, 0)))
+        return np.moveaxis(canvas[height - top : 2 * height - top, width - left : 2 * width - left], -1, 0)

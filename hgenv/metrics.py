@@ -1,0 +1,66 @@
+"""Error metrics of the literature."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.floating]
+
+
+def angular_error(prediction: Array, target: Array, valid: NDArray[np.bool_]) -> Array:
+    """Angles in degrees between normals, (pixels,), at the valid pixels of (3, h, w) maps; lengths do not matter.
+
+    A prediction of length 0 counts as perpendicular.
+    """
+    p, t = np.asarray(prediction, np.float64)[:, valid], np.asarray(target, np.float64)[:, valid]
+    lengths = np.linalg.norm(p, axis=0) * np.linalg.norm(t, axis=0)
+    cosine = np.sum(p * t, axis=0) / np.maximum(lengths, 1e-12)
+    return np.degrees(np.arccos(np.clip(cosine, -1.0, 1.0)))
+
+
+def normal_metrics(errors: Sequence[Array]) -> dict[str, float]:
+    """Metrics of one array of angles (degrees) an image.
+
+    mae, median (degrees), within_11, within_22, within_30 (shares at 11.25, 22.5, 30 degrees, in percent) and mse
+    (rad^2) pool over the pixels of all images; image_mae (degrees) is the mean over images; n_mae (rad) is the geometric
+    mean over images, as SIRFS has it (Barron & Malik 2015). Images without a valid pixel are an error.
+    """
+    if not errors or any(len(e) == 0 for e in errors):
+        raise ValueError("every image needs at least one valid pixel")
+    pooled = np.concatenate(list(errors))
+    means = np.array([e.mean() for e in errors])
+    return {
+        "mae": float(pooled.mean()),
+        "median": float(np.median(pooled)),
+        "within_11": 100.0 * float(np.mean(pooled < 11.25)),
+        "within_22": 100.0 * float(np.mean(pooled < 22.5)),
+        "within_30": 100.0 * float(np.mean(pooled < 30.0)),
+        "mse": float(np.mean(np.radians(pooled) ** 2)),
+        "image_mae": float(means.mean()),
+        "n_mae": float(np.exp(np.log(np.maximum(np.radians(means), 1e-12)).mean())),
+    }
+
+
+def dome(mask: NDArray[np.bool_]) -> Array:
+    """Normals (3, h, w) of a dome over a silhouette: z = 0.7 sqrt(d (2 r - d)), d the distance to the mask's edge."""
+    from scipy.ndimage import distance_transform_edt
+
+    distance = distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
+    peak = max(float(distance.max()), 1e-6)
+    return sobel_normals(0.7 * np.sqrt(distance * (2.0 * peak - distance)))
+
+
+def sobel_normals(height: Array) -> Array:
+    """Normals (3, h, w: x right, y up, z to the viewer) of a height map (h, w) in pixels, as SIRFS derives them.
+
+    NaN heights give NaN normals around them.
+    """
+    from scipy.ndimage import correlate
+
+    down = correlate(height, np.array([[1, 2, 1], [0, 0, 0], [-1, -2, -1]]) / 8.0, mode="nearest")
+    right = correlate(height, np.array([[1, 0, -1], [2, 0, -2], [1, 0, -1]]) / 8.0, mode="nearest")
+    normal = np.stack([right, -down, np.ones_like(height)])  # SIRFS stores (row, column, viewer); rows point down
+    return normal / np.linalg.norm(normal, axis=0)

@@ -1,0 +1,100 @@
+"""Figures of runs: learning curves, contact sheets, predictions beside the ground truth."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import matplotlib
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from hgenv.env import DataGenEnv, sheet
+from hgenv.run import load_snapshot, read_rows, restore
+
+AXES = {"renders": "rendered samples", "train_steps": "training steps, probes included", "cpu_seconds": "CPU seconds"}
+
+
+def write_png(path: Path, picture: NDArray[np.uint8], scale: int = 1) -> None:
+    """Write a picture (h, w, 3) uint8, each pixel enlarged `scale` times."""
+    large = picture.repeat(scale, 0).repeat(scale, 1)
+    if not cv2.imwrite(str(path), cv2.cvtColor(large, cv2.COLOR_RGB2BGR)):
+        raise OSError(f"could not write {path}")
+
+
+def curves(folders: list[Path], metric: str, path: Path) -> None:
+    """Validation and test metric of runs, against renders, training steps and CPU seconds."""
+    figure = Figure(figsize=(13, 4), layout="constrained")
+    panels = figure.subplots(1, len(AXES), sharey=True)
+    for i, folder in enumerate(folders):
+        rows = [row for row in read_rows(folder) if f"test.{metric}" in row and row["step"] > 0]
+        if not rows:
+            raise ValueError(f"{folder} has no reported {metric!r}; known: {_metrics(folder)}")
+        for panel, axis in zip(panels, AXES, strict=True):
+            x = [row[axis] for row in rows]
+            panel.plot(x, [row[f"test.{metric}"] for row in rows], color=f"C{i}", label=f"{folder.name}, test")
+            panel.plot(
+                x, [row[f"validation.{metric}"] for row in rows], color=f"C{i}", ls=":", lw=1, label="validation"
+            )
+    for panel, label in zip(panels, AXES.values(), strict=True):
+        panel.set_xlabel(label)
+        panel.grid(alpha=0.3)
+    panels[0].set_ylabel(metric)
+    panels[-1].legend(fontsize=8)
+    figure.savefig(path, dpi=110)
+
+
+def _metrics(folder: Path) -> list[str]:
+    return sorted({k.removeprefix("test.") for row in read_rows(folder) for k in row if k.startswith("test.")})
+
+
+def predictions(env: DataGenEnv, path: Path, count: int = 10) -> None:
+    """Test images, ground truth, predictions of the averaged weights and their error (the paper's Fig. B.1)."""
+    batch = env.task.test().rows(slice(0, count))
+    answer = env.predict("test")[-1, :count]
+    error, unit, top = env.task.error(answer, batch)
+    rows = [
+        batch.image[:, 0].clamp(0, 1).double().numpy(),
+        env.task.picture(batch.target, batch.mask),
+        env.task.picture(answer, batch.mask),
+        np.ma.masked_where(batch.mask[:, 0].numpy() == 0, error),
+    ]
+    n = len(batch.image)
+    figure = Figure(figsize=(1.2 * n + 1.2, 5), layout="constrained")
+    axes = figure.subplots(4, n, squeeze=False)
+    heat = matplotlib.colormaps["inferno"].with_extremes(bad="white")
+    for name, line, pictures in zip(
+        ("image", "ground truth", "prediction", f"error [{unit}]"), axes, rows, strict=True
+    ):
+        for cell, picture in zip(line, pictures, strict=True):
+            is_error = name.startswith("error")
+            shown = cell.imshow(picture, cmap=heat if is_error else "gray", vmin=0, vmax=top if is_error else 1)
+            cell.set_xticks([])
+            cell.set_yticks([])
+        line[0].set_ylabel(name)
+    figure.colorbar(shown, ax=axes[3, :].tolist(), shrink=0.9)
+    figure.savefig(path, dpi=110)
+
+
+def of_run(env: DataGenEnv, folder: Path) -> None:
+    """All figures of one run, from what its folder holds: curves, samples at the first and last beta, predictions."""
+    rows = read_rows(folder)
+    curves([folder], env.task.primary, folder / "curves.png")
+    names = env.task.layout.names
+    for which, row in (("first", rows[0]), ("last", rows[-1])):
+        beta = np.array([row[f"beta.{name}"] for name in names])
+        write_png(folder / f"samples_{which}.png", samples(env, beta, 24), scale=2)
+    restore(env, load_snapshot(folder))
+    predictions(env, folder / "predictions.png")
+
+
+def samples(env: DataGenEnv, beta: NDArray[np.float64], count: int, columns: int = 12) -> NDArray[np.uint8]:
+    """A contact sheet of samples at a physical beta (d_all,)."""
+    action = env.task.layout.to_action(beta)[env.movable]
+    return env.contact_sheet(action, count, columns)
+
+
+def target_samples(env: DataGenEnv, count: int, columns: int = 12) -> NDArray[np.uint8]:
+    """A contact sheet of the target domain's validation images."""
+    return sheet(env.task, env.task.validation().rows(slice(0, count)), columns)

@@ -1,0 +1,212 @@
+"""The one loop: an optimizer plays an environment and yields flat rows; and the folder that keeps them."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import importlib.metadata
+import json
+import os
+import platform
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hgenv.env import DataGenEnv, Ledger
+
+Array = NDArray[np.float64]
+Row = dict[str, float]
+COST = tuple(f.name for f in dataclasses.fields(Ledger))
+
+
+class Player(Protocol):
+    """What the loop asks of an optimizer (optimizers.Optimizer)."""
+
+    uses_gradient: Any
+
+    def init(self, x0: Array, rng: np.random.Generator) -> None: ...
+    def ask(self) -> Array: ...
+    def tell(self, x: Array, loss: Array, gradient: Array | None = None) -> None: ...
+    def recommend(self) -> Array: ...
+
+
+@dataclasses.dataclass(frozen=True)
+class Budget:
+    """When a run ends: at the first limit reached. Seconds are CPU seconds of this process; scoring is not charged."""
+
+    max_seconds: float | None = None
+    """CPU seconds."""
+    max_train_steps: int | None = None
+    """Inner training steps, probes included."""
+    max_renders: int | None = None
+    """Rendered samples."""
+    max_steps: int | None = None
+    """Environment steps."""
+
+    def __post_init__(self) -> None:
+        limits = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        if all(limit is None for limit in limits.values()):
+            raise ValueError(f"a run needs at least one of {', '.join(limits)}")
+        for name, limit in limits.items():
+            if limit is not None and not limit > 0:
+                raise ValueError(f"{name} must be positive, got {limit!r}")
+
+    def spent(self, step: int, cost: Ledger, seconds: float) -> float:
+        """Share of the budget that is used up; the run ends at 1."""
+        used = (
+            (seconds, self.max_seconds), (cost.train_steps, self.max_train_steps),
+            (cost.renders, self.max_renders), (step, self.max_steps),
+        )  # fmt: skip
+        return max(done / limit for done, limit in used if limit is not None)
+
+
+class Clock:
+    """CPU and wall seconds since the start, without the pauses."""
+
+    def __init__(self) -> None:
+        self._start, self._paused = self._now(), np.zeros(2)
+
+    @staticmethod
+    def _now() -> Array:
+        return np.array([time.process_time(), time.perf_counter()])
+
+    def read(self) -> tuple[float, float]:
+        """(CPU seconds, wall seconds)."""
+        cpu, wall = self._now() - self._start - self._paused
+        return float(cpu), float(wall)
+
+    @contextmanager
+    def pause(self) -> Iterator[None]:
+        """Time inside does not count."""
+        begin = self._now()
+        yield
+        self._paused += self._now() - begin
+
+
+def run(env: DataGenEnv, optimizer: Player, budget: Budget, seed: int = 0, report_every: int = 5) -> Iterator[Row]:
+    """Play until the budget is spent; one row after reset and one a committed step.
+
+    A row: step, val_loss, clipped, the cost ledger, cpu_seconds and wall_seconds, beta.NAME of every coordinate, and, every
+    `report_every` steps, validation.METRIC and test.METRIC of the averaged weights on the whole splits (else empty).
+    All but the seconds depend on the seed and the options only.
+    """
+    _, info = env.reset(seed=seed)
+    optimizer.init(env.start, np.random.default_rng([seed, 1]))
+    env.contact_sheet(env.start, 1, 1)  # compiles the renderer before the clock starts
+    clock, step = Clock(), 0
+    yield _row(env, clock, step, info, report=True)
+    while (spent := budget.spent(step, env.ledger, clock.read()[0])) < 1.0:
+        points = optimizer.ask()
+        if len(points):
+            optimizer.tell(points, env.evaluate(points))
+        x = optimizer.recommend()
+        _, _, _, _, info = env.step(x)
+        if optimizer.uses_gradient:
+            optimizer.tell(x[None], np.array([info["val_loss"]]), info.get("hybrid_gradient"))
+        step += 1
+        spent = budget.spent(step, env.ledger, clock.read()[0])
+        yield _row(env, clock, step, info, report=step % report_every == 0 or spent >= 1.0)
+
+
+def _row(env: DataGenEnv, clock: Clock, step: int, info: dict[str, Any], report: bool) -> Row:
+    cpu, wall = clock.read()
+    row: Row = {"step": step, "val_loss": info["val_loss"], "clipped": info["clipped"]}
+    row |= {name: info[name] for name in COST} | {"cpu_seconds": cpu, "wall_seconds": wall}
+    with clock.pause():
+        for split in ("validation", "test") if report else ():
+            row |= {f"{split}.{name}": value for name, value in env.score(split).items()}  # type: ignore[arg-type]
+    return row | {f"beta.{name}": value for name, value in zip(env.task.layout.names, info["beta"], strict=True)}
+
+
+class RunFolder:
+    """What a run leaves: config.json, metrics.csv written line by line, best.npz of the lowest validation metric."""
+
+    def __init__(self, path: Path, config: dict[str, Any]) -> None:
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            raise FileExistsError(f"{path} exists and is not empty: name another folder with --out")
+        path.mkdir(parents=True, exist_ok=True)
+        self.path = path
+        (path / "config.json").write_text(json.dumps(config | {"versions": versions()}, indent=2) + "\n")
+
+    def record(self, env: DataGenEnv, rows: Iterator[Row]) -> Iterator[Row]:
+        """Pass rows through, writing each before the next; snapshot the state at every best validation metric."""
+        best = np.inf
+        with (self.path / "metrics.csv").open("w", newline="") as file:
+            writer = None
+            for row in rows:
+                if writer is None:  # the first row has every column
+                    writer = csv.DictWriter(file, row.keys())
+                    writer.writeheader()
+                writer.writerow(row)
+                file.flush()
+                value = row.get(f"validation.{env.task.primary}", np.inf)
+                if value < best:
+                    best = value
+                    save_snapshot(self.path / "best.npz", env, row)
+                yield row
+
+
+def save_snapshot(path: Path, env: DataGenEnv, row: Row) -> None:
+    """Write weights, beta and the row's metrics as an .npz of plain arrays; the old file stays until the new is whole."""
+    beta = np.array([row[f"beta.{name}"] for name in env.task.layout.names])
+    scores = {name: value for name, value in row.items() if name.startswith(("validation.", "test."))}
+    partial = path.with_name(path.stem + ".partial.npz")
+    np.savez(partial, beta=beta, step=row["step"], **scores, **{f"state.{k}": v for k, v in env.state_dict().items()})  # type: ignore[arg-type]
+    os.replace(partial, path)
+
+
+def load_snapshot(path: Path) -> dict[str, NDArray]:
+    """Read a snapshot without unpickling. Raises FileNotFoundError, or ValueError for what is not a snapshot."""
+    if path.is_dir():
+        path = path / "best.npz"
+    if not path.is_file():
+        raise FileNotFoundError(f"no file {path}: expected a run folder, or the best.npz in it")
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            content = {name: file[name] for name in file.files}
+    except Exception as error:  # zipfile and numpy raise many types on damaged files
+        raise ValueError(f"{path} is not a snapshot of a run: {error}") from error
+    if "beta" not in content or "state.weights" not in content:
+        raise ValueError(f"{path} is not a snapshot of a run: it lacks beta or state.weights")
+    return content
+
+
+def restore(env: DataGenEnv, snapshot: dict[str, NDArray]) -> None:
+    """Load a snapshot's state into an environment made alike."""
+    env.reset(seed=0)
+    env.load_state_dict({k.removeprefix("state."): v for k, v in snapshot.items() if k.startswith("state.")})
+
+
+def read_rows(folder: Path) -> list[dict[str, float]]:
+    """The rows of a run's metrics.csv, empty cells left out; a last line cut short by an interruption is dropped."""
+    path = folder / "metrics.csv"
+    if not path.is_file():
+        raise FileNotFoundError(f"no file {path}: expected the folder of a run")
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    if rows and None in rows[-1].values():
+        rows.pop()
+    return [{k: float(v) for k, v in row.items() if v != ""} for row in rows]
+
+
+def best_row(rows: list[dict[str, float]], primary: str) -> dict[str, float]:
+    """The reported row with the lowest validation metric: the one whose snapshot is kept."""
+    return min((r for r in rows if f"validation.{primary}" in r), key=lambda r: r[f"validation.{primary}"])
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python, the platform and the packages that results depend on."""
+    packages = ("hgenv", "torch", "numpy", "scipy", "numba", "gymnasium", "manifold3d", "trimesh")
+    found = {"python": sys.version.split()[0], "platform": platform.platform()}
+    for name in packages:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            found[name] = "not installed"
+    return found

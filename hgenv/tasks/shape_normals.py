@@ -1,0 +1,116 @@
+"""hgenv/ShapeNormals-v0: surface normals of single objects, learned from CSG shapes (the paper's first experiment)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from hgenv.domains import Blobs, NormalDomain, Photographs
+from hgenv.grammar import ShapeBeta, derive, unit_vector
+from hgenv.networks import HourglassSize, StackedHourglass
+from hgenv.noise import Noise
+from hgenv.render.ray_csg import Images, render
+from hgenv.task import Batch, Split, Task, register
+
+
+@register("hgenv/ShapeNormals-v0")
+@dataclass(frozen=True)
+class ShapeNormals(HourglassSize, Task):
+    """One shape a picture, orthographic, Lambertian under a random directional light with shadows; learn its normals.
+
+    Axes of normals: x right, y up, z toward the viewer.
+    """
+
+    resolution: int = 32
+    """Side of the training images in pixels."""
+    antialias: int = 1
+    """Subpixels a side; 1 keeps the ground truth exact at pixel centres."""
+    ambient: float = 0.1
+    """Share of light that comes from everywhere."""
+    max_depth: int = 3
+    """Depth of the grammar's tree: at most 2^max_depth primitives a shape."""
+    target: Literal["blobs", "mit-berkeley"] = "blobs"
+    """Target domain: built-in smooth objects, or photographs from `data`."""
+    data: str | None = None
+    """Folder of the MIT-Berkeley photographs."""
+    validation_size: int = 64
+    """Number of validation images of the built-in domain."""
+    test_size: int = 128
+    """Number of test images of the built-in domain."""
+
+    primary = "mae"
+    layout = ShapeBeta()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.resolution < 8 or self.resolution % self.multiple:
+            raise ValueError(f"resolution must be a multiple of {self.multiple} and at least 8, got {self.resolution}")
+        if not (1 <= self.antialias <= 8 and 0 <= self.ambient < 1 and 0 <= self.max_depth <= 5):
+            raise ValueError(
+                "antialias must be in 1..8, ambient in [0, 1), max_depth in 0..5, got "
+                f"{self.antialias}, {self.ambient}, {self.max_depth}"
+            )
+        if min(self.validation_size, self.test_size) < 1:
+            raise ValueError("validation_size and test_size must be positive")
+        if (self.target == "blobs") != (self.data is None):
+            raise ValueError("target='mit-berkeley' needs data='FOLDER', and target='blobs' reads no data")
+        if self.target not in ("blobs", "mit-berkeley"):
+            raise ValueError(f"target must be 'blobs' or 'mit-berkeley', got {self.target!r}")
+
+    @cached_property
+    def domain(self) -> NormalDomain:
+        """The target domain."""
+        if self.data is None:
+            return Blobs(self.resolution, self.validation_size, self.test_size)
+        return Photographs(self.data, self.resolution)
+
+    def images(self, beta: NDArray[np.float64], noise: Noise) -> Images:
+        """Render n shapes, with depth as well."""
+        shapes = derive(self.layout, beta, noise, self.max_depth)
+        u = noise.uniform("light", (2,))
+        light = unit_vector(np.stack([0.5 + 0.5 * u[:, 0], u[:, 1]], axis=-1))  # uniform over the viewer's hemisphere
+        return render(shapes, light, self.resolution, self.ambient, antialias=self.antialias)
+
+    def sample(self, beta: NDArray[np.float64], noise: Noise) -> Batch:
+        images = self.images(beta, noise)
+        return Batch(
+            torch.from_numpy(images.image)[:, None],
+            torch.from_numpy(images.normal),
+            torch.from_numpy(images.mask)[:, None],
+        )
+
+    def network(self) -> nn.Module:
+        return StackedHourglass(1, 3, self)
+
+    def loss(self, prediction: Tensor, batch: Batch) -> Tensor:
+        """Mean over stacks, rows and all pixels of mask (1 - cosine): linear in the label, normalised by a constant."""
+        unit = prediction / (prediction.square().sum(2, keepdim=True) + 1e-6).sqrt()
+        cosine = (unit * batch.target).sum(2, keepdim=True)
+        return (batch.mask * (1.0 - cosine)).mean()
+
+    def validation(self) -> Batch:
+        return self.domain.batch("validation")
+
+    def test(self) -> Batch:
+        return self.domain.batch("test")
+
+    def metrics(self, prediction: Tensor, split: Split) -> dict[str, float]:
+        """Those of `hgenv.metrics.normal_metrics`; photographs are scored at their full resolution."""
+        return self.domain.metrics(prediction[-1], split)
+
+    def baselines(self, split: Split) -> dict[str, dict[str, float]]:
+        return self.domain.baselines(split)
+
+    def picture(self, target: Tensor, mask: Tensor) -> NDArray[np.float64]:
+        unit = target / target.norm(dim=1, keepdim=True).clamp_min(1e-6)
+        return ((0.5 + 0.5 * unit) * mask).permute(0, 2, 3, 1).double().numpy()
+
+    def error(self, prediction: Tensor, batch: Batch) -> tuple[NDArray[np.float64], str, float]:
+        cosine = torch.cosine_similarity(prediction, batch.target, dim=1).clamp(-1, 1)
+        return (torch.acos(cosine).rad2deg() * (batch.mask[:, 0] > 0)).double().numpy(), "degrees", 60.0

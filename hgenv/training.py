@@ -1,0 +1,172 @@
+"""Inner training of the network, one step at a time, and its exact reverse.
+
+Hybrid gradient (Yang & Deng 2020, Eqs 6-9): w(k+1) = w(k) - eta grad_w l_train(w(k), X(k)), then L = l_val(w(n+1)).
+The reverse rebuilds one step's graph at a time, so graph memory does not grow with the number of steps.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from hgenv.task import Batch
+
+Loss = Callable[[Tensor, Batch], Tensor]
+
+
+class Model:
+    """A network as a function of one flat weight vector (p,)."""
+
+    def __init__(self, network: nn.Module) -> None:
+        if any(True for _ in network.buffers()):
+            raise ValueError(
+                "the network has buffers (BatchNorm?), which training cannot be reversed through: use GroupNorm"
+            )
+        self._network = network
+        named = list(network.named_parameters())
+        self._names, self._shapes = [n for n, _ in named], [p.shape for _, p in named]
+        self._sizes = [p.numel() for _, p in named]
+        self.initial = torch.cat([p.detach().reshape(-1) for _, p in named])
+
+    def predict(self, weights: Tensor, image: Tensor) -> Tensor:
+        """Predictions (stacks, n, t, h, w)."""
+        parts = zip(self._names, weights.split(self._sizes), self._shapes, strict=True)
+        return functional_call(self._network, {name: part.view(shape) for name, part, shape in parts}, (image,))
+
+
+class State(NamedTuple):
+    """Weights (p,), the optimizer's moments (p,) each, and the number of steps taken."""
+
+    weights: Tensor
+    moments: tuple[Tensor, ...]
+    count: int
+
+
+class InnerOptimizer(ABC):
+    """An update rule of the network's weights and the adjoint of that rule."""
+
+    @abstractmethod
+    def init(self, weights: Tensor) -> State:
+        """State before the first step."""
+
+    @abstractmethod
+    def update(self, state: State, gradient: Tensor) -> State:
+        """One step."""
+
+    @abstractmethod
+    def adjoint(self, state: State, gradient: Tensor, after: State) -> tuple[Tensor, State]:
+        """Pull dL/d(state after the step) back: (dL/d gradient, dL/d(state before) at a fixed gradient)."""
+
+
+@dataclass(frozen=True)
+class SGD(InnerOptimizer):
+    """Stochastic gradient descent with heavy-ball momentum, as torch.optim.SGD(momentum=...)."""
+
+    learning_rate: float = 0.1
+    momentum: float = 0.0
+
+    def init(self, weights: Tensor) -> State:
+        return State(weights, (torch.zeros_like(weights),), 0)
+
+    def update(self, state: State, gradient: Tensor) -> State:
+        velocity = self.momentum * state.moments[0] + gradient
+        return State(state.weights - self.learning_rate * velocity, (velocity,), state.count + 1)
+
+    def adjoint(self, state: State, gradient: Tensor, after: State) -> tuple[Tensor, State]:
+        by_velocity = after.moments[0] - self.learning_rate * after.weights
+        return by_velocity, State(after.weights, (self.momentum * by_velocity,), state.count)
+
+
+@dataclass(frozen=True)
+class Adam(InnerOptimizer):
+    """Adam (Kingma & Ba 2015), as torch.optim.Adam.
+
+    With `freeze` the second moment counts as a constant in the reverse, which damps the noise of its derivative.
+    """
+
+    learning_rate: float = 1e-3
+    beta1: float = 0.9
+    beta2: float = 0.999
+    epsilon: float = 1e-8
+    freeze: bool = False
+
+    def init(self, weights: Tensor) -> State:
+        return State(weights, (torch.zeros_like(weights), torch.zeros_like(weights)), 0)
+
+    def update(self, state: State, gradient: Tensor) -> State:
+        first = self.beta1 * state.moments[0] + (1 - self.beta1) * gradient
+        second = self.beta2 * state.moments[1] + (1 - self.beta2) * gradient**2
+        correct1, correct2 = self._corrections(state.count + 1)
+        step = self.learning_rate * (first / correct1) / ((second / correct2).sqrt() + self.epsilon)
+        return State(state.weights - step, (first, second), state.count + 1)
+
+    def adjoint(self, state: State, gradient: Tensor, after: State) -> tuple[Tensor, State]:
+        done = self.update(state, gradient)
+        correct1, correct2 = self._corrections(done.count)
+        root = (done.moments[1] / correct2).sqrt()
+        scale = self.learning_rate / (root + self.epsilon)
+        by_first = after.moments[0] - after.weights * scale / correct1
+        if self.freeze:
+            by_second = torch.zeros_like(by_first)
+        else:
+            slope = scale * (done.moments[0] / correct1) / ((root + self.epsilon) * 2 * root * correct2)
+            # A weight that never had a gradient has root = 0; it does not move, so the limit is 0.
+            by_second = after.moments[1] + after.weights * torch.where(root > 0, slope, 0.0)
+        by_gradient = (1 - self.beta1) * by_first + 2 * (1 - self.beta2) * gradient * by_second
+        return by_gradient, State(after.weights, (self.beta1 * by_first, self.beta2 * by_second), state.count)
+
+    def _corrections(self, count: int) -> tuple[float, float]:
+        return 1 - self.beta1**count, 1 - self.beta2**count
+
+
+class Step(NamedTuple):
+    """What the reverse of one step needs: the state before it and the batch it trained on."""
+
+    before: State
+    batch: Batch
+
+
+def train_step(loss: Loss, rule: InnerOptimizer, state: State, batch: Batch) -> State:
+    """One inner step on a batch; `loss` maps (weights, batch) to a scalar."""
+    weights = state.weights.detach().requires_grad_()
+    (gradient,) = torch.autograd.grad(loss(weights, batch), weights)
+    return rule.update(state, gradient)
+
+
+class Reversed(NamedTuple):
+    """One reversed step: dL/dX(k) of the batch's parts, and the vector v(k) = dL/d(grad_w l_train at step k)."""
+
+    sensitivity: Batch
+    by_gradient: Tensor
+
+
+def reverse(loss: Loss, rule: InnerOptimizer, steps: list[Step], by_weights: Tensor) -> list[Reversed]:
+    """Differentiate through recorded steps, last to first (Eqs 6-9), given dL/d(final weights).
+
+    Returns one entry a step, in the order of the steps. Equal to unrolling all steps in one graph.
+    """
+    zero = torch.zeros_like(by_weights)
+    adjoint = State(by_weights, tuple(zero for _ in steps[-1].before.moments), steps[-1].before.count + 1)
+    result = []
+    for step in reversed(steps):
+        done, adjoint = _reverse_step(loss, rule, step, adjoint)
+        result.append(done)
+    return result[::-1]
+
+
+def _reverse_step(loss: Loss, rule: InnerOptimizer, step: Step, after: State) -> tuple[Reversed, State]:
+    weights = step.before.weights.detach().requires_grad_()
+    batch = Batch(*(part.detach().requires_grad_() for part in step.batch))
+    (gradient,) = torch.autograd.grad(loss(weights, batch), weights, create_graph=True)
+    by_gradient, before = rule.adjoint(step.before, gradient.detach(), after)
+    # One vector-Jacobian product of the gradient: d<grad_w l_train, v> / d(w, X).
+    by_weights, *by_batch = torch.autograd.grad(
+        gradient, [weights, *batch], grad_outputs=by_gradient, allow_unused=True, materialize_grads=True
+    )
+    return Reversed(Batch(*by_batch), by_gradient), before._replace(weights=before.weights + by_weights)

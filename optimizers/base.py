@@ -1,0 +1,56 @@
+"""Optimizer: ask, tell, recommend over the box [-1, 1]^d. It minimises a loss and never sees the environment."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import ClassVar, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+
+class Optimizer(ABC):
+    """A dataclass whose fields are its hyper-parameters; they become options of the command line.
+
+    The loop: points = ask(); tell(points, their losses) if there are any; commit recommend(); and, for an optimizer that
+    uses the gradient, tell(the committed point, its loss, the gradient).
+    """
+
+    uses_gradient: ClassVar[bool] = False
+    """Wants the gradient at the committed point. It may be None at steps that do not compute one."""
+    spread: ClassVar[str | None] = None
+    """Demands this spread of the samples from the environment."""
+
+    @abstractmethod
+    def init(self, x0: Array, rng: np.random.Generator) -> None:
+        """Start at x0 (d,); all randomness comes from rng."""
+
+    def ask(self) -> Array:
+        """Points (k, d) to be evaluated; k may be 0."""
+        return np.empty((0, len(self.recommend())))
+
+    def tell(self, x: Array, loss: Array, gradient: Array | None = None) -> None:  # noqa: B027
+        """Learn the losses (k,) of points (k, d), and dL/dx (d,) if there is one. Losses may be inf or NaN."""
+
+    @abstractmethod
+    def recommend(self) -> Array:
+        """The point (d,) to commit next; valid before the first tell."""
+
+
+T = TypeVar("T", bound=type[Optimizer])
+OPTIMIZERS: dict[str, type[Optimizer]] = {}
+
+
+def register(name: str) -> Callable[[T], T]:
+    """Class decorator: makes an Optimizer a choice of the command line and a subject of the contract tests."""
+
+    def add(optimizer: T) -> T:
+        if name in OPTIMIZERS:
+            raise ValueError(f"{name} is registered already, by {OPTIMIZERS[name].__qualname__}")
+        OPTIMIZERS[name] = optimizer
+        return optimizer
+
+    return add
