@@ -2,7 +2,7 @@
 
 from hgenv.env import DataGenEnv, EnvOptions
 from hgenv.task import TASKS, Batch, Task, register
-from hgenv.tasks import shape_normals as _shape_normals  # noqa: F401  (registers its environment)
+from hgenv.tasks.shape_normals import ShapeNormals
 
 __version__ = "0.1.0"
-__all__ = ["TASKS", "Batch", "DataGenEnv", "EnvOptions", "Task", "register"]
+__all__ = ["TASKS", "Batch", "DataGenEnv", "EnvOptions", "ShapeNormals", "Task", "register"]

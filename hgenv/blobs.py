@@ -20,7 +20,7 @@ _DEPTH, _COARSE, _BISECTIONS = 1.2, 64, 40
 
 @njit(cache=True, nogil=True)
 def _superquadric(p: Any, x: float, y: float, z: float) -> float:
-    """Inside-outside function of Barr (1981) to the power e1 / 2, less 1; p = radii (3), exponents (2), rotation (9)."""
+    """Inside-outside function of Barr (1981) to the power e1 / 2, less 1; p = radii, exponents (2), rotation (9)."""
     u = abs(p[5] * x + p[6] * y + p[7] * z) / p[0]
     v = abs(p[8] * x + p[9] * y + p[10] * z) / p[1]
     w = abs(p[11] * x + p[12] * y + p[13] * z) / p[2]

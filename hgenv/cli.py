@@ -15,7 +15,6 @@ import torch
 import tyro
 from tqdm import tqdm
 
-import hgenv
 from hgenv import plot
 from hgenv.env import DataGenEnv, EnvOptions
 from hgenv.run import Budget, RunFolder, load_snapshot, run, versions
@@ -144,10 +143,12 @@ def _chosen_task(words: list[str]) -> type[Task]:
 
 
 def _list(words: list[str]) -> int:
-    verbose = tyro.cli(ListOptions, args=["--verbose" if w == "-v" else w for w in words], prog="hgenv list").verbose
-    for id, task in sorted(TASKS.items()):
+    verbose = tyro.cli(
+        ListOptions, args=["--verbose" if word == "-v" else word for word in words], prog="hgenv list"
+    ).verbose
+    for name, task in sorted(TASKS.items()):
         layout = task().layout
-        print(f"{id:28} beta {len(layout.names):4}  {(task.__doc__ or '').splitlines()[0]}")
+        print(f"{name:28} beta {len(layout.names):4}  {(task.__doc__ or '').splitlines()[0]}")
         for p, discrete in zip(layout.parameters, layout.discrete, strict=True) if verbose else ():
             kind = "discrete" if discrete else "continuous"
             print(f"    {p.name:28} [{p.low:6.2f}, {p.high:6.2f}]  start {p.initial:6.2f}  {kind:10}  {p.meaning}")
@@ -192,7 +193,7 @@ def _run(words: list[str]) -> int:
     if s.run.start:
         env.start_from(load_snapshot(Path(s.run.start))["beta"])
     path = Path(s.run.out or f"runs/{s.env.env.split('/')[-1]}-{name}-s{s.run.seed}")
-    config = {"command": shlex.join(["hgenv", "run", *words]), "optimizer_name": name}
+    config: dict[str, Any] = {"command": shlex.join(["hgenv", "run", *words]), "optimizer_name": name}
     config |= {part: dataclasses.asdict(getattr(s, part)) for part in ("run", "budget", "env", "task", "optimizer")}
     folder = RunFolder(path, config | {"options": dataclasses.asdict(env.options)})
     return _play(env, s.optimizer, s.budget, s.run, folder)
@@ -208,7 +209,8 @@ def _demanded(options: EnvOptions, optimizer: Any) -> EnvOptions:
 
 
 def _play(env: DataGenEnv, optimizer: Any, budget: Budget, options: RunOptions, folder: RunFolder) -> int:
-    key, best, status = env.task.primary, {}, 0
+    key, status = env.task.primary, 0
+    best: dict[str, float] = {}
     rows = run(env, optimizer, budget, options.seed, options.report_every)
     with tqdm(total=100, unit="%", bar_format="{l_bar}{bar}| {elapsed}<{remaining}{postfix}", disable=None) as bar:
         try:
@@ -226,9 +228,9 @@ def _play(env: DataGenEnv, optimizer: Any, budget: Budget, options: RunOptions, 
             status = 130
     plot.of_run(env, folder.path)
     print(
-        f"{folder.path}: {int(row['step'])} steps, {int(row['train_steps'])} training steps, {int(row['renders'])} renders, "
-        f"{row['cpu_seconds']:.0f} CPU s; best validation {key} {best[f'validation.{key}']:.2f} at step {int(best['step'])}, "
-        f"test {key} there {best[f'test.{key}']:.2f}"
+        f"{folder.path}: {int(row['step'])} steps, {int(row['train_steps'])} training steps, "
+        f"{int(row['renders'])} renders, {row['cpu_seconds']:.0f} CPU s; best validation {key} "
+        f"{best[f'validation.{key}']:.2f} at step {int(best['step'])}, test {key} there {best[f'test.{key}']:.2f}"
     )
     return status
 

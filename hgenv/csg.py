@@ -1,7 +1,7 @@
 """Constructive solid geometry on convex primitives: shapes as arrays, composition, point and ray queries.
 
-A shape is a binary tree cut off at depth D, stored in its 2^D leaf slots. A node's left child keeps its slot, its right
-child takes the slot half a subtree further: expanding a node keeps the old shape as the left operand.
+A shape is a binary tree cut off at depth D, stored in its 2^D leaf slots. A node's left child keeps its slot, its
+right child takes the slot half a subtree further: expanding a node keeps the old shape as the left operand.
 Because every primitive is convex a ray meets it in one interval, and boolean algebra on the ends of these intervals
 gives the exact surface of the composition without a mesh.
 """
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 ABSENT, SPHERE, CUBE, CONE, TETRAHEDRON = -1, 0, 1, 2, 3
 _MISS = (1.0, -1.0)
 _FAR = 1e30
-# Outward unit normals of a regular tetrahedron's faces; a face's distance from the centre is a third of the circumradius.
+# Outward unit normals of a regular tetrahedron; its faces are a third of the circumradius away from the centre.
 TETRAHEDRON_NORMALS = np.array([[-1, -1, -1], [-1, 1, 1], [1, -1, 1], [1, 1, -1]]) / np.sqrt(3.0)
 
 
@@ -27,7 +27,7 @@ class Shapes(NamedTuple):
     kind (n, L): ABSENT or a primitive. size (n, L, 3): sphere (radius, -, -), cube (half edge, -, -), truncated cone
     (bottom radius, top radius, half height) about the z axis, tetrahedron (circumradius, -, -).
     to_world, from_world (n, L, 3, 4): affine maps between a primitive's frame and the world.
-    operations (n, L, 3): rows (left slot, right slot, subtract), in the order of evaluation; count (n,) rows are used.
+    operations (n, L, 3): rows (left slot, right slot, subtract), in the order of evaluation; used (n,) of them count.
     """
 
     kind: NDArray[np.int64]
@@ -35,7 +35,7 @@ class Shapes(NamedTuple):
     to_world: NDArray[np.float64]
     from_world: NDArray[np.float64]
     operations: NDArray[np.int64]
-    count: NDArray[np.int64]
+    used: NDArray[np.int64]
 
 
 class Placement(NamedTuple):

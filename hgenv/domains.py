@@ -57,7 +57,7 @@ class Blobs:
         return {"validation": whole.rows(slice(0, cut)), "test": whole.rows(slice(cut, None))}
 
     def metrics(self, normals: Tensor, split: Split) -> dict[str, float]:
-        return self._score([n for n in normals.detach().cpu().numpy()], split)
+        return self._score(list(normals.detach().cpu().numpy()), split)
 
     def baselines(self, split: Split) -> dict[str, dict[str, float]]:
         masks = [m[0] > 0 for m in self.batch(split).mask.numpy()]
@@ -131,12 +131,13 @@ class Photographs:
     def _crop(self, channel: NDArray[np.float64], p: mit_berkeley.Photograph) -> NDArray[np.float64]:
         top, left, side = self._square(p)
         padded = np.pad(channel, side)[top + side : top + 2 * side, left + side : left + 2 * side]
-        return cv2.resize(padded, (self.resolution, self.resolution), interpolation=cv2.INTER_AREA)
+        small = cv2.resize(padded, (self.resolution, self.resolution), interpolation=cv2.INTER_AREA)
+        return np.asarray(small, np.float64)
 
     def _uncrop(self, channels: NDArray[np.float64], p: mit_berkeley.Photograph) -> NDArray[np.float64]:
         """(r, r, 3) back to the photograph's full resolution, (3, h, w)."""
         top, left, side = self._square(p)
-        large = cv2.resize(channels, (side, side), interpolation=cv2.INTER_LINEAR)
+        large = np.asarray(cv2.resize(channels, (side, side), interpolation=cv2.INTER_LINEAR), np.float64)
         height, width = p.mask.shape
         canvas = np.pad(large, ((height, height), (width, width), (0, 0)))
         return np.moveaxis(canvas[height - top : 2 * height - top, width - left : 2 * width - left], -1, 0)

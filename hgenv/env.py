@@ -1,4 +1,4 @@
-"""DataGenEnv: the one Gymnasium environment. It wraps any Task: trains, validates, counts cost, exposes the gradient."""
+"""DataGenEnv: the one Gymnasium environment. It wraps any Task: trains, validates, counts cost, gives the gradient."""
 
 from __future__ import annotations
 
@@ -114,9 +114,9 @@ class Ledger:
 class DataGenEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
     """Action: normalised beta, Box(-1, 1, (d,)), or its continuous part. Actions outside are clipped and counted.
 
-    A step trains the current network on f(beta, .), keeps it, and validates it on the target domain; the reward is minus
-    the validation loss. Every random number is keyed by (seed, stream, counter): committed samples are the same whichever
-    optimizer runs, and probes of `evaluate` have streams of their own.
+    A step trains the current network on f(beta, .), keeps it, and validates it on the target domain; the reward is
+    minus the validation loss. Every random number is keyed by (seed, stream, counter): committed samples are the same
+    whichever optimizer runs, and probes of `evaluate` have streams of their own.
 
     Observation, Box(-1, 1, (d + 2,)): the last action; loss / (1 + loss) of the last step; share of the episode done.
     """
@@ -195,7 +195,7 @@ class DataGenEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
             info["hybrid_gradient"] = gradient
         return self._observation(), -loss, False, self._steps >= o.episode_steps, info
 
-    def render(self) -> NDArray[np.uint8] | None:  # type: ignore[override]
+    def render(self) -> NDArray[np.uint8] | None:
         """A contact sheet (h, w, 3) uint8 of 16 samples at the current beta: images above, targets below."""
         if self.render_mode is None:
             return None
@@ -237,7 +237,9 @@ class DataGenEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         self._need_state()
         images = (self._validation if split == "validation" else self._test).image
         with torch.no_grad():
-            parts = [self._model.predict(self._average, part.to(self.device)).cpu() for part in images.split(_CHUNK)]
+            parts = [
+                self._model.predict(self._average, part.to(self.device)).cpu() for part in torch.split(images, _CHUNK)
+            ]
         return torch.cat(parts, dim=1)
 
     def score(self, split: Split) -> dict[str, float]:
@@ -267,11 +269,11 @@ class DataGenEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         return sheet(self.task, batch, columns)
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything a continued run depends on: weights, moments, average, counters, ledger. Plain arrays and numbers."""
+        """Everything a continued run depends on, as plain arrays and numbers: weights, moments, counters, ledger."""
         state = self._need_state()
         tensors = {"weights": state.weights, "average": self._average}
         tensors |= {f"moment{i}": moment for i, moment in enumerate(state.moments)}
-        numbers = {"count": state.count, "steps": self._steps, "evaluations": self._evaluations, "seed": self.seed}
+        numbers = {"taken": state.taken, "steps": self._steps, "evaluations": self._evaluations, "seed": self.seed}
         numbers |= dataclasses.asdict(self.ledger)
         arrays = {name: tensor.detach().cpu().numpy().copy() for name, tensor in tensors.items()}
         return arrays | numbers | {"action": self._action.copy(), "loss": self._loss_value}
@@ -289,7 +291,7 @@ class DataGenEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
                 raise ValueError(f"{name} has shape {np.shape(state[name])}, expected {np.shape(value)}")
         restored = {k: torch.from_numpy(np.array(v)).to(self.device) for k, v in state.items() if np.ndim(v)}
         moments = tuple(restored[f"moment{i}"] for i in range(len(self._need_state().moments)))
-        self._state = State(restored["weights"], moments, int(state["count"]))
+        self._state = State(restored["weights"], moments, int(state["taken"]))
         self._average, self._action = restored["average"], np.array(state["action"])
         self._steps, self._evaluations, self.seed = (int(state[k]) for k in ("steps", "evaluations", "seed"))
         self.ledger = Ledger(*(int(state[f.name]) for f in dataclasses.fields(Ledger)))
@@ -346,7 +348,7 @@ class DataGenEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
     def _averaged(self, average: torch.Tensor, state: State) -> torch.Tensor:
         # The decay grows with the number of steps, so that the first weights are soon forgotten.
         decay = min(
-            self.options.weight_average, state.count / (state.count + 9.0) if self.options.weight_average else 0.0
+            self.options.weight_average, state.taken / (state.taken + 9.0) if self.options.weight_average else 0.0
         )
         return average * decay + state.weights * (1.0 - decay)
 

@@ -1,7 +1,7 @@
 """The generator half of the hybrid gradient: from what L feels of the training data to dL/dbeta.
 
-`Signal` is the analytic half of one env step, computed on demand. An estimator turns it into a vector; each is one class
-here and one entry of `ESTIMATORS`.
+`Signal` is the analytic half of one env step, computed on demand. An estimator turns it into a vector; each is one
+class here and one entry of `ESTIMATORS`.
 """
 
 from __future__ import annotations
@@ -66,7 +66,8 @@ class ImageDifference(Estimator):
     c_j = sum_i <dL/dX_i, f(beta + d_j, r_i) - f(beta - d_j, r_i)> / (2 |d_j|^2), and the estimate is mean_j c_j d_j.
     Both ends use the same r_i, and are clipped to the box as the paper does, which shortens differences at its walls.
 
-    As E[d d^T / |d|^2] = I / d for d coordinates, this estimates the gradient over d ("paper"); "unbiased" multiplies by d.
+    As E[d d^T / |d|^2] = I / d for d coordinates, this estimates the gradient over d ("paper"); "unbiased" multiplies
+    by d.
     """
 
     directions: int = 4

@@ -20,7 +20,7 @@ def to_mesh(shapes: Shapes, row: int = 0, segments: int = 64) -> trimesh.Trimesh
         for slot, kind in enumerate(shapes.kind[row])
         if kind != ABSENT
     }
-    for left, right, subtract in shapes.operations[row, : shapes.count[row]]:
+    for left, right, subtract in shapes.operations[row, : shapes.used[row]]:
         parts[left] = parts[left] - parts[right] if subtract else parts[left] + parts[right]
     if parts[0].is_empty():
         raise ValueError(f"shape {row} is empty: everything was subtracted")

@@ -25,8 +25,8 @@ def normal_metrics(errors: Sequence[Array]) -> dict[str, float]:
     """Metrics of one array of angles (degrees) an image.
 
     mae, median (degrees), within_11, within_22, within_30 (shares at 11.25, 22.5, 30 degrees, in percent) and mse
-    (rad^2) pool over the pixels of all images; image_mae (degrees) is the mean over images; n_mae (rad) is the geometric
-    mean over images, as SIRFS has it (Barron & Malik 2015). Images without a valid pixel are an error.
+    (rad^2) pool over the pixels of all images; image_mae (degrees) is the mean over images; n_mae (rad) is the
+    geometric mean over images, as SIRFS has it (Barron & Malik 2015). Raises ValueError for an image without pixels.
     """
     if not errors or any(len(e) == 0 for e in errors):
         raise ValueError("every image needs at least one valid pixel")

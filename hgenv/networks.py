@@ -15,7 +15,7 @@ from torch.nn import functional
 
 @dataclass(frozen=True)
 class HourglassSize:
-    """Size of the network. The default suits a CPU at 32 to 64 pixels; the paper's are 256 channels, depth 4, stride 2."""
+    """Size of the network. The default suits a CPU at 32 to 64 pixels; full size is 256 channels, depth 4, stride 2."""
 
     stacks: int = 1
     """Number of hourglasses, each with a prediction of its own that the loss sees."""

@@ -63,7 +63,8 @@ class Noise:
         """Numbers in the open interval (0, 1), shape (*seeds.shape, *shape)."""
         bits = keys(self.seeds, place, int(np.prod(shape)))
         # 52 bits and a half: the largest value is 1 - 2^-53, never 1, so that every inverse CDF stays finite.
-        return (((bits >> np.uint64(12)) + 0.5) * 2.0**-52).reshape(self.seeds.shape + shape)
+        u: NDArray[np.float64] = ((bits >> np.uint64(12)).astype(np.float64) + 0.5) * 2.0**-52
+        return u.reshape(self.seeds.shape + shape)
 
     def draw(self, bound: Bound, place: str, shape: tuple[int, ...] = (), used: ArrayLike = True) -> NDArray:
         """Draw by inverse CDF, shape (*seeds.shape, *shape, *event), and record the draw.

@@ -19,9 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hgenv.env import DataGenEnv, Ledger
+from hgenv.task import Split
 
 Array = NDArray[np.float64]
 Row = dict[str, float]
+SPLITS: tuple[Split, ...] = ("validation", "test")
 COST = tuple(f.name for f in dataclasses.fields(Ledger))
 
 
@@ -92,8 +94,8 @@ class Clock:
 def run(env: DataGenEnv, optimizer: Player, budget: Budget, seed: int = 0, report_every: int = 5) -> Iterator[Row]:
     """Play until the budget is spent; one row after reset and one a committed step.
 
-    A row: step, val_loss, clipped, the cost ledger, cpu_seconds and wall_seconds, beta.NAME of every coordinate, and, every
-    `report_every` steps, validation.METRIC and test.METRIC of the averaged weights on the whole splits (else empty).
+    A row: step, val_loss, clipped, the cost ledger, cpu_seconds and wall_seconds, beta.NAME of every coordinate, and,
+    every `report_every` steps, validation.METRIC and test.METRIC of the averaged weights on the whole splits.
     All but the seconds depend on the seed and the options only.
     """
     _, info = env.reset(seed=seed)
@@ -119,13 +121,13 @@ def _row(env: DataGenEnv, clock: Clock, step: int, info: dict[str, Any], report:
     row: Row = {"step": step, "val_loss": info["val_loss"], "clipped": info["clipped"]}
     row |= {name: info[name] for name in COST} | {"cpu_seconds": cpu, "wall_seconds": wall}
     with clock.pause():
-        for split in ("validation", "test") if report else ():
-            row |= {f"{split}.{name}": value for name, value in env.score(split).items()}  # type: ignore[arg-type]
+        for split in SPLITS if report else ():
+            row |= {f"{split}.{name}": value for name, value in env.score(split).items()}
     return row | {f"beta.{name}": value for name, value in zip(env.task.layout.names, info["beta"], strict=True)}
 
 
 class RunFolder:
-    """What a run leaves: config.json, metrics.csv written line by line, best.npz of the lowest validation metric."""
+    """What a run leaves: config.json, metrics.csv line by line, best.npz of the lowest validation metric."""
 
     def __init__(self, path: Path, config: dict[str, Any]) -> None:
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
@@ -157,7 +159,8 @@ def save_snapshot(path: Path, env: DataGenEnv, row: Row) -> None:
     beta = np.array([row[f"beta.{name}"] for name in env.task.layout.names])
     scores = {name: value for name, value in row.items() if name.startswith(("validation.", "test."))}
     partial = path.with_name(path.stem + ".partial.npz")
-    np.savez(partial, beta=beta, step=row["step"], **scores, **{f"state.{k}": v for k, v in env.state_dict().items()})  # type: ignore[arg-type]
+    content: dict[str, Any] = {"beta": beta, "step": row["step"], **scores}
+    np.savez(partial, **content, **{f"state.{name}": value for name, value in env.state_dict().items()})
     os.replace(partial, path)
 
 

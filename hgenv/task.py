@@ -42,7 +42,7 @@ class Batch(NamedTuple):
 class Task(ABC):
     """A frozen dataclass; its fields are its knobs and become options of the command line.
 
-    Metrics are errors or shares; `primary` names the one whose best validation value picks the snapshot (lower is better).
+    `primary` names the metric whose lowest validation value picks the snapshot.
     """
 
     primary: str = "loss"
@@ -60,7 +60,7 @@ class Task(ABC):
     def network(self) -> nn.Module:
         """A fresh network, image (n, c, h, w) -> predictions (stacks, n, t, h, w), the last stack being the answer.
 
-        It must be twice differentiable and hold no buffers (GroupNorm, not BatchNorm); torch's global seed is set before.
+        It must be twice differentiable and hold no buffers (GroupNorm, not BatchNorm); torch's seed is set before.
         """
 
     @abstractmethod

@@ -36,7 +36,7 @@ class Model:
 
     def predict(self, weights: Tensor, image: Tensor) -> Tensor:
         """Predictions (stacks, n, t, h, w)."""
-        parts = zip(self._names, weights.split(self._sizes), self._shapes, strict=True)
+        parts = zip(self._names, torch.split(weights, self._sizes), self._shapes, strict=True)
         return functional_call(self._network, {name: part.view(shape) for name, part, shape in parts}, (image,))
 
 
@@ -45,7 +45,7 @@ class State(NamedTuple):
 
     weights: Tensor
     moments: tuple[Tensor, ...]
-    count: int
+    taken: int
 
 
 class InnerOptimizer(ABC):
@@ -76,11 +76,11 @@ class SGD(InnerOptimizer):
 
     def update(self, state: State, gradient: Tensor) -> State:
         velocity = self.momentum * state.moments[0] + gradient
-        return State(state.weights - self.learning_rate * velocity, (velocity,), state.count + 1)
+        return State(state.weights - self.learning_rate * velocity, (velocity,), state.taken + 1)
 
     def adjoint(self, state: State, gradient: Tensor, after: State) -> tuple[Tensor, State]:
         by_velocity = after.moments[0] - self.learning_rate * after.weights
-        return by_velocity, State(after.weights, (self.momentum * by_velocity,), state.count)
+        return by_velocity, State(after.weights, (self.momentum * by_velocity,), state.taken)
 
 
 @dataclass(frozen=True)
@@ -102,13 +102,13 @@ class Adam(InnerOptimizer):
     def update(self, state: State, gradient: Tensor) -> State:
         first = self.beta1 * state.moments[0] + (1 - self.beta1) * gradient
         second = self.beta2 * state.moments[1] + (1 - self.beta2) * gradient**2
-        correct1, correct2 = self._corrections(state.count + 1)
+        correct1, correct2 = self._corrections(state.taken + 1)
         step = self.learning_rate * (first / correct1) / ((second / correct2).sqrt() + self.epsilon)
-        return State(state.weights - step, (first, second), state.count + 1)
+        return State(state.weights - step, (first, second), state.taken + 1)
 
     def adjoint(self, state: State, gradient: Tensor, after: State) -> tuple[Tensor, State]:
         done = self.update(state, gradient)
-        correct1, correct2 = self._corrections(done.count)
+        correct1, correct2 = self._corrections(done.taken)
         root = (done.moments[1] / correct2).sqrt()
         scale = self.learning_rate / (root + self.epsilon)
         by_first = after.moments[0] - after.weights * scale / correct1
@@ -119,7 +119,7 @@ class Adam(InnerOptimizer):
             # A weight that never had a gradient has root = 0; it does not move, so the limit is 0.
             by_second = after.moments[1] + after.weights * torch.where(root > 0, slope, 0.0)
         by_gradient = (1 - self.beta1) * by_first + 2 * (1 - self.beta2) * gradient * by_second
-        return by_gradient, State(after.weights, (self.beta1 * by_first, self.beta2 * by_second), state.count)
+        return by_gradient, State(after.weights, (self.beta1 * by_first, self.beta2 * by_second), state.taken)
 
     def _corrections(self, count: int) -> tuple[float, float]:
         return 1 - self.beta1**count, 1 - self.beta2**count
@@ -152,7 +152,7 @@ def reverse(loss: Loss, rule: InnerOptimizer, steps: list[Step], by_weights: Ten
     Returns one entry a step, in the order of the steps. Equal to unrolling all steps in one graph.
     """
     zero = torch.zeros_like(by_weights)
-    adjoint = State(by_weights, tuple(zero for _ in steps[-1].before.moments), steps[-1].before.count + 1)
+    adjoint = State(by_weights, tuple(zero for _ in steps[-1].before.moments), steps[-1].before.taken + 1)
     result = []
     for step in reversed(steps):
         done, adjoint = _reverse_step(loss, rule, step, adjoint)

@@ -15,8 +15,8 @@ Array = NDArray[np.float64]
 class Optimizer(ABC):
     """A dataclass whose fields are its hyper-parameters; they become options of the command line.
 
-    The loop: points = ask(); tell(points, their losses) if there are any; commit recommend(); and, for an optimizer that
-    uses the gradient, tell(the committed point, its loss, the gradient).
+    The loop: points = ask(); tell(points, their losses) if there are any; commit recommend(); and, for an optimizer
+    that uses the gradient, tell(the committed point, its loss, the gradient).
     """
 
     uses_gradient: ClassVar[bool] = False

@@ -15,8 +15,8 @@ from optimizers.base import Array, Optimizer, register
 class HybridGradient(Optimizer):
     """Clipped descent on beta with the gradient that comes with each committed step.
 
-    "rmsprop" is the paper's: each coordinate is divided by a running root mean square of its own. "momentum" divides the
-    whole gradient by one running root mean square of its length and averages it.
+    "rmsprop" is the paper's: each coordinate is divided by a running root mean square of its own. "momentum" divides
+    the whole gradient by one running root mean square of its length and averages it.
     """
 
     uses_gradient = True

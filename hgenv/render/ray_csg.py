@@ -17,8 +17,11 @@ _SHADOW_OFFSET = 1e-6
 
 
 class Images(NamedTuple):
-    """n rendered shapes. image (n, h, w) radiance in [0, 1], 0 where nothing is; normal (n, 3, h, w) unit vectors, 0 where
-    nothing is; depth (n, h, w) distance behind the plane z = 0, 0 where nothing is; mask (n, h, w) coverage in [0, 1]."""
+    """n rendered shapes; all parts are 0 where nothing is.
+
+    image (n, h, w): radiance in [0, 1]. normal (n, 3, h, w): unit vectors. depth (n, h, w): distance behind the plane
+    z = 0. mask (n, h, w): coverage in [0, 1].
+    """
 
     image: NDArray[np.float32]
     normal: NDArray[np.float32]
@@ -46,7 +49,7 @@ def _occluded(s: Any, row: int, point: Any, light: Any, work: Any) -> bool:
     for e in range(found):
         bits ^= 1 << work.slot[e]
         beyond = e + 1 < found and work.time[e + 1] > _SHADOW_OFFSET
-        if beyond and inside(bits, s.operations[row], s.count[row]):
+        if beyond and inside(bits, s.operations[row], s.used[row]):
             return True
     return False
 
@@ -56,7 +59,7 @@ def _first_hit(s: Any, row: int, found: int, work: Any) -> int:
     bits = 0
     for e in range(found):
         bits ^= 1 << work.slot[e]
-        if inside(bits, s.operations[row], s.count[row]):
+        if inside(bits, s.operations[row], s.used[row]):
             return e
     return -1
 
@@ -167,8 +170,8 @@ def render(
     """Render n shapes under a directional light each.
 
     light (n, 3): unit vectors toward the light. ambient: share of light from everywhere, in [0, 1). extent: half the
-    picture's width in the shapes' units. antialias: subpixels a side; with 1 the ground truth is exact at pixel centres,
-    with more image and mask are averages, depth and (renormalised) normal averages over the subpixels that hit.
+    picture's width in the shapes' units. antialias: subpixels a side; with 1 the ground truth is exact at pixel
+    centres, with more image and mask are averages, depth and (renormalised) normal averages over the hits.
     A composition without a visible surface (everything subtracted) is rendered as its first primitive alone.
     Raises ValueError if a shape's numbers are not finite.
     """
@@ -196,5 +199,5 @@ def _cast(
 def _first_primitive(shapes: Shapes, rows: NDArray) -> Shapes:
     picked = Shapes(*(array[rows] for array in shapes))
     return picked._replace(
-        kind=np.where(np.arange(picked.kind.shape[1]) == 0, picked.kind, ABSENT), count=0 * picked.count
+        kind=np.where(np.arange(picked.kind.shape[1]) == 0, picked.kind, ABSENT), used=0 * picked.used
     )
