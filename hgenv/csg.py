@@ -264,7 +264,7 @@ def _last_exit(
         state = bits
         for k in range(count):
             left, right = ops[k, 0] - begin, ops[k, 1] - begin
-            if 0 <= left and right < end - begin and (state >> right) & 1:
+            if left >= 0 and right < end - begin and (state >> right) & 1:
                 state = state & ~(1 << left) if ops[k, 2] else state | (1 << left)
         now = (state & 1) == 1
         if was and not now and work.time[e] > exit_at:

@@ -1,0 +1,38 @@
+"""Keyed draws."""
+
+import numpy as np
+import scipy.stats
+
+from hgenv.distributions import Normal
+from hgenv.noise import Bound, Noise
+
+
+def test_uniforms_are_uniform_independent_and_inside_the_open_interval() -> None:
+    u = Noise(np.arange(20_000)).uniform("place", (3,))
+    assert u.shape == (20_000, 3)
+    assert u.min() > 0
+    assert u.max() < 1
+    assert scipy.stats.kstest(u[:, 0], "uniform").pvalue > 0.01
+    assert scipy.stats.kstest(u[7], u[:, 1]).statistic < 1  # rows are of one kind, whatever the seed
+    correlation = np.corrcoef(u.T) - np.eye(3)
+    assert np.abs(correlation).max() < 0.03
+    successive = np.corrcoef(u[:-1, 0], u[1:, 0])[0, 1]
+    assert abs(successive) < 0.03
+
+
+def test_a_draw_depends_on_seed_place_and_index_only() -> None:
+    few, many = Noise([5, 6]), Noise(np.arange(10))
+    many.uniform("other", (7,))
+    np.testing.assert_array_equal(few.uniform("place", (2,)), many.uniform("place", (4,))[5:7, :2])
+    assert not np.any(few.uniform("place", (2,)) == few.uniform("place 2", (2,)))
+    assert Noise(5).uniform("place", (2,)).tolist() == few.uniform("place", (2,))[0].tolist()
+
+
+def test_draws_are_recorded_with_what_was_used() -> None:
+    noise = Noise([1, 2])
+    bound = Bound("x", Normal((-1, 1), (0.1, 1), ("a", "b")), np.array([[[0.0, 5.0]] * 2, [[1.0, 0.1]] * 2]))
+    values = noise.draw(bound, "place", (3,), used=np.array([[True], [False]]))
+    assert values.shape == (2, 3, 2)
+    assert np.abs(values[..., 1] - 5.0).max() < 1.0
+    (draw,) = noise.draws
+    assert draw.used.tolist() == [[True] * 3, [False] * 3]
