@@ -1,0 +1,60 @@
+"""A small smooth task in float64, for tests of gradients: images, targets and masks are smooth functions of beta."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from hgenv.beta import Layout
+from hgenv.distributions import Bernoulli, Normal
+from hgenv.noise import Noise
+from hgenv.task import Batch, Task
+
+
+@dataclass(frozen=True)
+class WaveBeta(Layout):
+    phase: Normal = Normal((-1.0, 1.0), (0.1, 1.0), ("x", "y"), meaning="phase of the waves")
+    flip: Bernoulli = Bernoulli(meaning="not used by the images: its gradient is 0")
+
+
+class Small(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Sequential(nn.Conv2d(1, 3, 3, padding=1), nn.SiLU(), nn.Conv2d(3, 2, 1)).double()
+
+    def forward(self, image: Tensor) -> Tensor:
+        return self.body(image)[None]
+
+
+@dataclass(frozen=True)
+class Waves(Task):
+    """Waves whose phase is normal with mean and std from beta; the target is their slope."""
+
+    layout = WaveBeta()
+
+    def sample(self, beta: NDArray[np.float64], noise: Noise) -> Batch:
+        phase = noise.draw(self.layout.bind(beta).phase, "phase")
+        y, x = np.meshgrid(np.linspace(0, 2, 5), np.linspace(0, 2, 5), indexing="ij")
+        angle = x * (1 + phase[:, 0, None, None]) + y * phase[:, 1, None, None]
+        mask = 1.0 / (1.0 + np.exp(-angle))
+        grain = 0.1 * noise.uniform("grain", (5, 5))
+        parts = (np.sin(angle)[:, None] + grain[:, None], np.stack([np.cos(angle), np.sin(2 * angle)], 1), mask[:, None])
+        return Batch(*(torch.from_numpy(part) for part in parts))
+
+    def network(self) -> nn.Module:
+        return Small()
+
+    def loss(self, prediction: Tensor, batch: Batch) -> Tensor:
+        return (batch.mask * (prediction - batch.target) ** 2).mean()
+
+    def validation(self) -> Batch:
+        return self._target(0)
+
+    def test(self) -> Batch:
+        return self._target(100)
+
+    def _target(self, first: int) -> Batch:
+        beta = self.layout.clip(self.layout.initial + 0.2)
+        return self.sample(np.tile(beta, (6, 1)), Noise(np.arange(first, first + 6)))

@@ -1,0 +1,177 @@
+"""Target domains: published numbers on the photographs, broken folders, the built-in objects against a closed form."""
+
+import shutil
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import scipy.io
+import torch
+
+from hgenv import metrics
+from hgenv.blobs import _render, render_blobs
+from hgenv.data import mit_berkeley
+from hgenv.tasks.shape_normals import ShapeNormals
+
+
+@pytest.fixture(scope="module")
+def task(photographs: Path) -> ShapeNormals:
+    return ShapeNormals(target="mit-berkeley", data=str(photographs))
+
+
+def test_constant_normal_gives_the_published_errors(task: ShapeNormals) -> None:
+    """SIRFS's naive baseline, 0.7223 rad, and the pooled errors of the same prediction."""
+    score = task.baselines("test")["constant normal"]
+    assert score["n_mae"] == pytest.approx(0.7223, abs=1e-4)
+    assert score["mae"] == pytest.approx(43.39, abs=0.01)
+    assert score["median"] == pytest.approx(43.04, abs=0.01)
+    shares = [score[k] for k in ("within_11", "within_22", "within_30")]
+    np.testing.assert_allclose(shares, [3.0, 12.0, 22.0], atol=0.06)
+
+
+def test_dome_over_the_silhouette(task: ShapeNormals) -> None:
+    score = task.baselines("test")["dome"]
+    assert score["mae"] == pytest.approx(29.63, abs=0.1)
+    assert score["median"] == pytest.approx(25.98, abs=0.2)
+
+
+def test_a_network_that_says_constant_normal_scores_like_the_baseline(task: ShapeNormals) -> None:
+    """Through crop, 32 x 32 and back to full resolution nothing is lost for a constant."""
+    toward = torch.zeros(1, 10, 3, 32, 32)
+    toward[:, :, 2] = 2.0
+    for split in ("validation", "test"):
+        assert task.metrics(toward, split)["mae"] == pytest.approx(task.baselines(split)["constant normal"]["mae"], 1e-9)
+
+
+def test_the_ground_truth_at_network_resolution_scores_well_at_full_resolution(photographs: Path) -> None:
+    """Cut, shrink and enlarge are each other's inverse up to blur: a shift by a pixel would show."""
+    for resolution, bound in ((32, 11.0), (128, 4.5)):
+        task = ShapeNormals(target="mit-berkeley", data=str(photographs), resolution=resolution)
+        target = task.test().target
+        score = task.metrics(target[None], "test")["mae"]
+        shifted = task.metrics(target.roll(2, dims=-1)[None], "test")["mae"]
+        assert score < bound
+        assert shifted > 1.1 * score
+
+
+def test_splits_have_ten_objects_each_and_16_bits_are_kept(photographs: Path, task: ShapeNormals) -> None:
+    assert not set(mit_berkeley.VALIDATION) & set(mit_berkeley.TEST)
+    assert len(task.validation().image) == len(task.test().image) == 10
+    pear = mit_berkeley.load(photographs, ("pear",))[0]
+    levels = np.unique(np.round(pear.shading * 65535))
+    assert len(levels) > 2000
+    assert pear.shading.max() <= 1
+    assert pear.valid.sum() < pear.mask.sum()
+    np.testing.assert_allclose(np.linalg.norm(pear.normal, axis=0)[pear.valid], 1.0)
+
+
+def test_normals_of_a_paraboloid_point_up_and_right_as_they_should() -> None:
+    """z = -(x^2 + y^2) / 2 has the normal (x, y, 1), y up."""
+    rows, columns = np.mgrid[-5:6, -5:6].astype(float)
+    normal = metrics.sobel_normals(-0.01 * (rows**2 + columns**2) / 2)[:, 1:-1, 1:-1]
+    expected = np.stack([0.01 * columns, -0.01 * rows, np.ones_like(rows)])[:, 1:-1, 1:-1]
+    np.testing.assert_allclose(normal, expected / np.linalg.norm(expected, axis=0), atol=1e-12)
+
+
+@pytest.fixture
+def copy(photographs: Path, tmp_path: Path) -> Path:
+    source = photographs / mit_berkeley.SUBFOLDER
+    shutil.copytree(source, tmp_path / "photographs")
+    return tmp_path / "photographs"
+
+
+def short_file(folder: Path) -> None:
+    (folder / "pear" / "mask.png").unlink()
+
+
+def truncated_png(folder: Path) -> None:
+    path = folder / "pear" / "shading.png"
+    path.write_bytes(path.read_bytes()[:3000])
+
+
+def eight_bits(folder: Path) -> None:
+    path = folder / "pear" / "shading.png"
+    cv2.imwrite(str(path), (cv2.imread(str(path), cv2.IMREAD_UNCHANGED) // 256).astype(np.uint8))
+
+
+def no_depth(folder: Path) -> None:
+    scipy.io.savemat(folder / "pear" / "Z.mat", {"height": np.zeros((3, 3))})
+
+
+def damaged_mat(folder: Path) -> None:
+    path = folder / "pear" / "Z.mat"
+    path.write_bytes(path.read_bytes()[:200])
+
+
+def other_size(folder: Path) -> None:
+    scipy.io.savemat(folder / "pear" / "Z.mat", {"depth": np.zeros((3, 3))})
+
+
+@pytest.mark.parametrize(
+    ("spoil", "error", "message"),
+    [
+        (short_file, FileNotFoundError, "mask.png.*SIRFS"),
+        (truncated_png, ValueError, "shading.png.*truncated"),
+        (eight_bits, ValueError, "shading.png.*uint16"),
+        (no_depth, ValueError, "Z.mat.*depth"),
+        (damaged_mat, ValueError, "Z.mat"),
+        (other_size, ValueError, "differ in size"),
+    ],
+)
+def test_broken_folders_give_one_clear_error(copy: Path, spoil, error: type[Exception], message: str) -> None:
+    spoil(copy)
+    before = {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()}
+    with pytest.raises(error, match=message) as caught:
+        ShapeNormals(target="mit-berkeley", data=str(copy)).validation()
+    assert "pear" in str(caught.value)
+    assert before == {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()}
+
+
+def test_a_missing_folder_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="nowhere.*shading.png"):
+        ShapeNormals(target="mit-berkeley", data=str(tmp_path / "nowhere")).validation()
+
+
+def test_an_ellipsoid_matches_its_closed_form() -> None:
+    radii = np.array([0.7, 0.5, 0.6])
+    parameters = np.zeros((1, 24))
+    parameters[0, :14] = [*radii, 1.0, 1.0, *np.eye(3).ravel()]
+    normal, mask = np.zeros((1, 3, 40, 40)), np.zeros((1, 40, 40))
+    _render(np.array([0]), parameters, 40, normal, mask)
+    x, y = np.meshgrid(-1 + (np.arange(40) + 0.5) / 20, 1 - (np.arange(40) + 0.5) / 20)
+    inside = (x / 0.7) ** 2 + (y / 0.5) ** 2 < 1
+    z = 0.6 * np.sqrt(np.where(inside, 1 - (x / 0.7) ** 2 - (y / 0.5) ** 2, 0))
+    expected = np.stack([x, y, z]) / radii[:, None, None] ** 2
+    expected = np.where(inside, expected / np.linalg.norm(expected, axis=0), 0)
+    assert (mask[0] != inside).mean() < 0.005  # rays that graze a sliver thinner than the march's step
+    both = (mask[0] > 0) & inside
+    np.testing.assert_allclose(normal[0][:, both], expected[:, both], atol=1e-5)
+
+
+def test_built_in_objects_are_sound_and_repeatable() -> None:
+    image, normal, mask = render_blobs(np.arange(40), 32)
+    again = render_blobs(np.arange(40), 32)
+    for a, b in zip((image, normal, mask), again, strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert np.isfinite(image).all()
+    assert (mask.mean((1, 2)) > 0.03).all()
+    np.testing.assert_allclose(np.linalg.norm(normal, axis=1)[mask > 0], 1.0, atol=1e-5)
+    assert (normal[:, 2][mask > 0] > -1e-3).all()
+    assert normal[:, 1][mask > 0].std() > 0.3
+
+
+def test_metrics_of_known_angles() -> None:
+    angle = np.radians([[10.0, 20.0], [25.0, 40.0]])
+    prediction = 3 * np.stack([np.sin(angle), 0 * angle, np.cos(angle)])
+    target = np.stack([0 * angle, 0 * angle, 1 + 0 * angle])
+    errors = metrics.angular_error(prediction, target, np.ones((2, 2), bool))
+    score = metrics.normal_metrics([errors, np.array([90.0])])
+    assert score["mae"] == pytest.approx((10 + 20 + 25 + 40 + 90) / 5)
+    assert score["median"] == pytest.approx(25)
+    assert (score["within_11"], score["within_22"], score["within_30"]) == pytest.approx((20, 40, 60))
+    assert score["mse"] == pytest.approx(np.mean(np.radians([10, 20, 25, 40, 90]) ** 2))
+    assert score["image_mae"] == pytest.approx((95 / 4 + 90) / 2)
+    assert score["n_mae"] == pytest.approx(np.sqrt(np.radians(95 / 4) * np.radians(90)))
+    with pytest.raises(ValueError, match="valid pixel|without"):
+        metrics.normal_metrics([np.array([])])

@@ -1,0 +1,265 @@
+"""DataGenEnv: Gymnasium's and stable-baselines3's contracts, determinism, bad input. Driven by the registry."""
+
+import dataclasses
+
+import gymnasium
+import numpy as np
+import pytest
+import stable_baselines3.common.env_checker
+import torch
+from analytic import Waves
+from gymnasium.utils.env_checker import check_env
+
+import hgenv
+from hgenv.env import DataGenEnv, EnvOptions
+from hgenv.noise import Noise
+
+SMALL = {"train_steps": 2, "differentiated_steps": 1, "directions": 1, "batch_size": 2, "validation_images": 4}
+IDS = sorted(hgenv.TASKS)
+
+
+def small(id: str = "hgenv/ShapeNormals-v0", **changes: object) -> DataGenEnv:
+    sizes = {"validation_size": 6, "test_size": 3} if "ShapeNormals" in id else {}
+    env = gymnasium.make(id, disable_env_checker=True, **{**SMALL, **sizes, **changes}).unwrapped
+    assert isinstance(env, DataGenEnv)
+    return env
+
+
+@pytest.mark.parametrize("gradient", [None, "image"])
+@pytest.mark.parametrize("id", IDS)
+def test_both_checkers_pass_with_warnings_as_errors(id: str, gradient: str | None) -> None:
+    env = small(id, gradient=gradient, render_mode="rgb_array")
+    check_env(env)
+    stable_baselines3.common.env_checker.check_env(env)
+    _, info = env.reset(seed=0)
+    assert "hybrid_gradient" not in info
+    info = env.step(env.start)[4]
+    assert ("hybrid_gradient" in info) == (gradient is not None)
+
+
+@pytest.mark.parametrize("id", IDS)
+def test_rows_of_a_batch_do_not_depend_on_each_other(id: str) -> None:
+    task = hgenv.TASKS[id]()
+    betas = task.layout.from_action(np.random.default_rng(0).uniform(-1, 1, (5, len(task.layout.names))))
+    together = task.sample(betas, Noise(np.arange(5)))
+    for i in (0, 3):
+        alone = task.sample(betas[i : i + 1], Noise([i]))
+        for whole, row in zip(together, alone, strict=True):
+            torch.testing.assert_close(whole[i], row[0], rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("id", IDS)
+def test_splits_are_disjoint_and_networks_reversible(id: str) -> None:
+    task = hgenv.TASKS[id]()
+    for image in task.validation().image:
+        assert not (task.test().image == image).flatten(1).all(1).any()
+    assert not list(task.network().buffers())
+
+
+@pytest.mark.parametrize("gradient", [None, "image"])
+def test_same_seed_same_trajectory(gradient: str | None) -> None:
+    first, second = small(gradient=gradient), small(gradient=gradient)
+    assert trajectory(first, 1) == trajectory(second, 1)
+    assert trajectory(first, 1) == trajectory(first, 1)
+    assert trajectory(first, 1) != trajectory(first, 2)
+
+
+def trajectory(env: DataGenEnv, seed: int) -> list:
+    env.reset(seed=seed)
+    return [env.step(env.start)[4]["val_loss"] for _ in range(3)] + env.state_dict()["weights"].tolist()
+
+
+def test_probes_and_gradients_do_not_change_what_is_committed() -> None:
+    plain, probing, differentiating = small(), small(), small(gradient="image")
+    for env in (plain, probing, differentiating):
+        env.reset(seed=0)
+    for _ in range(3):
+        probing.evaluate(np.stack([probing.start, -probing.start]))
+        for env in (plain, probing, differentiating):
+            env.step(env.start)
+    expected = plain.state_dict()["weights"]
+    np.testing.assert_array_equal(probing.state_dict()["weights"], expected)
+    np.testing.assert_array_equal(differentiating.state_dict()["weights"], expected)
+
+
+def test_evaluate_shares_seeds_among_probes_and_renews_them_between_calls() -> None:
+    env = small()
+    env.reset(seed=0)
+    before = env.state_dict()
+    a, b = env.start, np.zeros(29)
+    losses = env.evaluate(np.stack([a, b, a]))
+    assert losses[0] == losses[2] != losses[1]
+    assert env.evaluate(a[None])[0] != losses[0]
+    after = env.state_dict()
+    for name in ("weights", "average", "moment0", "moment1", "taken", "steps", "action"):
+        np.testing.assert_array_equal(before[name], after[name])
+    assert after["train_steps"] == 4 * 2
+    assert after["renders"] == 4 * 2 * 2
+
+
+def test_evaluate_is_what_a_step_would_give_on_its_seeds() -> None:
+    """Hand-made probe: the same training through the public pieces."""
+    env = DataGenEnv(Waves(), EnvOptions(train_steps=1, differentiated_steps=1, validation_images=None))
+    env.reset(seed=0)
+    probe = env.evaluate(np.zeros((1, 5)))[0]
+    untrained = env.reset(seed=0)[1]["val_loss"]
+    assert probe != untrained
+    assert abs(probe - untrained) < 0.2 * untrained
+
+
+BAD = [
+    (np.full(29, np.nan), "finite"),
+    (np.full(29, np.inf), "finite"),
+    (np.zeros(28), "shape"),
+    (np.zeros((1, 29)), "shape"),
+    (np.zeros(29, dtype=complex), "dtype"),
+    (np.array(["a"] * 29), "dtype"),
+]
+
+
+@pytest.mark.parametrize(("action", "message"), BAD)
+def test_bad_actions_are_refused_and_change_nothing(action: np.ndarray, message: str) -> None:
+    env = small()
+    env.reset(seed=0)
+    env.step(env.start)
+    before = env.state_dict()
+    with pytest.raises(ValueError, match=message):
+        env.step(action)
+    with pytest.raises(ValueError, match=message):
+        env.evaluate(action[None])
+    after = env.state_dict()
+    assert before.keys() == after.keys()
+    for name in before:
+        np.testing.assert_array_equal(before[name], after[name])
+
+
+def test_actions_outside_the_box_are_clipped_and_counted() -> None:
+    env, inside = small(), small()
+    env.reset(seed=0), inside.reset(seed=0)
+    wild = np.zeros(29)
+    wild[:3] = (5.0, -5.0, 1.5)
+    info = env.step(wild)[4]
+    assert info["clipped"] == 3
+    other = inside.step(np.clip(wild, -1, 1))[4]
+    assert other["clipped"] == 0
+    assert info["val_loss"] == other["val_loss"]
+
+
+@pytest.mark.parametrize(
+    ("knobs", "error"),
+    [
+        ({"nonsense": 1}, TypeError),
+        ({"gradient": "nonsense"}, ValueError),
+        ({"train_steps": 0}, ValueError),
+        ({"differentiated_steps": 11}, ValueError),
+        ({"spread": -1.0}, ValueError),
+        ({"gradient": "image", "spread": "uniform"}, ValueError),
+        ({"resolution": 30}, ValueError),
+        ({"target": "mit-berkeley"}, ValueError),
+        ({"target": "mit-berkeley", "data": "/does/not/exist"}, FileNotFoundError),
+        ({"channels": 7}, ValueError),
+    ],
+)
+def test_bad_options_are_refused(knobs: dict, error: type[Exception]) -> None:
+    with pytest.raises(error):
+        gymnasium.make("hgenv/ShapeNormals-v0", **knobs)
+
+
+def test_unknown_ids_and_double_registration_are_refused() -> None:
+    with pytest.raises(KeyError, match="ShapeNormals"):
+        hgenv.env.make("hgenv/Nonsense-v0")
+    with pytest.raises(ValueError, match="already"):
+        hgenv.register("hgenv/ShapeNormals-v0")(hgenv.ShapeNormals)
+    with pytest.raises(gymnasium.error.ResetNeeded):
+        DataGenEnv(Waves()).step(np.zeros(5))
+    with pytest.raises(RuntimeError, match="signal"):
+        _ = made_waves().signal
+
+
+def made_waves() -> DataGenEnv:
+    env = DataGenEnv(Waves(), EnvOptions(train_steps=3, differentiated_steps=1, gradient="image"))
+    env.reset(seed=0)
+    return env
+
+
+def test_state_dict_continues_exactly() -> None:
+    env = made_waves()
+    env.step(env.start)
+    state = env.state_dict()
+    expected = env.step(env.start)[4]
+    other = made_waves()
+    other.load_state_dict(state)
+    continued = other.step(env.start)[4]
+    assert expected.keys() == continued.keys()
+    for name in expected:
+        np.testing.assert_array_equal(expected[name], continued[name])
+
+
+@pytest.mark.parametrize("spoil", ["drop", "shape"])
+def test_a_state_that_does_not_fit_changes_nothing(spoil: str) -> None:
+    env = made_waves()
+    before, bad = env.state_dict(), env.state_dict()
+    if spoil == "drop":
+        del bad["average"]
+    else:
+        bad["weights"] = bad["weights"][:-1]
+    with pytest.raises(ValueError, match="average" if spoil == "drop" else "weights"):
+        env.load_state_dict(bad)
+    np.testing.assert_array_equal(env.state_dict()["weights"], before["weights"])
+
+
+def test_spread_draws_samples_about_the_action_or_anywhere() -> None:
+    options = EnvOptions(train_steps=1, differentiated_steps=1, batch_size=400, gradient="image", spread=0.1, directions=1)
+    env = DataGenEnv(Waves(), options)
+    env.reset(seed=0)
+    env.step(np.zeros(5))
+    offsets = env.signal.actions[0]
+    assert offsets.shape == (400, 5)
+    np.testing.assert_allclose(offsets.std(0), 0.1, rtol=0.15)
+    np.testing.assert_allclose(offsets.mean(0), 0.0, atol=0.02)
+    anywhere = DataGenEnv(Waves(), dataclasses.replace(options, spread="uniform", gradient=None))
+    anywhere.reset(seed=0)
+    assert anywhere.step(np.zeros(5))[4]["val_loss"] == anywhere_loss(np.full(5, 0.7))
+
+
+def anywhere_loss(action: np.ndarray) -> float:
+    """With spread="uniform" the action does not matter."""
+    env = DataGenEnv(Waves(), EnvOptions(train_steps=1, differentiated_steps=1, batch_size=400, spread="uniform"))
+    env.reset(seed=0)
+    return env.step(action)[4]["val_loss"]
+
+
+def test_gradient_every_so_many_steps() -> None:
+    env = DataGenEnv(Waves(), EnvOptions(gradient="image", gradient_every=3, train_steps=2, differentiated_steps=1))
+    env.reset(seed=0)
+    assert ["hybrid_gradient" in env.step(env.start)[4] for _ in range(5)] == [True, False, False, True, False]
+
+
+def test_rendering_shows_samples() -> None:
+    env = small(render_mode="rgb_array")
+    env.reset(seed=0)
+    picture = env.render()
+    assert picture is not None
+    assert picture.dtype == np.uint8
+    assert picture.shape == (2 * 2 * 32, 8 * 32, 3)
+    assert picture.std() > 20
+    assert small().reset(seed=0) is not None
+
+
+def test_episodes_are_truncated_and_observations_bounded() -> None:
+    env = DataGenEnv(Waves(), EnvOptions(train_steps=1, differentiated_steps=1, episode_steps=3))
+    env.reset(seed=0)
+    results = [env.step(env.start) for _ in range(3)]
+    assert [r[3] for r in results] == [False, False, True]
+    assert not any(r[2] for r in results)
+    assert env.observation_space.contains(results[-1][0])
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+def test_cuda_gives_the_same_loss() -> None:
+    losses = []
+    for device in ("cpu", "cuda"):
+        env = small(device=device)
+        env.reset(seed=0)
+        losses.append(env.step(env.start)[4]["val_loss"])
+    assert losses[0] == pytest.approx(losses[1], rel=1e-3)

@@ -1,0 +1,87 @@
+"""The estimator of the hybrid gradient against brute force."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from analytic import Waves
+
+from hgenv.env import DataGenEnv, EnvOptions
+
+OPTIONS = EnvOptions(
+    gradient="image", train_steps=5, differentiated_steps=5, batch_size=3, directions=8, sigma=1e-3,
+    inner_learning_rate=0.02, validation_images=None, weight_average=0.0,
+)  # fmt: skip
+POINT = np.array([0.2, -0.3, 0.1, 0.3, 0.4])
+
+
+def made(**changes: object) -> DataGenEnv:
+    env = DataGenEnv(Waves(), dataclasses.replace(OPTIONS, **changes))
+    env.reset(seed=3)
+    env.step(POINT)
+    return env
+
+
+def brute_force(env: DataGenEnv, state: dict) -> np.ndarray:
+    """Central differences of the realised validation loss: same weights, same seeds, only beta moves."""
+    gradient, h = np.zeros(5), 1e-5
+    for i in range(5):
+        losses = []
+        for sign in (1, -1):
+            env.load_state_dict(state)
+            losses.append(env.step(POINT + sign * h * np.eye(5)[i])[4]["val_loss"])
+        gradient[i] = (losses[0] - losses[1]) / (2 * h)
+    return gradient
+
+
+@pytest.mark.parametrize("inner", ["adam", "sgd"])
+def test_unbiased_estimate_agrees_with_brute_force_within_its_standard_error(inner: str) -> None:
+    """Differences of estimate and brute force over 60 states of the streams: their mean is 0, to its standard error."""
+    env = made(inner=inner, directions=64)
+    plain = made(inner=inner, gradient=None)
+    state, differences, references = env.state_dict(), [], []
+    for k in range(60):
+        state["steps"] = 100 + k  # other seeds and directions, from the same weights
+        env.load_state_dict(state)
+        estimate = env.step(POINT)[4]["hybrid_gradient"]
+        references.append(brute_force(plain, state))
+        differences.append(estimate - references[-1])
+    mean, error = np.mean(differences, 0), np.std(differences, 0, ddof=1) / np.sqrt(60)
+    reference = np.linalg.norm(np.mean(references, 0))
+    assert np.linalg.norm(error) < 0.3 * reference, "the standard error is too large to tell anything"
+    assert np.all(np.abs(mean) < 3.5 * error + 1e-6 * reference), (mean, error)
+
+
+def test_paper_scaling_is_the_unbiased_one_over_d() -> None:
+    estimates = {}
+    for scaling in ("paper", "unbiased"):
+        estimates[scaling] = made(scaling=scaling).step(POINT)[4]["hybrid_gradient"]
+    np.testing.assert_allclose(estimates["unbiased"], 5 * estimates["paper"], rtol=1e-12)
+
+
+def test_all_three_parts_of_a_sample_have_a_sensitivity() -> None:
+    env = made()
+    sensitivity = env.signal.sensitivity()
+    assert len(sensitivity.image) == 15
+    assert all(part.abs().max() > 0 for part in sensitivity)
+    assert env.signal.actions.shape == (5, 3, 5)
+    assert env.signal.seeds.shape == (5, 3)
+
+
+def test_frozen_coordinates_leave_the_action_and_the_directions() -> None:
+    env = DataGenEnv(Waves(), dataclasses.replace(OPTIONS, coordinates="continuous"))
+    _, info = env.reset(seed=0)
+    assert env.action_space.shape == (4,)
+    _, _, _, _, after = env.step(np.full(4, 0.5))
+    assert after["hybrid_gradient"].shape == (4,)
+    assert after["beta"][4] == info["beta"][4] == 0.5
+    assert (after["beta"][:4] != info["beta"][:4]).all()
+
+
+def test_costs_of_an_estimate_are_counted() -> None:
+    env = made(differentiated_steps=2)
+    # 5 batches of 3, and an estimate of 2 ends x 8 directions x 2 steps x 3 samples; validation at reset and step
+    assert env.ledger.renders == 15 + 2 * 8 * 6
+    assert env.ledger.train_steps == 5
+    assert env.ledger.differentiated_steps == 2
+    assert env.ledger.validation_forwards == 2 * 6
