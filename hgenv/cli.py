@@ -156,8 +156,8 @@ def _list(words: list[str]) -> int:
 
 
 def _show(words: list[str]) -> int:
-    s = _parse("show", words, env=EnvChoice, task=_chosen_task(words), options=EnvOptions, show=ShowOptions)
-    env = DataGenEnv(s.task, s.options)
+    s = _parse("show", words, env=EnvChoice, task=_chosen_task(words), training=EnvOptions, show=ShowOptions)
+    env = DataGenEnv(s.task, s.training)
     env.reset(seed=0)
     beta = load_snapshot(Path(s.show.start))["beta"] if s.show.start else s.task.layout.initial
     ours, target = plot.samples(env, beta, s.show.count), plot.target_samples(env, s.show.count)
@@ -187,15 +187,15 @@ def _run(words: list[str]) -> int:
     name, cls = words[0], OPTIMIZERS[words[0]]
     s = _parse(
         f"run {name}", words[1:], run=RunOptions, budget=DefaultBudget, env=EnvChoice, task=_chosen_task(words),
-        options=EnvOptions, optimizer=cls,
+        training=EnvOptions, optimizer=cls,
     )  # fmt: skip
-    env = DataGenEnv(s.task, _demanded(s.options, cls))
+    env = DataGenEnv(s.task, _demanded(s.training, cls))
     if s.run.start:
         env.start_from(load_snapshot(Path(s.run.start))["beta"])
     path = Path(s.run.out or f"runs/{s.env.env.split('/')[-1]}-{name}-s{s.run.seed}")
     config: dict[str, Any] = {"command": shlex.join(["hgenv", "run", *words]), "optimizer_name": name}
     config |= {part: dataclasses.asdict(getattr(s, part)) for part in ("run", "budget", "env", "task", "optimizer")}
-    folder = RunFolder(path, config | {"options": dataclasses.asdict(env.options)})
+    folder = RunFolder(path, config | {"training": dataclasses.asdict(env.options)})
     return _play(env, s.optimizer, s.budget, s.run, folder)
 
 

@@ -171,7 +171,7 @@ def load_snapshot(path: Path) -> dict[str, NDArray]:
     if not path.is_file():
         raise FileNotFoundError(f"no file {path}: expected a run folder, or the best.npz in it")
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             content = {name: file[name] for name in file.files}
     except Exception as error:  # zipfile and numpy raise many types on damaged files
         raise ValueError(f"{path} is not a snapshot of a run: {error}") from error

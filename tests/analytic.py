@@ -40,7 +40,11 @@ class Waves(Task):
         angle = x * (1 + phase[:, 0, None, None]) + y * phase[:, 1, None, None]
         mask = 1.0 / (1.0 + np.exp(-angle))
         grain = 0.1 * noise.uniform("grain", (5, 5))
-        parts = (np.sin(angle)[:, None] + grain[:, None], np.stack([np.cos(angle), np.sin(2 * angle)], 1), mask[:, None])
+        parts = (
+            np.sin(angle)[:, None] + grain[:, None],
+            np.stack([np.cos(angle), np.sin(2 * angle)], 1),
+            mask[:, None],
+        )
         return Batch(*(torch.from_numpy(part) for part in parts))
 
     def network(self) -> nn.Module:

@@ -41,7 +41,9 @@ def test_a_network_that_says_constant_normal_scores_like_the_baseline(task: Shap
     toward = torch.zeros(1, 10, 3, 32, 32)
     toward[:, :, 2] = 2.0
     for split in ("validation", "test"):
-        assert task.metrics(toward, split)["mae"] == pytest.approx(task.baselines(split)["constant normal"]["mae"], 1e-9)
+        assert task.metrics(toward, split)["mae"] == pytest.approx(
+            task.baselines(split)["constant normal"]["mae"], 1e-9
+        )
 
 
 def test_the_ground_truth_at_network_resolution_scores_well_at_full_resolution(photographs: Path) -> None:

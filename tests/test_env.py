@@ -209,7 +209,9 @@ def test_a_state_that_does_not_fit_changes_nothing(spoil: str) -> None:
 
 
 def test_spread_draws_samples_about_the_action_or_anywhere() -> None:
-    options = EnvOptions(train_steps=1, differentiated_steps=1, batch_size=400, gradient="image", spread=0.1, directions=1)
+    options = EnvOptions(
+        train_steps=1, differentiated_steps=1, batch_size=400, gradient="image", spread=0.1, directions=1
+    )
     env = DataGenEnv(Waves(), options)
     env.reset(seed=0)
     env.step(np.zeros(5))

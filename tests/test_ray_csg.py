@@ -130,9 +130,7 @@ def test_full_subtraction_shows_the_first_primitive_and_has_no_mesh() -> None:
     )  # fmt: skip
     kind, size = np.array([[csg.CUBE, csg.SPHERE]]), np.full((1, 2, 3), 0.4)
     gone = csg.compose(kind, size, place)
-    np.testing.assert_array_equal(
-        render(gone, UP, 32).image, render(single(csg.CUBE, (0.4, 0.0, 0.0)), UP, 32).image
-    )
+    np.testing.assert_array_equal(render(gone, UP, 32).image, render(single(csg.CUBE, (0.4, 0.0, 0.0)), UP, 32).image)
     with pytest.raises(ValueError, match="empty"):
         to_mesh(gone)
 

@@ -1,0 +1,115 @@
+"""The contract of every registered optimizer, and the textbook formulas of each."""
+
+import numpy as np
+import pytest
+
+from optimizers import OPTIMIZERS, HybridGradient, Optimizer, RandomSearch, register
+
+NAMES = sorted(OPTIMIZERS)
+OPTIMUM = np.array([0.5, -0.3, 0.8, 0.0])
+
+
+def play(optimizer: Optimizer, steps: int, seed: int = 0, shift: float = 0.0) -> list[np.ndarray]:
+    """The loop of hgenv.run on a quadratic."""
+    optimizer.init(np.zeros(4), np.random.default_rng(seed))
+    path = []
+    for _ in range(steps):
+        points = optimizer.ask()
+        assert points.ndim == 2
+        assert points.shape[1] == 4
+        assert (np.abs(points) <= 1).all()
+        if len(points):
+            optimizer.tell(points, ((points - OPTIMUM) ** 2).sum(1) + shift)
+        x = optimizer.recommend()
+        assert x.shape == (4,)
+        assert (np.abs(x) <= 1).all()
+        path.append(x.copy())
+        if optimizer.uses_gradient:
+            optimizer.tell(x[None], np.array([((x - OPTIMUM) ** 2).sum() + shift]), 2 * (x - OPTIMUM))
+    return path
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_recommends_the_start_before_the_first_tell(name: str) -> None:
+    optimizer, start = OPTIMIZERS[name](), np.array([0.1, 0.2, 0.3, 0.4])
+    optimizer.init(start, np.random.default_rng(0))
+    np.testing.assert_array_equal(optimizer.recommend(), start)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_same_seed_same_path_and_a_constant_in_the_loss_does_not_matter(name: str) -> None:
+    path = play(OPTIMIZERS[name](), 20)
+    np.testing.assert_array_equal(path, play(OPTIMIZERS[name](), 20))
+    np.testing.assert_allclose(path, play(OPTIMIZERS[name](), 20, shift=3.0), atol=1e-9)
+
+
+@pytest.mark.parametrize("name", [n for n in NAMES if n not in ("fixed", "random-beta")])
+def test_finds_the_optimum_of_a_quadratic(name: str) -> None:
+    assert np.linalg.norm(play(OPTIMIZERS[name](), 400)[-1] - OPTIMUM) < 0.1
+
+
+@pytest.mark.parametrize("rule", ["rmsprop", "momentum"])
+def test_both_rules_find_the_optimum(rule: str) -> None:
+    assert np.linalg.norm(play(HybridGradient(rule=rule), 400)[-1] - OPTIMUM) < 0.1
+
+
+@pytest.mark.parametrize("variant", ["BRS", "V1", "V1-t"])
+def test_all_variants_find_the_optimum(variant: str) -> None:
+    search = RandomSearch(variant=variant, pairs=4, best=2, nu=0.05, step=0.05)
+    assert np.linalg.norm(play(search, 500)[-1] - OPTIMUM) < 0.1
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_survives_a_loss_and_gradient_that_are_not_finite(name: str, bad: float) -> None:
+    optimizer = OPTIMIZERS[name]()
+    optimizer.init(np.zeros(4), np.random.default_rng(0))
+    for _ in range(3):
+        points = optimizer.ask()
+        if len(points):
+            optimizer.tell(points, np.full(len(points), bad))
+        x = optimizer.recommend()
+        assert np.isfinite(x).all()
+        if optimizer.uses_gradient:
+            optimizer.tell(x[None], np.array([bad]), np.full(4, bad))
+    assert np.isfinite(optimizer.recommend()).all()
+
+
+def test_rmsprop_is_torchs_with_a_debiased_mean() -> None:
+    optimizer = HybridGradient(step=0.1, decay=0.9)
+    optimizer.init(np.zeros(2), np.random.default_rng(0))
+    square = np.zeros(2)
+    x = np.zeros(2)
+    for k, gradient in enumerate(np.array([[1.0, -2.0], [0.5, 0.1], [-0.2, 0.3]]), 1):
+        optimizer.tell(x[None], np.zeros(1), gradient)
+        square = 0.9 * square + 0.1 * gradient**2
+        x = x - 0.1 * gradient / np.sqrt(square / (1 - 0.9**k))
+        np.testing.assert_allclose(optimizer.recommend(), x)
+
+
+def test_basic_random_search_step_by_hand() -> None:
+    search = RandomSearch(variant="BRS", pairs=2, nu=0.1, step=0.5)
+    search.init(np.zeros(3), np.random.default_rng(7))
+    delta = np.random.default_rng(7).standard_normal((2, 3))
+    points = search.ask()
+    np.testing.assert_allclose(points, np.concatenate([0.1 * delta, -0.1 * delta]))
+    search.tell(points, np.array([1.0, 3.0, 2.0, 2.5]))
+    np.testing.assert_allclose(search.recommend(), -0.5 * (-1.0 * delta[0] + 0.5 * delta[1]) / (2 * 0.2))
+
+
+@pytest.mark.parametrize(
+    ("cls", "options"),
+    [
+        (RandomSearch, {"variant": "V2"}),
+        (RandomSearch, {"pairs": 0}),
+        (RandomSearch, {"best": 3}),
+        (HybridGradient, {"rule": "sgd"}),
+        (HybridGradient, {"step": -1.0}),
+        (HybridGradient, {"decay": 1.0}),
+    ],
+)
+def test_bad_hyper_parameters_are_refused(cls: type[Optimizer], options: dict) -> None:
+    with pytest.raises(ValueError, match="got"):
+        cls(**options)
+    with pytest.raises(ValueError, match="already"):
+        register("fixed")(cls)

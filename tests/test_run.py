@@ -1,0 +1,192 @@
+"""The loop, run folders, the command line."""
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hgenv import cli, run
+from hgenv.env import DataGenEnv, EnvOptions
+from hgenv.tasks.shape_normals import ShapeNormals
+from optimizers import OPTIMIZERS
+
+TINY = [
+    "--validation-size", "6", "--test-size", "4", "--train-steps", "2", "--differentiated-steps", "1", "--directions", "1",
+    "--batch-size", "2", "--validation-images", "4", "--report-every", "2",
+]  # fmt: skip
+
+
+def hgenv(*words: str) -> int:
+    return cli.main(list(words))
+
+
+def without_seconds(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return [{k: v for k, v in row.items() if not k.endswith("seconds")} for row in csv.DictReader(file)]
+
+
+@pytest.mark.parametrize("optimizer", sorted(OPTIMIZERS))
+def test_same_seed_same_rows_and_a_whole_run_folder(optimizer: str, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        assert hgenv("run", optimizer, *TINY, "--max-steps", "4", "--out", str(tmp_path / name)) == 0
+    rows = without_seconds(tmp_path / "a" / "metrics.csv")
+    assert rows == without_seconds(tmp_path / "b" / "metrics.csv")
+    assert [row["step"] for row in rows] == ["0", "1", "2", "3", "4"]
+    assert [bool(row["test.mae"]) for row in rows] == [True, False, True, False, True]
+    assert all(row["beta.expand.probability"] for row in rows)
+    moved = rows[0]["beta.scale.mean.x"] != rows[-1]["beta.scale.mean.x"]
+    assert moved == (optimizer in ("random-search", "hybrid-gradient"))
+    files = {path.name for path in (tmp_path / "a").iterdir()}
+    pictures = {"curves.png", "samples_first.png", "samples_last.png", "predictions.png"}
+    assert files == {"config.json", "metrics.csv", "best.npz"} | pictures
+
+
+def test_committed_samples_do_not_depend_on_the_optimizer() -> None:
+    """Sample seeds, step by step: only beta differs between optimizers."""
+    seen = {}
+    for name in ("fixed", "random-search", "hybrid-gradient"):
+        gradient = "image" if name == "hybrid-gradient" else None
+        options = EnvOptions(gradient=gradient, train_steps=2, differentiated_steps=1, batch_size=2, directions=1)
+        env = DataGenEnv(ShapeNormals(validation_size=4, test_size=2), options)
+        seen[name] = []
+        wrap_seeds(env, seen[name])
+        list(run.run(env, OPTIMIZERS[name](), run.Budget(max_steps=3), seed=5, report_every=10))
+    assert len(seen["fixed"]) == 6
+    assert seen["fixed"] == seen["random-search"] == seen["hybrid-gradient"]
+
+
+def wrap_seeds(env: DataGenEnv, log: list) -> None:
+    original = env._seeds
+
+    def logged(stream: str, counter: int, count: int) -> np.ndarray:
+        seeds = original(stream, counter, count)
+        if stream == "train":
+            log.append((counter, seeds.tolist()))
+        return seeds
+
+    env._seeds = logged  # type: ignore[method-assign]
+
+
+def test_the_snapshot_is_the_best_validated_state(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    assert hgenv("run", "random-search", *TINY, "--max-steps", "6", "--out", str(out)) == 0
+    best = run.best_row(run.read_rows(out), "mae")
+    snapshot = run.load_snapshot(out)
+    assert snapshot["step"] == best["step"]
+    assert snapshot["beta"].tolist() == [best[f"beta.{name}"] for name in ShapeNormals.layout.names]
+    task = ShapeNormals(validation_size=6, test_size=4)
+    env = DataGenEnv(task, EnvOptions(train_steps=2, differentiated_steps=1, batch_size=2, validation_images=4))
+    run.restore(env, snapshot)
+    assert env.score("test")["mae"] == best["test.mae"]
+    assert hgenv("run", "fixed", *TINY, "--max-steps", "1", "--start", str(out), "--out", str(tmp_path / "again")) == 0
+    again = run.read_rows(tmp_path / "again")[0]
+    np.testing.assert_allclose([again[f"beta.{n}"] for n in task.layout.names], snapshot["beta"], rtol=1e-12)
+
+
+@pytest.mark.parametrize("limit", [{"max_train_steps": 8}, {"max_renders": 9}, {"max_steps": 2}, {"max_seconds": 1e-9}])
+def test_budgets_end_a_run(limit: dict) -> None:
+    env = DataGenEnv(
+        ShapeNormals(validation_size=4, test_size=2), EnvOptions(train_steps=4, differentiated_steps=1, batch_size=2)
+    )
+    rows = list(run.run(env, OPTIMIZERS["fixed"](), run.Budget(**limit), report_every=10))
+    expected = {"max_train_steps": 3, "max_renders": 3, "max_steps": 3, "max_seconds": 1}[next(iter(limit))]
+    assert len(rows) == expected
+    assert "test.mae" in rows[-1]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["nonsense"], "unknown command"),
+        (["run", "nonsense"], "one of"),
+        (["run", "fixed", "--env", "hgenv/Nonsense-v0"], "unknown environment"),
+        (["run", "fixed", "--target", "mit-berkeley", "--data", "/nowhere"], "no folder"),
+        (["run", "fixed", "--start", "/nowhere"], "no file"),
+        (["run", "random-beta", "--gradient", "image"], "no gradient"),
+        (["plot", "/nowhere"], "no file"),
+    ],
+)
+def test_mistakes_get_one_clear_line(
+    words: list[str], message: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(words) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("hgenv: error: ")
+    assert message in error
+    assert error.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("--nonsense", "1", "nonsense"),
+        ("--max-steps", "-1", "positive"),
+        ("--resolution", "31", "multiple of 16"),
+        ("--target", "moon", "mit-berkeley"),
+    ],
+)
+def test_bad_options_are_refused(option: str, value: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        cli.main(["run", "fixed", option, value])
+    assert caught.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_folder_in_use_is_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "precious").write_text("x")
+    assert hgenv("run", "fixed", *TINY, "--max-steps", "1", "--out", str(tmp_path)) == 2
+    assert "not empty" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["precious"]
+
+
+def test_snapshots_are_never_unpickled(tmp_path: Path) -> None:
+    evil = tmp_path / "best.npz"
+    np.savez(evil, beta=np.array([print], dtype=object))
+    with pytest.raises(ValueError, match="not a snapshot"):
+        run.load_snapshot(tmp_path)
+    evil.write_bytes(b"PK\x03\x04 cut short")
+    with pytest.raises(ValueError, match="not a snapshot"):
+        run.load_snapshot(tmp_path)
+
+
+def test_an_interrupted_run_is_usable(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    command = [sys.executable, "-m", "hgenv.cli", "run", "fixed", *TINY, "--max-seconds", "300", "--out", str(out)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ | {"MPLBACKEND": "agg"})
+    deadline = time.monotonic() + 120
+    while not ((out / "metrics.csv").exists() and (out / "metrics.csv").read_text().count("\n") > 8):
+        assert process.poll() is None, process.communicate()[1]
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    error = process.communicate(timeout=120)[1]
+    assert process.returncode == 130
+    assert "interrupted" in error
+    rows = run.read_rows(out)
+    assert len(rows) > 7
+    assert run.load_snapshot(out)["step"] <= rows[-1]["step"]
+    assert (out / "predictions.png").exists()
+
+
+def test_list_show_baselines_plot_and_doctor(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert hgenv("list", "-v") == 0
+    listed = capsys.readouterr().out
+    assert all(name in listed for name in ShapeNormals.layout.names)
+    assert "weight of sphere" in listed
+    assert hgenv("baselines") == 0
+    assert "dome" in capsys.readouterr().out
+    assert hgenv("show", "--out", str(tmp_path / "show.png"), "--validation-size", "24", "--test-size", "1") == 0
+    assert hgenv("run", "fixed", *TINY, "--max-steps", "2", "--out", str(tmp_path / "run")) == 0
+    assert hgenv("plot", str(tmp_path / "run"), "--out", str(tmp_path / "plot.png")) == 0
+    for name in ("show.png", "plot.png"):
+        assert (tmp_path / name).stat().st_size > 5000
+    assert hgenv("doctor") == 0
+    assert "works" in capsys.readouterr().out
