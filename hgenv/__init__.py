@@ -1,6 +1,7 @@
 """hgenv: Gymnasium environments whose action is the decision vector of a generator of synthetic training data."""
 
-from hgenv.env import DataGenEnv, EnvOptions
+from hgenv.env import DataGenEnv
+from hgenv.options import EnvOptions
 from hgenv.task import TASKS, Batch, Task, register
 from hgenv.tasks.shape_normals import ShapeNormals
 

@@ -16,7 +16,8 @@ import tyro
 from tqdm import tqdm
 
 from hgenv import plot
-from hgenv.env import DataGenEnv, EnvOptions
+from hgenv.env import DataGenEnv
+from hgenv.options import EnvOptions
 from hgenv.run import Budget, RunFolder, load_snapshot, run, versions
 from hgenv.task import TASKS, Task, find
 
@@ -256,7 +257,3 @@ def _doctor(words: list[str]) -> int:
     finite = bool(np.isfinite(info["hybrid_gradient"]).all())
     print(f"{s.env.env}: one step with its gradient: {'works' if finite else 'gradient is not finite'}")
     return 0 if finite else 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())

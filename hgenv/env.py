@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import gymnasium
 import numpy as np
@@ -11,104 +11,14 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtri
 
-from hgenv.gradient import ESTIMATORS, Estimator, ImageDifference, Signal
+from hgenv.gradient import Signal
 from hgenv.noise import Noise, keys
+from hgenv.options import EnvOptions, Ledger
 from hgenv.task import Batch, Split, Task, find
-from hgenv.training import SGD, Adam, InnerOptimizer, Model, State, Step, train_step
+from hgenv.training import Model, State, Step, train_step
 
 Array = NDArray[np.float64]
 _CHUNK = 64  # images a forward pass when validating
-
-
-@dataclasses.dataclass(frozen=True)
-class EnvOptions:
-    """How a Task is trained, validated and differentiated."""
-
-    gradient: Literal["image"] | None = None
-    """Estimator of the hybrid gradient in info["hybrid_gradient"]; None computes none."""
-    train_steps: int = 10
-    """Inner training steps an environment step."""
-    differentiated_steps: int = 4
-    """How many of them, the last ones, the gradient goes through."""
-    gradient_every: int = 1
-    """Compute the gradient every so many environment steps."""
-    directions: int = 4
-    """Directions an estimate of the gradient (the paper's m)."""
-    sigma: float = 0.04
-    """Length of the differences a coordinate, where each coordinate of the box is 2 long."""
-    scaling: Literal["unbiased", "paper"] = "unbiased"
-    """Eq. 10 as printed estimates the gradient divided by d ("paper")."""
-    coordinates: Literal["all", "continuous"] = "all"
-    """Coordinates of beta that the action moves; the others stay at the start."""
-    spread: float | Literal["uniform"] | None = None
-    """Beta of the samples: the action itself, action + spread N(0, 1) a sample, or anywhere in the box."""
-    batch_size: int = 8
-    """Samples an inner step."""
-    inner: Literal["adam", "sgd"] = "adam"
-    """Inner optimizer."""
-    inner_learning_rate: float = 3e-3
-    """Its learning rate."""
-    inner_momentum: float = 0.9
-    """Momentum of SGD, first decay rate of Adam."""
-    freeze_second_moment: bool = False
-    """Treat Adam's second moment as a constant in the reverse."""
-    weight_average: float = 0.98
-    """Decay of the averaged weights that are scored and kept; 0 scores the weights themselves."""
-    validation_images: int | None = 16
-    """Validation images a step, a fresh draw each step, for reward and gradient; None takes all."""
-    episode_steps: int = 100_000
-    """Environment steps until the episode is truncated."""
-    device: str = "cpu"
-    """Where the network trains; rendering runs on the CPU."""
-
-    def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):
-            self._check_choice(field.name)
-        positive = ("train_steps", "gradient_every", "directions", "batch_size", "episode_steps")
-        for name in positive + ("sigma", "inner_learning_rate"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be positive, got {getattr(self, name)!r}")
-        if not 1 <= self.differentiated_steps <= self.train_steps:
-            raise ValueError(f"differentiated_steps must be in 1..{self.train_steps}, got {self.differentiated_steps}")
-        if self.gradient is not None and self.spread == "uniform":
-            raise ValueError("with spread='uniform' the samples do not depend on the action: there is no gradient")
-        if self.episode_steps < 2:
-            raise ValueError(f"an episode needs at least 2 steps, got {self.episode_steps}")
-
-    def _check_choice(self, name: str) -> None:
-        value = getattr(self, name)
-        choices = {
-            "gradient": (None, *ESTIMATORS), "scaling": ("unbiased", "paper"), "coordinates": ("all", "continuous"),
-            "inner": ("adam", "sgd"),
-        }.get(name)  # fmt: skip
-        if choices and value not in choices:
-            raise ValueError(f"{name} must be one of {choices}, got {value!r}")
-        if name in ("weight_average", "inner_momentum") and not 0 <= value < 1:
-            raise ValueError(f"{name} must be in [0, 1), got {value!r}")
-        if name == "spread" and not (value in (None, "uniform") or (isinstance(value, int | float) and value >= 0)):
-            raise ValueError(f"spread must be None, 'uniform' or a number >= 0, got {value!r}")
-        if name == "validation_images" and not (value is None or value > 0):
-            raise ValueError(f"validation_images must be None or positive, got {value!r}")
-
-    def rule(self) -> InnerOptimizer:
-        """The inner optimizer."""
-        if self.inner == "sgd":
-            return SGD(self.inner_learning_rate, self.inner_momentum)
-        return Adam(self.inner_learning_rate, self.inner_momentum, freeze=self.freeze_second_moment)
-
-    def estimator(self) -> Estimator:
-        """The estimator of the gradient."""
-        return ImageDifference(self.directions, self.sigma, self.scaling)
-
-
-@dataclasses.dataclass
-class Ledger:
-    """Deterministic cost since reset(), probes included; a validation forward is one image."""
-
-    renders: int = 0
-    train_steps: int = 0
-    differentiated_steps: int = 0
-    validation_forwards: int = 0
 
 
 class DataGenEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):

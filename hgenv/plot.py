@@ -28,9 +28,10 @@ def curves(folders: list[Path], metric: str, path: Path) -> None:
     figure = Figure(figsize=(13, 4), layout="constrained")
     panels = figure.subplots(1, len(AXES), sharey=True)
     for i, folder in enumerate(folders):
-        rows = [row for row in read_rows(folder) if f"test.{metric}" in row and row["step"] > 0]
+        rows = [row for row in read_rows(folder) if f"test.{metric}" in row]
         if not rows:
             raise ValueError(f"{folder} has no reported {metric!r}; known: {_metrics(folder)}")
+        rows = rows[1:] or rows  # the untrained network would squeeze the rest
         for panel, axis in zip(panels, AXES, strict=True):
             x = [row[axis] for row in rows]
             panel.plot(x, [row[f"test.{metric}"] for row in rows], color=f"C{i}", label=f"{folder.name}, test")

@@ -18,7 +18,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from hgenv.env import DataGenEnv, Ledger
+from hgenv.env import DataGenEnv
+from hgenv.options import Ledger
 from hgenv.task import Split
 
 Array = NDArray[np.float64]
@@ -155,7 +156,7 @@ class RunFolder:
 
 
 def save_snapshot(path: Path, env: DataGenEnv, row: Row) -> None:
-    """Write weights, beta and the row's metrics as an .npz of plain arrays; the old file stays until the new is whole."""
+    """Write weights, beta and the row's metrics as plain arrays; the old file stays until the new one is whole."""
     beta = np.array([row[f"beta.{name}"] for name in env.task.layout.names])
     scores = {name: value for name, value in row.items() if name.startswith(("validation.", "test."))}
     partial = path.with_name(path.stem + ".partial.npz")

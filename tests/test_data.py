@@ -113,7 +113,7 @@ def other_size(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "error", "message"),
     [
-        (short_file, FileNotFoundError, "mask.png.*SIRFS"),
+        (short_file, FileNotFoundError, r"mask\.png.*SIRFS"),
         (truncated_png, ValueError, "shading.png.*truncated"),
         (eight_bits, ValueError, "shading.png.*uint16"),
         (no_depth, ValueError, "Z.mat.*depth"),
@@ -131,7 +131,7 @@ def test_broken_folders_give_one_clear_error(copy: Path, spoil, error: type[Exce
 
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="nowhere.*shading.png"):
+    with pytest.raises(FileNotFoundError, match=r"nowhere.*shading\.png"):
         ShapeNormals(target="mit-berkeley", data=str(tmp_path / "nowhere")).validation()
 
 
@@ -175,5 +175,5 @@ def test_metrics_of_known_angles() -> None:
     assert score["mse"] == pytest.approx(np.mean(np.radians([10, 20, 25, 40, 90]) ** 2))
     assert score["image_mae"] == pytest.approx((95 / 4 + 90) / 2)
     assert score["n_mae"] == pytest.approx(np.sqrt(np.radians(95 / 4) * np.radians(90)))
-    with pytest.raises(ValueError, match="valid pixel|without"):
+    with pytest.raises(ValueError, match=r"valid pixel"):
         metrics.normal_metrics([np.array([])])

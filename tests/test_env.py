@@ -11,8 +11,9 @@ from analytic import Waves
 from gymnasium.utils.env_checker import check_env
 
 import hgenv
-from hgenv.env import DataGenEnv, EnvOptions
+from hgenv.env import DataGenEnv
 from hgenv.noise import Noise
+from hgenv.options import EnvOptions
 
 SMALL = {"train_steps": 2, "differentiated_steps": 1, "directions": 1, "batch_size": 2, "validation_images": 4}
 IDS = sorted(hgenv.TASKS)

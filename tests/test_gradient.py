@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from analytic import Waves
 
-from hgenv.env import DataGenEnv, EnvOptions
+from hgenv.env import DataGenEnv
+from hgenv.options import EnvOptions
 
 OPTIONS = EnvOptions(
     gradient="image", train_steps=5, differentiated_steps=5, batch_size=3, directions=8, sigma=1e-3,

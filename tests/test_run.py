@@ -12,13 +12,14 @@ import numpy as np
 import pytest
 
 from hgenv import cli, run
-from hgenv.env import DataGenEnv, EnvOptions
+from hgenv.env import DataGenEnv
+from hgenv.options import EnvOptions
 from hgenv.tasks.shape_normals import ShapeNormals
 from optimizers import OPTIMIZERS
 
 TINY = [
-    "--validation-size", "6", "--test-size", "4", "--train-steps", "2", "--differentiated-steps", "1", "--directions", "1",
-    "--batch-size", "2", "--validation-images", "4", "--report-every", "2",
+    "--validation-size", "6", "--test-size", "4", "--train-steps", "2", "--differentiated-steps", "1",
+    "--directions", "1", "--batch-size", "2", "--validation-images", "4", "--report-every", "2",
 ]  # fmt: skip
 
 
@@ -159,7 +160,7 @@ def test_snapshots_are_never_unpickled(tmp_path: Path) -> None:
 
 def test_an_interrupted_run_is_usable(tmp_path: Path) -> None:
     out = tmp_path / "run"
-    command = [sys.executable, "-m", "hgenv.cli", "run", "fixed", *TINY, "--max-seconds", "300", "--out", str(out)]
+    command = [sys.executable, "-m", "hgenv", "run", "fixed", *TINY, "--max-seconds", "300", "--out", str(out)]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ | {"MPLBACKEND": "agg"})
     deadline = time.monotonic() + 120
     while not ((out / "metrics.csv").exists() and (out / "metrics.csv").read_text().count("\n") > 8):

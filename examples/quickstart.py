@@ -1,0 +1,19 @@
+"""Improve beta by the hybrid gradient, in plain Gymnasium terms."""
+
+import gymnasium
+import numpy as np
+import torch
+
+import hgenv  # noqa: F401  (registers the environments)
+
+torch.set_num_threads(1)
+env = gymnasium.make("hgenv/ShapeNormals-v0", gradient="image", disable_env_checker=True)
+_, info = env.reset(seed=0)
+action = env.unwrapped.start
+for step in range(20):
+    _, reward, _, _, info = env.step(action.astype(np.float32))
+    gradient = info["hybrid_gradient"]
+    action = np.clip(action - 0.05 * gradient / np.sqrt(np.mean(gradient**2)), -1, 1)
+    if step % 5 == 4:
+        print(f"{info['train_steps']:4} training steps, validation loss {-reward:.4f}, expand {info['beta'][6]:.2f}")
+print("test error in degrees:", round(env.unwrapped.score("test")["mae"], 1))

@@ -1,0 +1,67 @@
+"""Every example runs, and so does what the README shows."""
+
+import re
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import hgenv
+from optimizers import OPTIMIZERS
+
+ROOT = Path(__file__).parents[1]
+EXAMPLES = sorted(path.name for path in (ROOT / "examples").glob("*.py"))
+SAYS = {
+    "quickstart.py": r"test error in degrees: \d\d\.\d",
+    "add_a_task.py": r"tilted to the right: test loss 0\.\d+",
+    "add_an_optimizer.py": r"600 training steps, test error \d\d\.\d degrees",
+    "render_speed.py": r"64 x 64 +\d+ images",
+    "step_cost.py": r"differentiated / plain = \d\.\d\d",
+}
+
+
+def play(script: str, *words: str) -> str:
+    command = [sys.executable, str(ROOT / "examples" / script), *words]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("script", sorted(SAYS))
+def test_examples_run_and_print_what_they_promise(script: str) -> None:
+    assert re.search(SAYS[script], play(script))
+
+
+def test_the_comparison_makes_its_table_and_keeps_finished_cells(tmp_path: Path) -> None:
+    words = ["--out", str(tmp_path), "--seconds", "1e-3", "--seeds", "2", "--retrain", "2", "--"]
+    words += ["--train-steps", "2", "--differentiated-steps", "1", "--validation-size", "4", "--test-size", "2"]
+    table = play("compare_optimizers.py", *words)
+    assert table.count("\n| ") + 1 == 6
+    assert re.search(r"\| hybrid-gradient-momentum \| \d\d\.\d ± ", table)
+    kept = {path: path.stat().st_mtime for path in tmp_path.rglob("metrics.csv")}
+    assert len(kept) == 2 * (5 + 5)
+    assert play("compare_optimizers.py", *words) == table
+    assert kept == {path: path.stat().st_mtime for path in tmp_path.rglob("metrics.csv")}
+
+
+def test_every_example_is_tested_and_short() -> None:
+    assert set(EXAMPLES) == set(SAYS) | {"compare_optimizers.py"}
+    for name in EXAMPLES:
+        assert (ROOT / "examples" / name).read_text().count("\n") <= 62, name
+
+
+def test_what_the_readme_adds_beta_by_beats_the_start() -> None:
+    """add_a_task's own promise: a beta like the target's is better than the start."""
+    before, tasks = set(OPTIMIZERS), set(hgenv.TASKS)
+    try:
+        runpy.run_path(str(ROOT / "examples" / "add_a_task.py"))
+        assert set(hgenv.TASKS) - tasks == {"examples/TiltedDiscs-v0"}
+        lines = play("add_a_task.py").splitlines()
+        start, found = (float(line.split()[-1]) for line in lines)
+        assert found < start
+    finally:
+        for name in set(hgenv.TASKS) - tasks:
+            del hgenv.TASKS[name]
+    assert set(OPTIMIZERS) == before
