@@ -16,8 +16,8 @@ import scipy.stats
 
 from hgenv.run import best_row, read_rows
 
-METHODS = {name: name for name in ("fixed", "random-beta", "random-search", "hybrid-gradient")}
-METHODS["hybrid-gradient-momentum"] = "hybrid-gradient --rule momentum"
+METHODS = {"fixed": "fixed", "random-beta": "random-beta", "random-search": "random-search --train-steps 10",
+           "hybrid-gradient": "hybrid-gradient", "momentum": "hybrid-gradient --rule momentum --step 0.1"}  # fmt: skip
 COLUMNS = ["test.mae", "test.median", "test.within_11", "test.within_22", "test.within_30", "test.n_mae", "train_steps"]
 
 
@@ -43,13 +43,14 @@ parser.add_argument("--out", type=Path, required=True)
 parser.add_argument("--seconds", default="60")
 parser.add_argument("--seeds", type=int, default=5, help="at least 2")
 parser.add_argument("--retrain", default="1000", help="training steps from scratch")
+parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
 parser.add_argument("options", nargs="*")
 o = parser.parse_args()
 found, again = {}, {}
 with ThreadPoolExecutor(2) as pool:
     for seed in range(o.seeds):
-        for name, words in METHODS.items():
-            run = [*words.split(), "--max-seconds", o.seconds, "--seed", str(seed), "--report-every", "10", *o.options]
+        for name in o.methods:
+            run = [*METHODS[name].split(), "--max-seconds", o.seconds, "--seed", str(seed), "--report-every", "5", *o.options]
             found[name, seed] = pool.submit(cell, o.out / f"{name}-s{seed}", run)
     for (name, seed), run in found.items():
         run.result()
@@ -58,7 +59,9 @@ with ThreadPoolExecutor(2) as pool:
         start = ["--start", str(o.out / f"{name}-s{seed}")]
         again[name, seed] = pool.submit(cell, o.out / f"{name}-s{seed}-retrained", words + start)
 print("| optimizer |", " | ".join(COLUMNS), "| retrained test.mae |\n" + "|---" * (len(COLUMNS) + 2) + "|")
-for name in METHODS:
-    cells = [interval([found[name, s].result() for s in range(o.seeds)], column) for column in COLUMNS]
-    retrained = interval([again[name, s].result() for s in range(o.seeds)], "test.mae")
-    print(f"| {name} |", " | ".join(cells), f"| {retrained} |")
+for name in o.methods:
+    first, second = ([cells[name, s].result() for s in range(o.seeds)] for cells in (found, again))
+    print(f"| {name} |", " | ".join(interval(first, c) for c in COLUMNS), f"| {interval(second, 'test.mae')} |")
+print("\n| optimizer | seed | test.mae | retrained test.mae |\n|---|---|---|---|")
+for (name, seed), run in found.items():
+    print(f"| {name} | {seed} | {run.result()['test.mae']:.2f} | {again[name, seed].result()['test.mae']:.2f} |")

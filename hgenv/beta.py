@@ -29,6 +29,11 @@ Array = NDArray[np.float64]
 class Layout:
     """Base of every declaration: a frozen dataclass whose fields are distributions."""
 
+    def __post_init__(self) -> None:
+        for p in self.parameters:
+            if not p.low <= p.initial <= p.high:
+                raise ValueError(f"{p.name} starts at {p.initial}, outside its range [{p.low}, {p.high}]")
+
     @cached_property
     def distributions(self) -> dict[str, Distribution]:
         """Name of the field -> distribution, in the order of beta."""

@@ -57,6 +57,10 @@ class RunOptions:
     report_every: int = 5
     """Environment steps between scores on the whole validation and test splits."""
 
+    def __post_init__(self) -> None:
+        if self.seed < 0 or self.report_every < 1:
+            raise ValueError(f"need seed >= 0 and report_every >= 1, got {self.seed} and {self.report_every}")
+
 
 @dataclasses.dataclass(frozen=True)
 class DefaultBudget(Budget):
@@ -87,7 +91,7 @@ class PlotOptions:
     runs: tyro.conf.Positional[tuple[str, ...]]
     """Run folders."""
     metric: str = "mae"
-    """Column to plot, without its split."""
+    """Column to plot, without its split: mae, median, n_mae, ... or loss, as the runs' tasks have it."""
     out: str = "curves.png"
     """PNG to write."""
 
@@ -115,7 +119,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return commands[words[0]](words[1:])
     except (ValueError, KeyError, TypeError, OSError) as error:
-        if os.environ.get("HGENV_TRACEBACK"):
+        if os.environ.get("HGENV_TRACEBACK"):  # for those who look for the cause
             raise
         return _fail(str(error.args[0] if isinstance(error, KeyError) else error))
 
@@ -127,6 +131,14 @@ def _fail(message: str) -> int:
 
 def _parse(prog: str, words: list[str], **parts: Any) -> Any:
     """Parse words into one dataclass whose fields are the given dataclasses, their options side by side."""
+    owners: dict[str, str] = {}
+    for part, cls in parts.items():
+        for field in dataclasses.fields(cls):
+            if field.name in owners:
+                raise ValueError(
+                    f"--{field.name} would be an option of both {owners[field.name]} and {part}: rename one"
+                )
+            owners[field.name] = part
     settings = dataclasses.make_dataclass(
         "Settings", [(k, v, dataclasses.field(default_factory=v)) for k, v in parts.items()]
     )
@@ -158,10 +170,12 @@ def _list(words: list[str]) -> int:
 
 def _show(words: list[str]) -> int:
     s = _parse("show", words, env=EnvChoice, task=_chosen_task(words), training=EnvOptions, show=ShowOptions)
+    if not s.show.out.endswith(".png"):
+        raise ValueError(f"--out must end in .png, got {s.show.out!r}")
     env = DataGenEnv(s.task, s.training)
-    env.reset(seed=0)
-    beta = load_snapshot(Path(s.show.start))["beta"] if s.show.start else s.task.layout.initial
-    ours, target = plot.samples(env, beta, s.show.count), plot.target_samples(env, s.show.count)
+    if s.show.start:
+        env.start_from(load_snapshot(Path(s.show.start))["beta"])
+    ours, target = env.contact_sheet(env.start, s.show.count, 12), plot.target_samples(env, s.show.count)
     plot.write_png(Path(s.show.out), np.concatenate([ours, np.full((4, ours.shape[1], 3), 255, np.uint8), target]), 2)
     print(f"{s.show.out}: {s.show.count} samples above, the target domain below; each with its ground truth under it")
     return 0
@@ -183,6 +197,7 @@ def _run(words: list[str]) -> int:
     if not words or words[0] not in OPTIMIZERS:
         if words[:1] in (["-h"], ["--help"]):
             print(f"usage: hgenv run OPTIMIZER [options]\n\noptimizers: {', '.join(OPTIMIZERS)}")
+            print("their options, and those of the environment: hgenv run OPTIMIZER --help")
             return 0
         raise ValueError(f"name an optimizer: one of {', '.join(OPTIMIZERS)}; got {words[0] if words else 'none'!r}")
     name, cls = words[0], OPTIMIZERS[words[0]]
@@ -227,6 +242,8 @@ def _play(env: DataGenEnv, optimizer: Any, budget: Budget, options: RunOptions, 
         except KeyboardInterrupt:
             print("interrupted: what was written until now is kept", file=sys.stderr)
             status = 130
+    if not best:
+        return status or _fail(f"no validation {key} of the run was finite: there is no snapshot and no figure")
     plot.of_run(env, folder.path)
     print(
         f"{folder.path}: {int(row['step'])} steps, {int(row['train_steps'])} training steps, "

@@ -4,6 +4,9 @@ A shape is a binary tree cut off at depth D, stored in its 2^D leaf slots. A nod
 right child takes the slot half a subtree further: expanding a node keeps the old shape as the left operand.
 Because every primitive is convex a ray meets it in one interval, and boolean algebra on the ends of these intervals
 gives the exact surface of the composition without a mesh.
+
+numba's cache notices changes of the file that a kernel stands in only: after an edit here, delete the cached kernels of
+the renderer too (`make test` does).
 """
 
 from __future__ import annotations

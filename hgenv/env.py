@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 import gymnasium
@@ -15,7 +17,7 @@ from hgenv.gradient import Signal
 from hgenv.noise import Noise, keys
 from hgenv.options import EnvOptions, Ledger
 from hgenv.task import Batch, Split, Task, find
-from hgenv.training import Model, State, Step, train_step
+from hgenv.training import Model, State, Tape, weight_gradient
 
 Array = NDArray[np.float64]
 _CHUNK = 64  # images a forward pass when validating
@@ -39,8 +41,8 @@ class DataGenEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         self.task, self.options, self.render_mode = task, options or EnvOptions(), render_mode
         self.device = torch.device(self.options.device)
         self._validation, self._test = task.validation(), task.test()  # a broken data folder shows here
-        movable = ~task.layout.discrete if self.options.coordinates == "continuous" else task.layout.discrete < 2
-        self.movable = np.flatnonzero(movable)
+        frozen = task.layout.discrete & (self.options.coordinates == "continuous")
+        self.movable = np.flatnonzero(~frozen)
         self._start = task.layout.to_action(task.layout.initial)
         self._rule, self._estimator = self.options.rule(), self.options.estimator()
         d = len(self.movable)
@@ -66,44 +68,52 @@ class DataGenEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         self.ledger = Ledger()
         self._action = self._start[self.movable]
         self._signal: Signal | None = None
-        with torch.no_grad():
-            self._loss_value = self._validation_loss(self._state.weights, self._validation_rows("validation", 0)).item()
-        return self._observation(), self._info(self._loss_value, 0)
+        self._loss_value = self._validate(self._state, self._validation_rows("validation", 0))
+        return self._observation(), self._info()
 
     def step(self, action: ArrayLike) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
         """Train `train_steps` steps from the current weights on f(beta, .) and validate.
 
-        info: beta (d_all,) physical; val_loss; clipped, the number of coordinates clipped; the cost ledger since reset;
+        info: beta (d_all,) physical; val_loss; the ledger of costs and clipped coordinates since reset;
         hybrid_gradient (d,) = dL/d(action), if made with a gradient and this step computes one.
         Raises ValueError for an action of the wrong shape or type or that is not finite; nothing has changed then.
         """
-        state = self._need_state()
+        self._need_state()
         given = self._check(action, 1)
-        o = self.options
-        moved = np.clip(given, -1.0, 1.0)
+        with self._charged():
+            return self._train_and_validate(given)
+
+    def _train_and_validate(self, given: Array) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
+        o, state, average = self.options, self._need_state(), self._average
+        moved = self._clip(given)
         differentiate = o.gradient is not None and self._steps % o.gradient_every == 0
         plain = o.train_steps - (o.differentiated_steps if differentiate else 0)
-        first, average = self._steps * o.train_steps, self._average
-        steps, actions, seeds = [], [], []
+        tape, actions, seeds = Tape(self._rule), [], []
         for k in range(o.train_steps):
-            batch_seeds = self._seeds("train", first + k, o.batch_size)
+            batch_seeds = self._seeds("train", self._steps * o.train_steps + k, o.batch_size)
             batch_actions = self._spread(moved, batch_seeds)
             batch = self._render(batch_actions, batch_seeds)
+            after, gradient = self._train(state, batch)
             if k >= plain:
-                steps.append(Step(state, batch))
+                tape.append(state, gradient, batch)
                 actions.append(batch_actions)
                 seeds.append(batch_seeds)
-            state = self._train(state, batch)
+            state = after
             average = self._averaged(average, state)
-        self._state, self._average, self._action = state, average, moved
-        self._steps += 1
-        rows = self._validation_rows("validation", self._steps)
-        loss, gradient = self._validate_step(rows, steps, actions, seeds)
-        self._loss_value = loss
-        info = self._info(loss, int(np.sum(given != moved)))
-        if gradient is not None:
-            info["hybrid_gradient"] = gradient
-        return self._observation(), -loss, False, self._steps >= o.episode_steps, info
+        step = self._steps + 1
+        rows = self._validation_rows("validation", step)
+        hybrid, signal = {}, self._signal
+        if differentiate:
+            loss, signal = self._differentiate(state, rows, tape, np.stack(actions), np.stack(seeds))
+            assert self._estimator is not None
+            rng = np.random.default_rng(self._seeds("direction", step, 4))
+            hybrid = {"hybrid_gradient": self._estimator.estimate(signal, self._render, rng)}
+        else:
+            loss = self._validate(state, rows)
+        # All that may fail or be interrupted is done: commit.
+        self._state, self._average, self._action, self._steps = state, average, moved, step
+        self._loss_value, self._signal = loss, signal
+        return self._observation(), -loss, False, step >= o.episode_steps, self._info() | hybrid
 
     def render(self) -> NDArray[np.uint8] | None:
         """A contact sheet (h, w, 3) uint8 of 16 samples at the current beta: images above, targets below."""
@@ -120,20 +130,19 @@ class DataGenEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         All k probes share seeds and validation images; every call has new ones. Costs count in the ledger.
         Raises ValueError as step() does.
         """
-        state = self._need_state()
-        points = np.clip(self._check(actions, 2), -1.0, 1.0)
-        o, call = self.options, self._evaluations
-        rows = self._validation_rows("probe validation", call)
-        seeds = [self._seeds("probe", call * o.train_steps + k, o.batch_size) for k in range(o.train_steps)]
-        losses = []
-        for point in points:
-            probe = state
-            for batch_seeds in seeds:
-                probe = self._train(probe, self._render(self._spread(point, batch_seeds), batch_seeds))
-            with torch.no_grad():
-                losses.append(self._validation_loss(probe.weights, rows).item())
+        self._need_state()
+        points = self._check(actions, 2)
+        with self._charged():
+            losses = np.array([self._probe(point) for point in self._clip(points)])
         self._evaluations += 1
-        return np.array(losses)
+        return losses
+
+    def _probe(self, point: Array) -> float:
+        o, call, state = self.options, self._evaluations, self._need_state()
+        for k in range(o.train_steps):
+            seeds = self._seeds("probe", call * o.train_steps + k, o.batch_size)
+            state, _ = self._train(state, self._render(self._spread(point, seeds), seeds))
+        return self._validate(state, self._validation_rows("probe validation", call))
 
     @property
     def signal(self) -> Signal:
@@ -142,7 +151,7 @@ class DataGenEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
             raise RuntimeError("no signal yet: make the environment with gradient=... and call step()")
         return self._signal
 
-    def predict(self, split: Split, state: dict[str, Any] | None = None) -> torch.Tensor:
+    def predict(self, split: Split) -> torch.Tensor:
         """Predictions (stacks, n, t, h, w) of the averaged weights for a whole split. Not charged to the ledger."""
         self._need_state()
         images = (self._validation if split == "validation" else self._test).image
@@ -166,7 +175,10 @@ class DataGenEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         return self._start[self.movable]
 
     def start_from(self, beta: ArrayLike) -> None:
-        """Move the start to another physical beta (d_all,); frozen coordinates take its values as well."""
+        """Move the start, and frozen coordinates with it, to another physical beta (d_all,), clipped to its range.
+
+        Call it before reset(). Raises ValueError for a wrong shape or numbers that are not finite.
+        """
         values = np.asarray(beta, np.float64)
         if values.shape != self._start.shape or not np.isfinite(values).all():
             raise ValueError(f"beta must be {self._start.shape} finite numbers, got {values.shape}")
@@ -179,33 +191,37 @@ class DataGenEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         return sheet(self.task, batch, columns)
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything a continued run depends on, as plain arrays and numbers: weights, moments, counters, ledger."""
+        """Everything a continued run depends on, as plain arrays and numbers: weights, moments, counters, generator."""
         state = self._need_state()
         tensors = {"weights": state.weights, "average": self._average}
         tensors |= {f"moment{i}": moment for i, moment in enumerate(state.moments)}
         numbers = {"taken": state.taken, "steps": self._steps, "evaluations": self._evaluations, "seed": self.seed}
-        numbers |= dataclasses.asdict(self.ledger)
+        numbers |= {f"ledger.{name}": count for name, count in dataclasses.asdict(self.ledger).items()}
         arrays = {name: tensor.detach().cpu().numpy().copy() for name, tensor in tensors.items()}
-        return arrays | numbers | {"action": self._action.copy(), "loss": self._loss_value}
+        arrays |= {"action": self._action.copy(), "start": self._start.copy(), "generator": _words(self.np_random)}
+        return arrays | numbers | {"loss": self._loss_value}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore what state_dict() gave, in an environment made alike and reset once.
 
         Raises ValueError that names what does not fit; nothing has changed then.
         """
-        mine = self.state_dict()
-        if state.keys() != mine.keys():
-            raise ValueError(f"state has the entries {sorted(state)}, expected {sorted(mine)}")
+        mine, given = self.state_dict(), {name: np.array(value) for name, value in state.items()}
+        if given.keys() != mine.keys():
+            raise ValueError(f"state has the entries {sorted(given)}, expected {sorted(mine)}")
         for name, value in mine.items():
-            if np.shape(state[name]) != np.shape(value):
-                raise ValueError(f"{name} has shape {np.shape(state[name])}, expected {np.shape(value)}")
-        restored = {k: torch.from_numpy(np.array(v)).to(self.device) for k, v in state.items() if np.ndim(v)}
-        moments = tuple(restored[f"moment{i}"] for i in range(len(self._need_state().moments)))
-        self._state = State(restored["weights"], moments, int(state["taken"]))
-        self._average, self._action = restored["average"], np.array(state["action"])
-        self._steps, self._evaluations, self.seed = (int(state[k]) for k in ("steps", "evaluations", "seed"))
-        self.ledger = Ledger(*(int(state[f.name]) for f in dataclasses.fields(Ledger)))
-        self._loss_value, self._signal = float(state["loss"]), None
+            wanted, got = np.asarray(value), given[name]
+            if wanted.shape != got.shape or wanted.dtype.kind != got.dtype.kind or wanted.itemsize != got.itemsize:
+                raise ValueError(f"{name} is {got.dtype} {got.shape}, expected {wanted.dtype} {wanted.shape}")
+        tensors = {k: torch.from_numpy(given[k]).to(self.device) for k in mine if k.startswith(("weights", "moment"))}
+        average = torch.from_numpy(given["average"]).to(self.device)
+        weights, *moments = tensors.values()
+        self._state, self._average = State(weights, tuple(moments), int(given["taken"])), average
+        self._action, self._start = given["action"], given["start"]
+        self._steps, self._evaluations, self.seed = (int(given[k]) for k in ("steps", "evaluations", "seed"))
+        self.ledger = Ledger(*(int(given[f"ledger.{f.name}"]) for f in dataclasses.fields(Ledger)))
+        self.np_random.bit_generator.state = _generator_state(given["generator"])
+        self._loss_value, self._signal = float(given["loss"]), None
 
     # -- pieces
 
@@ -225,16 +241,31 @@ class DataGenEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
             raise ValueError("action must be finite, got NaN or infinity")
         return value.astype(np.float64)
 
+    def _clip(self, actions: Array) -> Array:
+        clipped = np.clip(actions, -1.0, 1.0)
+        self.ledger.clipped += int(np.sum(clipped != actions))
+        return clipped
+
+    @contextmanager
+    def _charged(self) -> Iterator[None]:
+        """Takes costs back if what they were for did not finish."""
+        before = dataclasses.replace(self.ledger)
+        try:
+            yield
+        except BaseException:
+            self.ledger = before
+            raise
+
     def _seeds(self, stream: str, counter: int, count: int) -> NDArray[np.uint64]:
         return keys(keys(self.seed, stream, 1)[0] + np.uint64(counter), stream, count)
 
     def _spread(self, action: Array, seeds: NDArray[np.uint64]) -> Array:
-        """Actions (n, d) of the samples with the given seeds."""
+        """Actions (n, d) of the samples with the given seeds; what is outside the box is clipped when rendered."""
         spread, d = self.options.spread, len(action)
         if spread is None:
             return np.tile(action, (len(seeds), 1))
         u = Noise(seeds).uniform("spread", (d,))
-        return 2.0 * u - 1.0 if spread == "uniform" else np.clip(action + float(spread) * ndtri(u), -1.0, 1.0)
+        return 2.0 * u - 1.0 if spread == "uniform" else action + float(spread) * ndtri(u)
 
     def _full(self, actions: Array) -> Array:
         full = np.broadcast_to(self._start, (*actions.shape[:-1], len(self._start))).copy()
@@ -251,15 +282,15 @@ class DataGenEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
     def _loss(self, weights: torch.Tensor, batch: Batch) -> torch.Tensor:
         return self.task.loss(self._model.predict(weights, batch.image), batch)
 
-    def _train(self, state: State, batch: Batch) -> State:
+    def _train(self, state: State, batch: Batch) -> tuple[State, torch.Tensor]:
+        """One step: the state after it, and its gradient."""
         self.ledger.train_steps += 1
-        return train_step(self._loss, self._rule, state, batch)
+        gradient = weight_gradient(self._loss, state.weights, batch)
+        return self._rule.update(state, gradient), gradient
 
     def _averaged(self, average: torch.Tensor, state: State) -> torch.Tensor:
         # The decay grows with the number of steps, so that the first weights are soon forgotten.
-        decay = min(
-            self.options.weight_average, state.taken / (state.taken + 9.0) if self.options.weight_average else 0.0
-        )
+        decay = min(self.options.weight_average, state.taken / (state.taken + 9.0))
         return average * decay + state.weights * (1.0 - decay)
 
     def _validation_rows(self, stream: str, counter: int) -> Batch:
@@ -269,34 +300,48 @@ class DataGenEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         order = np.argsort(self._seeds(stream, counter, size), kind="stable")
         return self._validation.rows(torch.from_numpy(order[:wanted].copy())).to(self.device)
 
-    def _validation_loss(self, weights: torch.Tensor, rows: Batch) -> torch.Tensor:
+    def _validate(self, state: State, rows: Batch) -> float:
         self.ledger.validation_forwards += len(rows.image)
-        return self._loss(weights, rows)
+        with torch.no_grad():
+            return self._loss(state.weights, rows).item()
 
-    def _validate_step(
-        self, rows: Batch, steps: list[Step], actions: list[Array], seeds: list[NDArray]
-    ) -> tuple[float, Array | None]:
-        assert self._state is not None
-        if not steps:
-            with torch.no_grad():
-                return self._validation_loss(self._state.weights, rows).item(), None
-        weights = self._state.weights.detach().requires_grad_()
-        loss = self._validation_loss(weights, rows)
+    def _differentiate(
+        self, state: State, rows: Batch, tape: Tape, actions: Array, seeds: NDArray
+    ) -> tuple[float, Signal]:
+        self.ledger.validation_forwards += len(rows.image)
+        self.ledger.differentiated_steps += len(tape)
+        weights = state.weights.detach().requires_grad_()
+        loss = self._loss(weights, rows)
         (by_weights,) = torch.autograd.grad(loss, weights)
-        self._signal = Signal(self._loss, self._rule, steps, np.stack(actions), np.stack(seeds), by_weights)
-        self.ledger.differentiated_steps += len(steps)
-        rng = np.random.default_rng(self._seeds("direction", self._steps, 4))
-        return loss.item(), self._estimator.estimate(self._signal, self._render, rng)
+        return loss.item(), Signal(self._loss, tape, actions, seeds, by_weights)
 
     def _observation(self) -> NDArray[np.float32]:
-        loss = self._loss_value / (1.0 + self._loss_value) if np.isfinite(self._loss_value) else 1.0
+        loss = self._loss_value / (1.0 + abs(self._loss_value)) if np.isfinite(self._loss_value) else 1.0
         done = min(1.0, self._steps / self.options.episode_steps)
         return np.concatenate([self._action, [loss, done]]).astype(np.float32)
 
-    def _info(self, loss: float, clipped: int) -> dict[str, Any]:
-        return {
-            "beta": self.beta(self._action), "val_loss": loss, "clipped": clipped, **dataclasses.asdict(self.ledger)
-        }  # fmt: skip
+    def _info(self) -> dict[str, Any]:
+        return {"beta": self.beta(self._action), "val_loss": self._loss_value, **dataclasses.asdict(self.ledger)}
+
+
+_MASK = 2**64 - 1
+
+
+def _words(generator: np.random.Generator) -> NDArray[np.uint64]:
+    """The state of a PCG64 generator as six words."""
+    state: Any = generator.bit_generator.state
+    pair = (state["state"]["state"], state["state"]["inc"])
+    words = [word for number in pair for word in (number >> 64, number & _MASK)]
+    return np.array([*words, state["has_uint32"], state["uinteger"]], np.uint64)
+
+
+def _generator_state(words: NDArray[np.uint64]) -> dict[str, Any]:
+    """Inverse of `_words`."""
+    a, b, c, d, has, value = (int(word) for word in words)
+    return {
+        "bit_generator": "PCG64", "state": {"state": a << 64 | b, "inc": c << 64 | d}, "has_uint32": has,
+        "uinteger": value,
+    }  # fmt: skip
 
 
 def sheet(task: Task, batch: Batch, columns: int) -> NDArray[np.uint8]:

@@ -1,15 +1,14 @@
 """The generator half of the hybrid gradient: from what L feels of the training data to dL/dbeta.
 
 `Signal` is the analytic half of one env step, computed on demand. An estimator turns it into a vector; each is one
-class here and one entry of `ESTIMATORS`.
+class here and one entry of `ESTIMATORS`, which names the choices of the option `gradient`.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -18,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hgenv.task import Batch
-from hgenv.training import InnerOptimizer, Loss, Reversed, Step, reverse
+from hgenv.training import Loss, ReversedStep, Tape, reverse
 
 Array = NDArray[np.float64]
 Render = Callable[[Array, NDArray], Batch]
@@ -29,25 +28,23 @@ Render = Callable[[Array, NDArray], Batch]
 class Signal:
     """How L depends on what the last k steps trained on.
 
-    steps: the recorded steps; actions (k, n, d) and seeds (k, n): what their batches were made from;
-    by_weights (p,): dL/d(final weights).
+    tape: the recorded steps; actions (k, n, d) and seeds (k, n): what their batches were made from (draws are keyed, so
+    they follow from these); by_weights (p,): dL/d(final weights). All is kept, so that it can be asked at any time.
     """
 
     loss: Loss
-    rule: InnerOptimizer
-    steps: list[Step]
+    tape: Tape
     actions: Array
     seeds: NDArray
     by_weights: Tensor
 
-    @cached_property
-    def reversed(self) -> list[Reversed]:
-        """The reverse pass, run once, on first use."""
-        return reverse(self.loss, self.rule, self.steps, self.by_weights)
+    def reversed(self) -> Iterator[ReversedStep]:
+        """The reverse pass, last step first; every call runs it anew, one step at a time."""
+        return reverse(self.loss, self.tape, self.by_weights)
 
     def sensitivity(self) -> Batch:
-        """dL/dX of all k n samples: image, target and mask, each (k n, ...)."""
-        return Batch.join([step.sensitivity for step in self.reversed])
+        """dL/dX of all k n samples: image, target and mask, each (k n, ...), first step first."""
+        return Batch.join([step.sensitivity for step in self.reversed()][::-1])
 
 
 class Estimator(ABC):
@@ -75,19 +72,23 @@ class ImageDifference(Estimator):
     scaling: Literal["unbiased", "paper"] = "unbiased"
 
     def estimate(self, signal: Signal, render: Render, rng: np.random.Generator) -> Array:
-        sensitivity = signal.sensitivity()
         d = signal.actions.shape[-1]
-        actions, seeds = signal.actions.reshape(-1, d), signal.seeds.reshape(-1)
-        total = np.zeros(d)
-        for direction in self.sigma * rng.standard_normal((self.directions, d)):
-            plus = render(np.clip(actions + direction, -1.0, 1.0), seeds)
-            minus = render(np.clip(actions - direction, -1.0, 1.0), seeds)
-            slope = sum(
-                torch.sum(s * (p - m), dtype=torch.float64).item()
-                for s, p, m in zip(sensitivity, plus, minus, strict=True)
-            )
-            total += slope / (2.0 * direction @ direction) * direction
-        return total / self.directions * (d if self.scaling == "unbiased" else 1)
+        directions = self.sigma * rng.standard_normal((self.directions, d))
+        slopes = np.zeros(self.directions)
+        for step in signal.reversed():
+            actions, seeds = signal.actions[step.k], signal.seeds[step.k]
+            for j, direction in enumerate(directions):
+                plus = render(np.clip(actions + direction, -1.0, 1.0), seeds)
+                minus = render(np.clip(actions - direction, -1.0, 1.0), seeds)
+                slopes[j] += _inner_product(step.sensitivity, plus, minus)
+        coefficients = slopes / (2.0 * np.sum(directions**2, axis=1))
+        return coefficients @ directions / self.directions * (d if self.scaling == "unbiased" else 1)
 
 
-ESTIMATORS: dict[str, type[Estimator]] = {"image": ImageDifference}
+def _inner_product(sensitivity: Batch, plus: Batch, minus: Batch) -> float:
+    """<sensitivity, plus - minus> over image, target and mask."""
+    parts = zip(sensitivity, plus, minus, strict=True)
+    return sum(torch.sum(s * (p - m), dtype=torch.float64).item() for s, p, m in parts)
+
+
+ESTIMATORS: dict[str, type[ImageDifference]] = {"image": ImageDifference}

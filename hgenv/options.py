@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Literal
 
-from hgenv.gradient import ESTIMATORS, Estimator, ImageDifference
+import torch
+
+from hgenv.gradient import ESTIMATORS, Estimator
 from hgenv.training import SGD, Adam, InnerOptimizer
 
 
@@ -15,17 +18,17 @@ class EnvOptions:
 
     gradient: Literal["image"] | None = None
     """Estimator of the hybrid gradient in info["hybrid_gradient"]; None computes none."""
-    train_steps: int = 10
+    train_steps: int = 20
     """Inner training steps an environment step."""
     differentiated_steps: int = 4
     """How many of them, the last ones, the gradient goes through."""
     gradient_every: int = 1
     """Compute the gradient every so many environment steps."""
-    directions: int = 4
+    gradient_directions: int = 4
     """Directions an estimate of the gradient (the paper's m)."""
-    sigma: float = 0.04
+    gradient_sigma: float = 0.04
     """Length of the differences a coordinate, where each coordinate of the box is 2 long."""
-    scaling: Literal["unbiased", "paper"] = "unbiased"
+    gradient_scaling: Literal["unbiased", "paper"] = "unbiased"
     """Eq. 10 as printed estimates the gradient divided by d ("paper")."""
     coordinates: Literal["all", "continuous"] = "all"
     """Coordinates of beta that the action moves; the others stay at the start."""
@@ -53,10 +56,16 @@ class EnvOptions:
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             self._check_choice(field.name)
-        positive = ("train_steps", "gradient_every", "directions", "batch_size", "episode_steps")
-        for name in positive + ("sigma", "inner_learning_rate"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be positive, got {getattr(self, name)!r}")
+        for name in ("train_steps", "gradient_every", "gradient_directions", "batch_size", "episode_steps"):
+            if not (isinstance(getattr(self, name), int) and getattr(self, name) > 0):
+                raise ValueError(f"{name} must be a positive integer, got {getattr(self, name)!r}")
+        for name in ("gradient_sigma", "inner_learning_rate"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise ValueError(f"{name} must be positive and finite, got {getattr(self, name)!r}")
+        try:
+            torch.empty(0, device=self.device)
+        except (RuntimeError, AssertionError) as error:
+            raise ValueError(f"device {self.device!r} cannot be used: {error}") from error
         if not 1 <= self.differentiated_steps <= self.train_steps:
             raise ValueError(f"differentiated_steps must be in 1..{self.train_steps}, got {self.differentiated_steps}")
         if self.gradient is not None and self.spread == "uniform":
@@ -67,8 +76,8 @@ class EnvOptions:
     def _check_choice(self, name: str) -> None:
         value = getattr(self, name)
         choices = {
-            "gradient": (None, *ESTIMATORS), "scaling": ("unbiased", "paper"), "coordinates": ("all", "continuous"),
-            "inner": ("adam", "sgd"),
+            "gradient": (None, *ESTIMATORS), "gradient_scaling": ("unbiased", "paper"),
+            "coordinates": ("all", "continuous"), "inner": ("adam", "sgd"),
         }.get(name)  # fmt: skip
         if choices and value not in choices:
             raise ValueError(f"{name} must be one of {choices}, got {value!r}")
@@ -85,16 +94,22 @@ class EnvOptions:
             return SGD(self.inner_learning_rate, self.inner_momentum)
         return Adam(self.inner_learning_rate, self.inner_momentum, freeze=self.freeze_second_moment)
 
-    def estimator(self) -> Estimator:
-        """The estimator of the gradient."""
-        return ImageDifference(self.directions, self.sigma, self.scaling)
+    def estimator(self) -> Estimator | None:
+        """The estimator of the gradient, if one is asked for."""
+        if self.gradient is None:
+            return None
+        return ESTIMATORS[self.gradient](self.gradient_directions, self.gradient_sigma, self.gradient_scaling)
 
 
 @dataclasses.dataclass
 class Ledger:
-    """Deterministic cost since reset(), probes included; a validation forward is one image."""
+    """Deterministic counts since reset(), probes included.
+
+    A validation forward is one image; clipped counts coordinates of actions that were outside the box.
+    """
 
     renders: int = 0
     train_steps: int = 0
     differentiated_steps: int = 0
     validation_forwards: int = 0
+    clipped: int = 0

@@ -85,15 +85,10 @@ def of_run(env: DataGenEnv, folder: Path) -> None:
     names = env.task.layout.names
     for which, row in (("first", rows[0]), ("last", rows[-1])):
         beta = np.array([row[f"beta.{name}"] for name in names])
-        write_png(folder / f"samples_{which}.png", samples(env, beta, 24), scale=2)
+        picture = env.contact_sheet(env.task.layout.to_action(beta)[env.movable], 24, columns=12)
+        write_png(folder / f"samples_{which}.png", picture, scale=2)
     restore(env, load_snapshot(folder))
     predictions(env, folder / "predictions.png")
-
-
-def samples(env: DataGenEnv, beta: NDArray[np.float64], count: int, columns: int = 12) -> NDArray[np.uint8]:
-    """A contact sheet of samples at a physical beta (d_all,)."""
-    action = env.task.layout.to_action(beta)[env.movable]
-    return env.contact_sheet(action, count, columns)
 
 
 def target_samples(env: DataGenEnv, count: int, columns: int = 12) -> NDArray[np.uint8]:

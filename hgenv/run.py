@@ -32,6 +32,7 @@ class Player(Protocol):
     """What the loop asks of an optimizer (optimizers.Optimizer)."""
 
     uses_gradient: Any
+    spread: Any
 
     def init(self, x0: Array, rng: np.random.Generator) -> None: ...
     def ask(self) -> Array: ...
@@ -41,7 +42,7 @@ class Player(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class Budget:
-    """When a run ends: at the first limit reached. Seconds are CPU seconds of this process; scoring is not charged."""
+    """When a run ends: at the first limit reached. Seconds are CPU seconds; scoring and writing rows are free."""
 
     max_seconds: float | None = None
     """CPU seconds."""
@@ -88,22 +89,30 @@ class Clock:
     def pause(self) -> Iterator[None]:
         """Time inside does not count."""
         begin = self._now()
-        yield
-        self._paused += self._now() - begin
+        try:
+            yield
+        finally:
+            self._paused += self._now() - begin
 
 
 def run(env: DataGenEnv, optimizer: Player, budget: Budget, seed: int = 0, report_every: int = 5) -> Iterator[Row]:
     """Play until the budget is spent; one row after reset and one a committed step.
 
-    A row: step, val_loss, clipped, the cost ledger, cpu_seconds and wall_seconds, beta.NAME of every coordinate, and,
+    A row: step, val_loss, the ledger, cpu_seconds and wall_seconds, beta.NAME of every coordinate, and,
     every `report_every` steps, validation.METRIC and test.METRIC of the averaged weights on the whole splits.
     All but the seconds depend on the seed and the options only.
+    Raises ValueError if the environment does not give what the optimizer needs.
     """
+    if optimizer.uses_gradient and env.options.gradient is None:
+        raise ValueError("the optimizer needs the gradient: make the environment with gradient='image'")
+    if optimizer.spread is not None and env.options.spread != optimizer.spread:
+        raise ValueError(f"the optimizer needs spread={optimizer.spread!r}, the environment has {env.options.spread!r}")
     _, info = env.reset(seed=seed)
     optimizer.init(env.start, np.random.default_rng([seed, 1]))
     env.contact_sheet(env.start, 1, 1)  # compiles the renderer before the clock starts
     clock, step = Clock(), 0
-    yield _row(env, clock, step, info, report=True)
+    with clock.pause():  # what becomes of the row is not the optimizer's time
+        yield _row(env, clock, step, info, report=True)
     while (spent := budget.spent(step, env.ledger, clock.read()[0])) < 1.0:
         points = optimizer.ask()
         if len(points):
@@ -114,16 +123,16 @@ def run(env: DataGenEnv, optimizer: Player, budget: Budget, seed: int = 0, repor
             optimizer.tell(x[None], np.array([info["val_loss"]]), info.get("hybrid_gradient"))
         step += 1
         spent = budget.spent(step, env.ledger, clock.read()[0])
-        yield _row(env, clock, step, info, report=step % report_every == 0 or spent >= 1.0)
+        with clock.pause():
+            yield _row(env, clock, step, info, report=step % report_every == 0 or spent >= 1.0)
 
 
 def _row(env: DataGenEnv, clock: Clock, step: int, info: dict[str, Any], report: bool) -> Row:
     cpu, wall = clock.read()
-    row: Row = {"step": step, "val_loss": info["val_loss"], "clipped": info["clipped"]}
+    row: Row = {"step": step, "val_loss": info["val_loss"]}
     row |= {name: info[name] for name in COST} | {"cpu_seconds": cpu, "wall_seconds": wall}
-    with clock.pause():
-        for split in SPLITS if report else ():
-            row |= {f"{split}.{name}": value for name, value in env.score(split).items()}
+    for split in SPLITS if report else ():
+        row |= {f"{split}.{name}": value for name, value in env.score(split).items()}
     return row | {f"beta.{name}": value for name, value in zip(env.task.layout.names, info["beta"], strict=True)}
 
 
@@ -188,19 +197,18 @@ def restore(env: DataGenEnv, snapshot: dict[str, NDArray]) -> None:
 
 
 def read_rows(folder: Path) -> list[dict[str, float]]:
-    """The rows of a run's metrics.csv, empty cells left out; a last line cut short by an interruption is dropped."""
+    """The rows of a run's metrics.csv, empty cells left out; a last line without its end is dropped."""
     path = folder / "metrics.csv"
     if not path.is_file():
         raise FileNotFoundError(f"no file {path}: expected the folder of a run")
     with path.open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    if rows and None in rows[-1].values():
-        rows.pop()
+        lines = file.readlines()
+    rows = csv.DictReader(line for line in lines if line.endswith("\n"))
     return [{k: float(v) for k, v in row.items() if v != ""} for row in rows]
 
 
 def best_row(rows: list[dict[str, float]], primary: str) -> dict[str, float]:
-    """The reported row with the lowest validation metric: the one whose snapshot is kept."""
+    """The reported row with the lowest validation metric: the one whose snapshot is kept. ValueError if none."""
     return min((r for r in rows if f"validation.{primary}" in r), key=lambda r: r[f"validation.{primary}"])
 
 

@@ -99,7 +99,10 @@ TASKS: dict[str, type[Task]] = {}
 
 
 def register(id: str) -> Callable[[T], T]:
-    """Class decorator: makes a Task a `gymnasium.make` id, a choice of the command line and a subject of the tests."""
+    """Class decorator: makes a Task a `gymnasium.make` id, a choice of the command line and a subject of the tests.
+
+    The command line sees what `hgenv/__init__.py` imports.
+    """
 
     def add(task: T) -> T:
         if id in TASKS:

@@ -7,7 +7,7 @@ The reverse rebuilds one step's graph at a time, so graph memory does not grow w
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -28,6 +28,8 @@ class Model:
             raise ValueError(
                 "the network has buffers (BatchNorm?), which training cannot be reversed through: use GroupNorm"
             )
+        if any(isinstance(module, nn.modules.dropout._DropoutNd) for module in network.modules()):
+            raise ValueError("the network has dropout, whose noise the reverse of training cannot replay")
         self._network = network
         named = list(network.named_parameters())
         self._names, self._shapes = [n for n, _ in named], [p.shape for _, p in named]
@@ -125,48 +127,76 @@ class Adam(InnerOptimizer):
         return 1 - self.beta1**count, 1 - self.beta2**count
 
 
-class Step(NamedTuple):
-    """What the reverse of one step needs: the state before it and the batch it trained on."""
-
-    before: State
-    batch: Batch
-
-
-def train_step(loss: Loss, rule: InnerOptimizer, state: State, batch: Batch) -> State:
-    """One inner step on a batch; `loss` maps (weights, batch) to a scalar."""
-    weights = state.weights.detach().requires_grad_()
-    (gradient,) = torch.autograd.grad(loss(weights, batch), weights)
-    return rule.update(state, gradient)
+def weight_gradient(loss: Loss, weights: Tensor, batch: Batch) -> Tensor:
+    """grad_w of `loss`, which maps (weights, batch) to a scalar."""
+    leaf = weights.detach().requires_grad_()
+    return torch.autograd.grad(loss(leaf, batch), leaf)[0]
 
 
-class Reversed(NamedTuple):
-    """One reversed step: dL/dX(k) of the batch's parts, and the vector v(k) = dL/d(grad_w l_train at step k)."""
+class Tape:
+    """What the reverse of some consecutive steps needs: their batches and gradients, and a state every few steps.
 
+    The states in between are replayed from the gradients, which costs a few vector operations instead of memory.
+    """
+
+    def __init__(self, rule: InnerOptimizer, checkpoint_every: int = 8) -> None:
+        self.rule, self._every = rule, checkpoint_every
+        self.batches: list[Batch] = []
+        self._gradients: list[Tensor] = []
+        self._checkpoints: list[State] = []
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def append(self, before: State, gradient: Tensor, batch: Batch) -> None:
+        """Record one step: the state before it, its gradient and what it trained on."""
+        if len(self) % self._every == 0:
+            self._checkpoints.append(before)
+        self.batches.append(batch)
+        self._gradients.append(gradient)
+
+    def before(self, k: int) -> State:
+        """The state before step k."""
+        state = self._checkpoints[k // self._every]
+        for gradient in self._gradients[k - k % self._every : k]:
+            state = self.rule.update(state, gradient)
+        return state
+
+
+class ReversedStep(NamedTuple):
+    """Step k, reversed: dL/dX(k) of the batch's parts, and the vector v(k) = dL/d(grad_w l_train at step k)."""
+
+    k: int
     sensitivity: Batch
     by_gradient: Tensor
 
 
-def reverse(loss: Loss, rule: InnerOptimizer, steps: list[Step], by_weights: Tensor) -> list[Reversed]:
-    """Differentiate through recorded steps, last to first (Eqs 6-9), given dL/d(final weights).
+def reverse(loss: Loss, tape: Tape, by_weights: Tensor) -> Iterator[ReversedStep]:
+    """Differentiate through recorded steps (Eqs 6-9), given dL/d(final weights); yields the last step first.
 
-    Returns one entry a step, in the order of the steps. Equal to unrolling all steps in one graph.
+    Equal to unrolling all steps in one graph. An iterator, so that nothing of a step is held once it is used.
     """
-    zero = torch.zeros_like(by_weights)
-    adjoint = State(by_weights, tuple(zero for _ in steps[-1].before.moments), steps[-1].before.taken + 1)
-    result = []
-    for step in reversed(steps):
-        done, adjoint = _reverse_step(loss, rule, step, adjoint)
-        result.append(done)
-    return result[::-1]
+    adjoint = None
+    for k in reversed(range(len(tape))):
+        before = tape.before(k)
+        if adjoint is None:  # L does not depend on the final moments
+            adjoint = State(by_weights, tuple(torch.zeros_like(m) for m in before.moments), before.taken + 1)
+        sensitivity, by_gradient, adjoint = _reverse_step(loss, tape.rule, before, tape.batches[k], adjoint, k == 0)
+        yield ReversedStep(k, sensitivity, by_gradient)
 
 
-def _reverse_step(loss: Loss, rule: InnerOptimizer, step: Step, after: State) -> tuple[Reversed, State]:
-    weights = step.before.weights.detach().requires_grad_()
-    batch = Batch(*(part.detach().requires_grad_() for part in step.batch))
+def _reverse_step(
+    loss: Loss, rule: InnerOptimizer, state: State, data: Batch, after: State, first: bool
+) -> tuple[Batch, Tensor, State]:
+    weights = state.weights.detach().requires_grad_()
+    batch = Batch(*(part.detach().requires_grad_() for part in data))
     (gradient,) = torch.autograd.grad(loss(weights, batch), weights, create_graph=True)
-    by_gradient, before = rule.adjoint(step.before, gradient.detach(), after)
-    # One vector-Jacobian product of the gradient: d<grad_w l_train, v> / d(w, X).
-    by_weights, *by_batch = torch.autograd.grad(
-        gradient, [weights, *batch], grad_outputs=by_gradient, allow_unused=True, materialize_grads=True
+    by_gradient, before = rule.adjoint(state, gradient.detach(), after)
+    inputs = [*batch] if first else [*batch, weights]  # nothing before the first step asks for its dL/dw
+    # One vector-Jacobian product of the gradient: d<grad_w l_train, v> / d(X, w).
+    image, target, mask, *by_weights = torch.autograd.grad(
+        gradient, inputs, grad_outputs=by_gradient, allow_unused=True, materialize_grads=True
     )
-    return Reversed(Batch(*by_batch), by_gradient), before._replace(weights=before.weights + by_weights)
+    if not first:
+        before = before._replace(weights=before.weights + by_weights[0])
+    return Batch(image, target, mask), by_gradient, before

@@ -45,7 +45,10 @@ OPTIMIZERS: dict[str, type[Optimizer]] = {}
 
 
 def register(name: str) -> Callable[[T], T]:
-    """Class decorator: makes an Optimizer a choice of the command line and a subject of the contract tests."""
+    """Class decorator: makes an Optimizer a choice of the command line and a subject of the contract tests.
+
+    The command line sees what `optimizers/__init__.py` imports.
+    """
 
     def add(optimizer: T) -> T:
         if name in OPTIMIZERS:

@@ -23,7 +23,7 @@ class HybridGradient(Optimizer):
 
     rule: Literal["rmsprop", "momentum"] = "rmsprop"
     """Update rule."""
-    step: float = 0.02
+    step: float = 0.05
     """Step size: with rmsprop a coordinate moves about this far; with momentum, about this far times sqrt(d) in all."""
     decay: float = 0.9
     """Decay of the running mean square (rmsprop), or of momentum and mean square (momentum)."""

@@ -13,11 +13,12 @@ from optimizers.base import Array, Optimizer, register
 @register("random-search")
 @dataclass
 class RandomSearch(Optimizer):
-    """theta <- theta - step / N sum_k (loss(theta + nu delta_k) - loss(theta - nu delta_k)) delta_k, delta_k ~ N(0, I).
+    """theta <- theta - step / (2 nu N) sum_k (loss(theta + nu delta_k) - loss(theta - nu delta_k)) delta_k.
 
-    V1 divides by the standard deviation of the 2N losses used; V1-t keeps the `best` directions with the lowest
-    min(loss+, loss-). BRS divides by 2 nu, so that one `step` serves at every nu. Pairs with a loss that is not finite
-    are left out.
+    delta_k ~ N(0, I). That is BRS, with the 1 / (2 nu) of a central difference, so that one `step` serves at every nu.
+    V1 divides by the standard deviation of the 2N losses used instead; V1-t keeps the `best` directions with the lowest
+    min(loss+, loss-). Pairs with a loss that is not finite
+    are left out. Evaluated points are clipped to the box; the step uses the unclipped delta_k, as if they were not.
     """
 
     variant: Literal["BRS", "V1", "V1-t"] = "V1"

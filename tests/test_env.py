@@ -5,6 +5,7 @@ import dataclasses
 import gymnasium
 import numpy as np
 import pytest
+import scipy.stats
 import stable_baselines3.common.env_checker
 import torch
 from analytic import Waves
@@ -15,7 +16,7 @@ from hgenv.env import DataGenEnv
 from hgenv.noise import Noise
 from hgenv.options import EnvOptions
 
-SMALL = {"train_steps": 2, "differentiated_steps": 1, "directions": 1, "batch_size": 2, "validation_images": 4}
+SMALL = {"train_steps": 2, "differentiated_steps": 1, "gradient_directions": 1, "batch_size": 2, "validation_images": 4}
 IDS = sorted(hgenv.TASKS)
 
 
@@ -94,18 +95,24 @@ def test_evaluate_shares_seeds_among_probes_and_renews_them_between_calls() -> N
     after = env.state_dict()
     for name in ("weights", "average", "moment0", "moment1", "taken", "steps", "action"):
         np.testing.assert_array_equal(before[name], after[name])
-    assert after["train_steps"] == 4 * 2
-    assert after["renders"] == 4 * 2 * 2
+    assert after["ledger.train_steps"] == 4 * 2
+    assert after["ledger.renders"] == 4 * 2 * 2
 
 
-def test_evaluate_is_what_a_step_would_give_on_its_seeds() -> None:
-    """Hand-made probe: the same training through the public pieces."""
-    env = DataGenEnv(Waves(), EnvOptions(train_steps=1, differentiated_steps=1, validation_images=None))
+def test_evaluate_is_what_a_step_would_give_on_its_seeds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the probes' streams renamed to the committed ones, a probe's loss is the step's, to the bit."""
+    env = DataGenEnv(Waves(), EnvOptions(train_steps=3, differentiated_steps=1, validation_images=2))
     env.reset(seed=0)
-    probe = env.evaluate(np.zeros((1, 5)))[0]
-    untrained = env.reset(seed=0)[1]["val_loss"]
-    assert probe != untrained
-    assert abs(probe - untrained) < 0.2 * untrained
+    original = env._seeds
+
+    def renamed(stream: str, counter: int, count: int) -> np.ndarray:
+        if stream == "probe validation":  # validation counts from the reset's
+            return original("validation", counter + 1, count)
+        return original("train" if stream == "probe" else stream, counter, count)
+
+    monkeypatch.setattr(env, "_seeds", renamed)
+    probe = env.evaluate(np.full((1, 5), 0.3))[0]
+    assert env.step(np.full(5, 0.3))[4]["val_loss"] == probe
 
 
 BAD = [
@@ -128,10 +135,7 @@ def test_bad_actions_are_refused_and_change_nothing(action: np.ndarray, message:
         env.step(action)
     with pytest.raises(ValueError, match=message):
         env.evaluate(action[None])
-    after = env.state_dict()
-    assert before.keys() == after.keys()
-    for name in before:
-        np.testing.assert_array_equal(before[name], after[name])
+    assert_same(before, env.state_dict())
 
 
 def test_actions_outside_the_box_are_clipped_and_counted() -> None:
@@ -141,6 +145,8 @@ def test_actions_outside_the_box_are_clipped_and_counted() -> None:
     wild[:3] = (5.0, -5.0, 1.5)
     info = env.step(wild)[4]
     assert info["clipped"] == 3
+    env.evaluate(np.stack([wild, np.zeros(29)]))
+    assert env.ledger.clipped == 6
     other = inside.step(np.clip(wild, -1, 1))[4]
     assert other["clipped"] == 0
     assert info["val_loss"] == other["val_loss"]
@@ -152,7 +158,11 @@ def test_actions_outside_the_box_are_clipped_and_counted() -> None:
         ({"nonsense": 1}, TypeError),
         ({"gradient": "nonsense"}, ValueError),
         ({"train_steps": 0}, ValueError),
-        ({"differentiated_steps": 11}, ValueError),
+        ({"train_steps": 2.5}, ValueError),
+        ({"gradient_sigma": np.inf}, ValueError),
+        ({"device": "nonsense"}, ValueError),
+        ({"target": "moon"}, ValueError),
+        ({"differentiated_steps": 21}, ValueError),
         ({"spread": -1.0}, ValueError),
         ({"gradient": "image", "spread": "uniform"}, ValueError),
         ({"resolution": 30}, ValueError),
@@ -196,22 +206,57 @@ def test_state_dict_continues_exactly() -> None:
         np.testing.assert_array_equal(expected[name], continued[name])
 
 
-@pytest.mark.parametrize("spoil", ["drop", "shape"])
-def test_a_state_that_does_not_fit_changes_nothing(spoil: str) -> None:
+@pytest.mark.parametrize("name", ["average", "weights", "moment0", "seed", "start"])
+def test_a_state_that_does_not_fit_changes_nothing(name: str) -> None:
     env = made_waves()
     before, bad = env.state_dict(), env.state_dict()
-    if spoil == "drop":
-        del bad["average"]
+    if name == "average":
+        del bad[name]
     else:
-        bad["weights"] = bad["weights"][:-1]
-    with pytest.raises(ValueError, match="average" if spoil == "drop" else "weights"):
+        bad[name] = {"weights": np.zeros(3), "seed": "x"}.get(name, np.float32(bad[name]))
+    with pytest.raises(ValueError, match=name):
         env.load_state_dict(bad)
-    np.testing.assert_array_equal(env.state_dict()["weights"], before["weights"])
+    assert_same(before, env.state_dict())
+
+
+def assert_same(first: dict, second: dict) -> None:
+    assert first.keys() == second.keys()
+    for name in first:
+        np.testing.assert_array_equal(first[name], second[name])
+
+
+def test_a_restored_environment_goes_on_past_the_next_reset() -> None:
+    env, other = made_waves(), made_waves()
+    env.reset()
+    env.start_from(env.task.layout.low)
+    other.load_state_dict(env.state_dict())
+    np.testing.assert_array_equal(other.start, env.start)
+    assert env.reset()[1]["val_loss"] == other.reset()[1]["val_loss"]
+
+
+@pytest.mark.parametrize("where", ["estimate", "predict"])
+def test_a_step_that_fails_half_way_changes_nothing(where: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    env = made_waves()
+    env.step(env.start)
+    before = env.state_dict()
+
+    def fail(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    owner = type(env._estimator) if where == "estimate" else type(env._model)
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, where, fail)
+        with pytest.raises(KeyboardInterrupt):
+            env.step(env.start)
+        if where == "predict":
+            with pytest.raises(KeyboardInterrupt):
+                env.evaluate(env.start[None])
+    assert_same(before, env.state_dict())
 
 
 def test_spread_draws_samples_about_the_action_or_anywhere() -> None:
     options = EnvOptions(
-        train_steps=1, differentiated_steps=1, batch_size=400, gradient="image", spread=0.1, directions=1
+        train_steps=1, differentiated_steps=1, batch_size=400, gradient="image", spread=0.1, gradient_directions=1
     )
     env = DataGenEnv(Waves(), options)
     env.reset(seed=0)
@@ -223,6 +268,9 @@ def test_spread_draws_samples_about_the_action_or_anywhere() -> None:
     anywhere = DataGenEnv(Waves(), dataclasses.replace(options, spread="uniform", gradient=None))
     anywhere.reset(seed=0)
     assert anywhere.step(np.zeros(5))[4]["val_loss"] == anywhere_loss(np.full(5, 0.7))
+    samples = anywhere._spread(np.zeros(5), np.arange(2000))
+    assert scipy.stats.kstest(samples.ravel(), "uniform", (-1, 2)).pvalue > 0.01
+    assert len(np.unique(samples)) == samples.size
 
 
 def anywhere_loss(action: np.ndarray) -> float:

@@ -38,8 +38,8 @@ def test_the_comparison_makes_its_table_and_keeps_finished_cells(tmp_path: Path)
     words = ["--out", str(tmp_path), "--seconds", "1e-3", "--seeds", "2", "--retrain", "2", "--"]
     words += ["--train-steps", "2", "--differentiated-steps", "1", "--validation-size", "4", "--test-size", "2"]
     table = play("compare_optimizers.py", *words)
-    assert table.count("\n| ") + 1 == 6
-    assert re.search(r"\| hybrid-gradient-momentum \| \d\d\.\d ± ", table)
+    assert table.count("\n| ") + 1 == 1 + 5 + 1 + 2 * 5
+    assert re.search(r"\| momentum \| \d\d\.\d ± ", table)
     kept = {path: path.stat().st_mtime for path in tmp_path.rglob("metrics.csv")}
     assert len(kept) == 2 * (5 + 5)
     assert play("compare_optimizers.py", *words) == table
@@ -49,7 +49,7 @@ def test_the_comparison_makes_its_table_and_keeps_finished_cells(tmp_path: Path)
 def test_every_example_is_tested_and_short() -> None:
     assert set(EXAMPLES) == set(SAYS) | {"compare_optimizers.py"}
     for name in EXAMPLES:
-        assert (ROOT / "examples" / name).read_text().count("\n") <= 62, name
+        assert (ROOT / "examples" / name).read_text().count("\n") <= 68, name
 
 
 def test_what_the_readme_adds_beta_by_beats_the_start() -> None:

@@ -10,7 +10,7 @@ from hgenv.env import DataGenEnv
 from hgenv.options import EnvOptions
 
 OPTIONS = EnvOptions(
-    gradient="image", train_steps=5, differentiated_steps=5, batch_size=3, directions=8, sigma=1e-3,
+    gradient="image", train_steps=5, differentiated_steps=5, batch_size=3, gradient_directions=8, gradient_sigma=1e-3,
     inner_learning_rate=0.02, validation_images=None, weight_average=0.0,
 )  # fmt: skip
 POINT = np.array([0.2, -0.3, 0.1, 0.3, 0.4])
@@ -38,7 +38,7 @@ def brute_force(env: DataGenEnv, state: dict) -> np.ndarray:
 @pytest.mark.parametrize("inner", ["adam", "sgd"])
 def test_unbiased_estimate_agrees_with_brute_force_within_its_standard_error(inner: str) -> None:
     """Differences of estimate and brute force over 60 states of the streams: their mean is 0, to its standard error."""
-    env = made(inner=inner, directions=64)
+    env = made(inner=inner, gradient_directions=64)
     plain = made(inner=inner, gradient=None)
     state, differences, references = env.state_dict(), [], []
     for k in range(60):
@@ -56,7 +56,7 @@ def test_unbiased_estimate_agrees_with_brute_force_within_its_standard_error(inn
 def test_paper_scaling_is_the_unbiased_one_over_d() -> None:
     estimates = {}
     for scaling in ("paper", "unbiased"):
-        estimates[scaling] = made(scaling=scaling).step(POINT)[4]["hybrid_gradient"]
+        estimates[scaling] = made(gradient_scaling=scaling).step(POINT)[4]["hybrid_gradient"]
     np.testing.assert_allclose(estimates["unbiased"], 5 * estimates["paper"], rtol=1e-12)
 
 

@@ -97,6 +97,19 @@ def test_basic_random_search_step_by_hand() -> None:
     np.testing.assert_allclose(search.recommend(), -0.5 * (-1.0 * delta[0] + 0.5 * delta[1]) / (2 * 0.2))
 
 
+@pytest.mark.parametrize(("variant", "kept"), [("V1", [0, 1, 2]), ("V1-t", [2, 0])])
+def test_normalised_random_search_steps_by_hand(variant: str, kept: list[int]) -> None:
+    """V1-t keeps the two pairs with the lowest of their two losses; both divide by the deviation of the losses kept."""
+    search = RandomSearch(variant=variant, pairs=3, best=2, nu=0.1, step=0.5)
+    search.init(np.zeros(4), np.random.default_rng(7))
+    delta = np.random.default_rng(7).standard_normal((3, 4))
+    plus, minus = np.array([1.0, 3.0, 0.5]), np.array([2.0, 2.5, 0.8])
+    search.tell(search.ask(), np.concatenate([plus, minus]))
+    deviation = np.std([*plus[kept], *minus[kept]])
+    expected = -0.5 / len(kept) * sum((plus[k] - minus[k]) * delta[k] for k in kept) / deviation
+    np.testing.assert_allclose(search.recommend(), np.clip(expected, -1, 1))
+
+
 @pytest.mark.parametrize(
     ("cls", "options"),
     [

@@ -1,6 +1,7 @@
 """The loop, run folders, the command line."""
 
 import csv
+import dataclasses
 import os
 import signal
 import subprocess
@@ -14,12 +15,13 @@ import pytest
 from hgenv import cli, run
 from hgenv.env import DataGenEnv
 from hgenv.options import EnvOptions
+from hgenv.task import TASKS
 from hgenv.tasks.shape_normals import ShapeNormals
 from optimizers import OPTIMIZERS
 
 TINY = [
     "--validation-size", "6", "--test-size", "4", "--train-steps", "2", "--differentiated-steps", "1",
-    "--directions", "1", "--batch-size", "2", "--validation-images", "4", "--report-every", "2",
+    "--gradient-directions", "1", "--batch-size", "2", "--validation-images", "4", "--report-every", "2",
 ]  # fmt: skip
 
 
@@ -53,7 +55,9 @@ def test_committed_samples_do_not_depend_on_the_optimizer() -> None:
     seen = {}
     for name in ("fixed", "random-search", "hybrid-gradient"):
         gradient = "image" if name == "hybrid-gradient" else None
-        options = EnvOptions(gradient=gradient, train_steps=2, differentiated_steps=1, batch_size=2, directions=1)
+        options = EnvOptions(
+            gradient=gradient, train_steps=2, differentiated_steps=1, batch_size=2, gradient_directions=1
+        )
         env = DataGenEnv(ShapeNormals(validation_size=4, test_size=2), options)
         seen[name] = []
         wrap_seeds(env, seen[name])
@@ -110,6 +114,7 @@ def test_budgets_end_a_run(limit: dict) -> None:
         (["run", "fixed", "--target", "mit-berkeley", "--data", "/nowhere"], "no folder"),
         (["run", "fixed", "--start", "/nowhere"], "no file"),
         (["run", "random-beta", "--gradient", "image"], "no gradient"),
+        (["show", "--out", "picture"], ".png"),
         (["plot", "/nowhere"], "no file"),
     ],
 )
@@ -132,6 +137,9 @@ def test_mistakes_get_one_clear_line(
         ("--max-steps", "-1", "positive"),
         ("--resolution", "31", "multiple of 16"),
         ("--target", "moon", "mit-berkeley"),
+        ("--report-every", "0", "report_every"),
+        ("--seed", "-1", "seed"),
+        ("--device", "nonsense", "device"),
     ],
 )
 def test_bad_options_are_refused(option: str, value: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -139,6 +147,41 @@ def test_bad_options_are_refused(option: str, value: str, message: str, capsys: 
         cli.main(["run", "fixed", option, value])
     assert caught.value.code == 2
     assert message in capsys.readouterr().err
+
+
+def test_an_optimizer_that_the_environment_does_not_serve_is_refused() -> None:
+    env = DataGenEnv(ShapeNormals(validation_size=2, test_size=2), EnvOptions())
+    with pytest.raises(ValueError, match="gradient"):
+        next(run.run(env, OPTIMIZERS["hybrid-gradient"](), run.Budget(max_steps=1)))
+    with pytest.raises(ValueError, match="spread"):
+        next(run.run(env, OPTIMIZERS["random-beta"](), run.Budget(max_steps=1)))
+
+
+def test_options_of_all_parts_have_names_of_their_own() -> None:
+    """The command line puts the options of run, budget, environment, task and optimizer side by side."""
+    ours = [cli.RunOptions, cli.DefaultBudget, cli.EnvChoice, EnvOptions]
+    for task in TASKS.values():
+        for optimizer in OPTIMIZERS.values():
+            names = [f.name for part in (*ours, task, optimizer) for f in dataclasses.fields(part)]
+            assert len(names) == len(set(names))
+    with pytest.raises(ValueError, match="option of both"):
+        cli._parse("x", [], first=cli.RunOptions, second=cli.RunOptions)
+
+
+def test_a_line_without_its_end_is_dropped(tmp_path: Path) -> None:
+    (tmp_path / "metrics.csv").write_text("step,val_loss,test.mae\n0,0.5,10\n1,0.25,\n2,0.12")
+    assert run.read_rows(tmp_path) == [{"step": 0, "val_loss": 0.5, "test.mae": 10}, {"step": 1, "val_loss": 0.25}]
+
+
+def test_an_interruption_before_the_first_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(DataGenEnv, "reset", interrupt)
+    assert hgenv("run", "fixed", *TINY, "--max-steps", "1", "--out", str(tmp_path / "run")) == 130
+    assert "interrupted" in capsys.readouterr().err
 
 
 def test_a_folder_in_use_is_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

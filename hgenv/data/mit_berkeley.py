@@ -60,6 +60,8 @@ def load_object(folder: Path) -> Photograph:
     valid = interior & np.isfinite(normal).all(axis=0)
     if not valid.any():
         raise ValueError(f"{folder}: no pixel of the mask has a depth")
+    if not shading[mask].any():
+        raise ValueError(f"{folder}: shading.png is black inside the mask")
     return Photograph(folder.name, shading / 65535.0, np.where(valid, normal, 0.0), mask, valid)
 
 

@@ -172,7 +172,8 @@ def render(
     light (n, 3): unit vectors toward the light. ambient: share of light from everywhere, in [0, 1). extent: half the
     picture's width in the shapes' units. antialias: subpixels a side; with 1 the ground truth is exact at pixel
     centres, with more image and mask are averages, depth and (renormalised) normal averages over the hits.
-    A composition without a visible surface (everything subtracted) is rendered as its first primitive alone.
+    A composition without a visible surface (everything subtracted) is rendered as its first primitive alone; that too
+    may be blank, if it is so small that it falls between the pixel centres.
     Raises ValueError if a shape's numbers are not finite.
     """
     if not all(np.isfinite(array).all() for array in (shapes.size, shapes.to_world, shapes.from_world, light)):

@@ -58,10 +58,10 @@ class ShapeNormals(HourglassSize, Task):
             )
         if min(self.validation_size, self.test_size) < 1:
             raise ValueError("validation_size and test_size must be positive")
-        if (self.target == "blobs") != (self.data is None):
-            raise ValueError("target='mit-berkeley' needs data='FOLDER', and target='blobs' reads no data")
         if self.target not in ("blobs", "mit-berkeley"):
             raise ValueError(f"target must be 'blobs' or 'mit-berkeley', got {self.target!r}")
+        if (self.target == "blobs") != (self.data is None):
+            raise ValueError("target='mit-berkeley' needs data='FOLDER', and target='blobs' reads no data")
 
     @cached_property
     def domain(self) -> NormalDomain:
