@@ -10,7 +10,7 @@ demo: .venv/installed
 
 test: .venv/installed-test lint
 	find hgenv -name '*.nb[ic]' -delete  # kernels compiled before an edit
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto
 
 lint: .venv/installed-test
 	$(BIN)/ruff format --check .

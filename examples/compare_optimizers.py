@@ -50,8 +50,8 @@ found, again = {}, {}
 with ThreadPoolExecutor(2) as pool:
     for seed in range(o.seeds):
         for name in o.methods:
-            run = [*METHODS[name].split(), "--max-seconds", o.seconds, "--seed", str(seed), "--report-every", "5", *o.options]
-            found[name, seed] = pool.submit(cell, o.out / f"{name}-s{seed}", run)
+            words = [*METHODS[name].split(), "--max-seconds", o.seconds, "--seed", str(seed), "--report-every", "5"]
+            found[name, seed] = pool.submit(cell, o.out / f"{name}-s{seed}", words + o.options)
     for (name, seed), run in found.items():
         run.result()
         control = name if name == "random-beta" else "fixed"  # random beta has no beta of its own
