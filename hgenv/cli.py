@@ -18,7 +18,7 @@ from tqdm import tqdm
 from hgenv import plot
 from hgenv.env import DataGenEnv
 from hgenv.options import EnvOptions
-from hgenv.run import Budget, RunFolder, load_snapshot, run, versions
+from hgenv.run import Budget, RunFolder, check_served, load_snapshot, run, versions
 from hgenv.task import TASKS, Task, find
 
 DEFAULT_ENV = "hgenv/ShapeNormals-v0"
@@ -122,6 +122,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if os.environ.get("HGENV_TRACEBACK"):  # for those who look for the cause
             raise
         return _fail(str(error.args[0] if isinstance(error, KeyError) else error))
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
 
 
 def _fail(message: str) -> int:
@@ -206,6 +209,7 @@ def _run(words: list[str]) -> int:
         training=EnvOptions, optimizer=cls,
     )  # fmt: skip
     env = DataGenEnv(s.task, _demanded(s.training, cls))
+    check_served(env, s.optimizer)
     if s.run.start:
         env.start_from(load_snapshot(Path(s.run.start))["beta"])
     path = Path(s.run.out or f"runs/{s.env.env.split('/')[-1]}-{name}-s{s.run.seed}")
@@ -236,9 +240,8 @@ def _play(env: DataGenEnv, optimizer: Any, budget: Budget, options: RunOptions, 
                 if row.get(f"validation.{key}", np.inf) < best.get(f"validation.{key}", np.inf):
                     best = row
                 if f"test.{key}" in row:
-                    bar.set_postfix_str(
-                        f"val_loss {row['val_loss']:.4f} best validation {best[f'validation.{key}']:.2f}"
-                    )
+                    value = best.get(f"validation.{key}", np.nan)
+                    bar.set_postfix_str(f"val_loss {row['val_loss']:.4f} best validation {value:.2f}")
         except KeyboardInterrupt:
             print("interrupted: what was written until now is kept", file=sys.stderr)
             status = 130

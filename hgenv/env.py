@@ -30,7 +30,7 @@ class DataGenEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
     minus the validation loss. Every random number is keyed by (seed, stream, counter): committed samples are the same
     whichever optimizer runs, and probes of `evaluate` have streams of their own.
 
-    Observation, Box(-1, 1, (d + 2,)): the last action; loss / (1 + loss) of the last step; share of the episode done.
+    Observation, Box(-1, 1, (d + 2,)): the last action; loss / (1 + |loss|) of the last step; share of the episode done.
     """
 
     metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array"], "render_fps": 4}  # type: ignore[misc]

@@ -8,6 +8,7 @@ import cv2
 import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter
 from numpy.typing import NDArray
 
 from hgenv.env import DataGenEnv, sheet
@@ -36,11 +37,17 @@ def curves(folders: list[Path], metric: str, path: Path) -> None:
             x = [row[axis] for row in rows]
             panel.plot(x, [row[f"test.{metric}"] for row in rows], color=f"C{i}", label=f"{folder.name}, test")
             panel.plot(
-                x, [row[f"validation.{metric}"] for row in rows], color=f"C{i}", ls=":", lw=1, label="validation"
+                x,
+                [row[f"validation.{metric}"] for row in rows],
+                color=f"C{i}",
+                ls=":",
+                lw=1,
+                label=None if i else "validation",
             )
     for panel, label in zip(panels, AXES.values(), strict=True):
         panel.set_xlabel(label)
         panel.grid(alpha=0.3)
+        panel.xaxis.set_major_formatter(EngFormatter(sep=""))
     panels[0].set_ylabel(metric)
     panels[-1].legend(fontsize=8)
     figure.savefig(path, dpi=110)

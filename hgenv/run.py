@@ -103,10 +103,7 @@ def run(env: DataGenEnv, optimizer: Player, budget: Budget, seed: int = 0, repor
     All but the seconds depend on the seed and the options only.
     Raises ValueError if the environment does not give what the optimizer needs.
     """
-    if optimizer.uses_gradient and env.options.gradient is None:
-        raise ValueError("the optimizer needs the gradient: make the environment with gradient='image'")
-    if optimizer.spread is not None and env.options.spread != optimizer.spread:
-        raise ValueError(f"the optimizer needs spread={optimizer.spread!r}, the environment has {env.options.spread!r}")
+    check_served(env, optimizer)
     _, info = env.reset(seed=seed)
     optimizer.init(env.start, np.random.default_rng([seed, 1]))
     env.contact_sheet(env.start, 1, 1)  # compiles the renderer before the clock starts
@@ -125,6 +122,14 @@ def run(env: DataGenEnv, optimizer: Player, budget: Budget, seed: int = 0, repor
         spent = budget.spent(step, env.ledger, clock.read()[0])
         with clock.pause():
             yield _row(env, clock, step, info, report=step % report_every == 0 or spent >= 1.0)
+
+
+def check_served(env: DataGenEnv, optimizer: Player) -> None:
+    """Raise ValueError if the environment does not give the gradient or the spread that the optimizer needs."""
+    if optimizer.uses_gradient and env.options.gradient is None:
+        raise ValueError("the optimizer needs the gradient: make the environment with gradient='image'")
+    if optimizer.spread is not None and env.options.spread != optimizer.spread:
+        raise ValueError(f"the optimizer needs spread={optimizer.spread!r}, the environment has {env.options.spread!r}")
 
 
 def _row(env: DataGenEnv, clock: Clock, step: int, info: dict[str, Any], report: bool) -> Row:

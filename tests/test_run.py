@@ -114,6 +114,7 @@ def test_budgets_end_a_run(limit: dict) -> None:
         (["run", "fixed", "--target", "mit-berkeley", "--data", "/nowhere"], "no folder"),
         (["run", "fixed", "--start", "/nowhere"], "no file"),
         (["run", "random-beta", "--gradient", "image"], "no gradient"),
+        (["run", "random-beta", "--spread", "0.1"], "spread"),
         (["show", "--out", "picture"], ".png"),
         (["plot", "/nowhere"], "no file"),
     ],
