@@ -65,3 +65,9 @@ def test_what_the_readme_adds_beta_by_beats_the_start() -> None:
         for name in set(hgenv.TASKS) - tasks:
             del hgenv.TASKS[name]
     assert set(OPTIMIZERS) == before
+
+
+def test_the_readme_shows_the_quickstart() -> None:
+    shown = re.search(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert shown is not None
+    assert (ROOT / "examples" / "quickstart.py").read_text().endswith(shown.group(1))
