@@ -51,7 +51,7 @@ class TiltedDiscs(hgenv.Task):
 
 
 if __name__ == "__main__":
-    env = gymnasium.make("examples/TiltedDiscs-v0", disable_env_checker=True).unwrapped
+    env = gymnasium.make("examples/TiltedDiscs-v0").unwrapped
     for name, tilt in (("start", 0.0), ("tilted to the right", 0.6)):
         env.reset(seed=0)
         for _ in range(20):

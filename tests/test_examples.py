@@ -52,8 +52,8 @@ def test_every_example_is_tested_and_short() -> None:
         assert (ROOT / "examples" / name).read_text().count("\n") <= 68, name
 
 
-def test_what_the_readme_adds_beta_by_beats_the_start() -> None:
-    """add_a_task's own promise: a beta like the target's is better than the start."""
+def test_the_new_task_registers_and_its_better_beta_wins() -> None:
+    """What add_a_task promises: a beta like the target domain's is better than the start."""
     before, tasks = set(OPTIMIZERS), set(hgenv.TASKS)
     try:
         runpy.run_path(str(ROOT / "examples" / "add_a_task.py"))
