@@ -17,6 +17,7 @@ import scipy.stats
 from hgenv.run import best_row, read_rows
 
 METHODS = {"fixed": "fixed", "random-beta": "random-beta", "random-search": "random-search --train-steps 10",
+           "basic-random-search": "random-search --train-steps 10 --variant BRS --step 5",
            "hybrid-gradient": "hybrid-gradient", "momentum": "hybrid-gradient --rule momentum --step 0.1"}  # fmt: skip
 COLUMNS = ["test.mae", "test.median", "test.within_11", "test.within_22", "test.within_30", "test.n_mae", "train_steps"]
 

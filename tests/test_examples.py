@@ -38,10 +38,10 @@ def test_the_comparison_makes_its_table_and_keeps_finished_cells(tmp_path: Path)
     words = ["--out", str(tmp_path), "--seconds", "1e-3", "--seeds", "2", "--retrain", "2", "--"]
     words += ["--train-steps", "2", "--differentiated-steps", "1", "--validation-size", "4", "--test-size", "2"]
     table = play("compare_optimizers.py", *words)
-    assert table.count("\n| ") + 1 == 1 + 5 + 1 + 2 * 5
+    assert table.count("\n| ") + 1 == 1 + 6 + 1 + 2 * 6
     assert re.search(r"\| momentum \| \d\d\.\d ± ", table)
     kept = {path: path.stat().st_mtime for path in tmp_path.rglob("metrics.csv")}
-    assert len(kept) == 2 * (5 + 5)
+    assert len(kept) == 2 * (6 + 6)
     assert play("compare_optimizers.py", *words) == table
     assert kept == {path: path.stat().st_mtime for path in tmp_path.rglob("metrics.csv")}
 
