@@ -41,7 +41,7 @@ class TiltedDiscs(hgenv.Task):
         return torch.nn.Sequential(*layers, torch.nn.Unflatten(0, (1, -1)))  # one stack
 
     def loss(self, prediction: torch.Tensor, batch: hgenv.Batch) -> torch.Tensor:
-        return (batch.mask * (prediction - batch.target) ** 2).mean()
+        return (batch.mask * (prediction - batch.target) ** 2).mean((0, 2, 3, 4))
 
     def validation(self) -> hgenv.Batch:
         return self.sample(np.tile([0.6, 0.0, 0.1, 0.1], (32, 1)), Noise(np.arange(32)))

@@ -15,6 +15,7 @@ from torch import Tensor
 from hgenv import metrics
 from hgenv.blobs import render_blobs
 from hgenv.data import mit_berkeley
+from hgenv.normals import score
 from hgenv.task import Batch, Split
 
 
@@ -57,16 +58,12 @@ class Blobs:
         return {"validation": whole.rows(slice(0, cut)), "test": whole.rows(slice(cut, None))}
 
     def metrics(self, normals: Tensor, split: Split) -> dict[str, float]:
-        return self._score(list(normals.detach().cpu().numpy()), split)
+        return score(normals.detach().cpu().numpy(), self.batch(split))
 
     def baselines(self, split: Split) -> dict[str, dict[str, float]]:
-        masks = [m[0] > 0 for m in self.batch(split).mask.numpy()]
-        return {name: self._score([make(m) for m in masks], split) for name, make in _LADDER.items()}
-
-    def _score(self, normals: list[NDArray], split: Split) -> dict[str, float]:
         batch = self.batch(split)
-        rows = zip(normals, batch.target.numpy(), batch.mask.numpy(), strict=True)
-        return metrics.normal_metrics([metrics.angular_error(p, t, m[0] > 0) for p, t, m in rows])
+        masks = [m[0] > 0 for m in batch.mask.numpy()]
+        return {name: score([make(m) for m in masks], batch) for name, make in _LADDER.items()}
 
 
 @dataclass(frozen=True)

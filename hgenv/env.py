@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, ClassVar
 
 import gymnasium
@@ -13,8 +14,8 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtri
 
-from hgenv.gradient import Signal
-from hgenv.noise import Noise, keys
+from hgenv.gradient import Perturbed, Samples, Signal
+from hgenv.noise import Draw, Noise, keys
 from hgenv.options import EnvOptions, Ledger
 from hgenv.task import Batch, Split, Task, find
 from hgenv.training import Model, State, Tape, weight_gradient
@@ -86,30 +87,26 @@ class DataGenEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
     def _train_and_validate(self, given: Array) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
         o, state, average = self.options, self._need_state(), self._average
         moved = self._clip(given)
-        differentiate = o.gradient is not None and self._steps % o.gradient_every == 0
-        plain = o.train_steps - (o.differentiated_steps if differentiate else 0)
-        tape, actions, seeds = Tape(self._rule), [], []
+        differentiate = self._estimator is not None and self._steps % o.gradient_every == 0
+        first = o.train_steps - (o.window if differentiate else 0)
+        tape, trained = Tape(self._rule), []
         for k in range(o.train_steps):
-            batch_seeds = self._seeds("train", self._steps * o.train_steps + k, o.batch_size)
-            batch_actions = self._spread(moved, batch_seeds)
-            batch = self._render(batch_actions, batch_seeds)
-            after, gradient = self._train(state, batch)
-            if k >= plain:
-                tape.append(state, gradient, batch)
-                actions.append(batch_actions)
-                seeds.append(batch_seeds)
+            samples = self._generate(*self._points(moved, self._steps * o.train_steps + k))
+            after, gradient = self._train(state, samples.batch)
+            if k >= first:
+                tape.append(state, gradient, samples.batch)
+                trained.append(samples)
             state = after
             average = self._averaged(average, state)
         step = self._steps + 1
         rows = self._validation_rows("validation", step)
+        loss = self._validate(state, rows)
         hybrid, signal = {}, self._signal
-        if differentiate:
-            loss, signal = self._differentiate(state, rows, tape, np.stack(actions), np.stack(seeds))
-            assert self._estimator is not None
+        if differentiate and self._estimator is not None:
+            weights = state.weights if o.gradient_weights == "last" else average
+            signal = self._differentiate(weights, rows, tape, trained, moved)
             rng = np.random.default_rng(self._seeds("direction", step, 4))
-            hybrid = {"hybrid_gradient": self._estimator.estimate(signal, self._render, rng)}
-        else:
-            loss = self._validate(state, rows)
+            hybrid = {"hybrid_gradient": self._estimator.estimate(signal, self._generate, rng)}
         # All that may fail or be interrupted is done: commit.
         self._state, self._average, self._action, self._steps = state, average, moved, step
         self._loss_value, self._signal = loss, signal
@@ -141,7 +138,7 @@ class DataGenEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         o, call, state = self.options, self._evaluations, self._need_state()
         for k in range(o.train_steps):
             seeds = self._seeds("probe", call * o.train_steps + k, o.batch_size)
-            state, _ = self._train(state, self._render(self._spread(point, seeds), seeds))
+            state, _ = self._train(state, self._generate(self._spread(point, seeds), seeds).batch)
         return self._validate(state, self._validation_rows("probe validation", call))
 
     @property
@@ -187,7 +184,8 @@ class DataGenEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
     def contact_sheet(self, action: ArrayLike, count: int, columns: int) -> NDArray[np.uint8]:
         """`count` samples at an action, in rows of `columns`: image above, target below. Not charged to the ledger."""
         seeds = keys(0, "contact sheet", count)
-        batch = self._sample(self._spread(np.asarray(action, np.float64), seeds), seeds)
+        points = self._spread(np.asarray(action, np.float64), seeds)
+        batch = self.task.sample(self.task.layout.from_action(self._full(points)), Noise(seeds))
         return sheet(self.task, batch, columns)
 
     def state_dict(self) -> dict[str, Any]:
@@ -259,6 +257,14 @@ class DataGenEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
     def _seeds(self, stream: str, counter: int, count: int) -> NDArray[np.uint64]:
         return keys(keys(self.seed, stream, 1)[0] + np.uint64(counter), stream, count)
 
+    def _points(self, action: Array, counter: int) -> tuple[Array, NDArray[np.uint64]]:
+        """Actions (n, d) and seeds (n,) of a committed training step."""
+        size = self.options.batch_size
+        if isinstance(self._estimator, Perturbed):
+            return self._estimator.points(action, counter, size, partial(self._seeds, "train"))
+        seeds = self._seeds("train", counter, size)
+        return self._spread(action, seeds), seeds
+
     def _spread(self, action: Array, seeds: NDArray[np.uint64]) -> Array:
         """Actions (n, d) of the samples with the given seeds; what is outside the box is clipped when rendered."""
         spread, d = self.options.spread, len(action)
@@ -272,14 +278,22 @@ class DataGenEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         full[..., self.movable] = actions
         return full
 
-    def _sample(self, actions: Array, seeds: NDArray[np.uint64]) -> Batch:
-        return self.task.sample(self.task.layout.from_action(self._full(actions)), Noise(seeds))
-
-    def _render(self, actions: Array, seeds: NDArray[np.uint64]) -> Batch:
+    def _generate(self, actions: Array, seeds: NDArray[np.uint64]) -> Samples:
+        """f(beta, r), charged to the ledger."""
         self.ledger.renders += len(seeds)
-        return self._sample(actions, seeds).to(self.device)
+        noise, beta = Noise(seeds), self.task.layout.from_action(self._full(actions))
+        batch = self.task.sample(beta, noise).to(self.device)
+        return Samples(actions, seeds, batch, partial(self._score, actions, noise.draws))
+
+    def _score(self, actions: Array, draws: list[Draw]) -> Array:
+        """d log p(draws) / d action, (n, d)."""
+        layout = self.task.layout
+        by_beta = layout.log_probability_gradient(layout.from_action(self._full(actions)), draws)
+        by_action = (0.5 * by_beta * (layout.high - layout.low))[:, self.movable]
+        return np.where(np.abs(actions) <= 1.0, by_action, 0.0)  # clipped coordinates do not move
 
     def _loss(self, weights: torch.Tensor, batch: Batch) -> torch.Tensor:
+        """Losses of the rows, (n,)."""
         return self.task.loss(self._model.predict(weights, batch.image), batch)
 
     def _train(self, state: State, batch: Batch) -> tuple[State, torch.Tensor]:
@@ -303,17 +317,21 @@ class DataGenEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
     def _validate(self, state: State, rows: Batch) -> float:
         self.ledger.validation_forwards += len(rows.image)
         with torch.no_grad():
-            return self._loss(state.weights, rows).item()
+            return self._loss(state.weights, rows).mean().item()
 
     def _differentiate(
-        self, state: State, rows: Batch, tape: Tape, actions: Array, seeds: NDArray
-    ) -> tuple[float, Signal]:
+        self, weights: torch.Tensor, rows: Batch, tape: Tape, samples: list[Samples], centre: Array
+    ) -> Signal:
         self.ledger.validation_forwards += len(rows.image)
-        self.ledger.differentiated_steps += len(tape)
-        weights = state.weights.detach().requires_grad_()
-        loss = self._loss(weights, rows)
-        (by_weights,) = torch.autograd.grad(loss, weights)
-        return loss.item(), Signal(self._loss, tape, actions, seeds, by_weights)
+        by_weights = weight_gradient(self._loss, weights, rows)
+        discrete = self.task.layout.discrete[self.movable]
+        return Signal(
+            self._loss, tape, samples, centre, discrete, by_weights, self.options.curvature, self._count_reverse
+        )
+
+    def _count_reverse(self, steps: int, influences: int) -> None:
+        self.ledger.differentiated_steps += steps
+        self.ledger.influences += influences
 
     def _observation(self) -> NDArray[np.float32]:
         loss = self._loss_value / (1.0 + abs(self._loss_value)) if np.isfinite(self._loss_value) else 1.0

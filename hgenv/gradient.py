@@ -1,7 +1,8 @@
-"""The generator half of the hybrid gradient: from what L feels of the training data to dL/dbeta.
+"""The estimators of the hybrid gradient: from what L feels of the training data to dL/dbeta.
 
-`Signal` is the analytic half of one env step, computed on demand. An estimator turns it into a vector; each is one
-class here and one entry of `ESTIMATORS`, which names the choices of the option `gradient`.
+dL/dbeta = sum over samples of (how L depends on what was trained on) x (how that depends on beta). `Signal` is the
+first half of one env step, computed on demand; an estimator adds the second. Each is one class here and one entry of
+`ESTIMATORS`, which names the choices of the option `gradient`; its fields are the options `gradient_...`.
 """
 
 from __future__ import annotations
@@ -9,86 +10,258 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.special import ndtri
 from torch import Tensor
 
+from hgenv.noise import Noise
 from hgenv.task import Batch
-from hgenv.training import Loss, ReversedStep, Tape, reverse
+from hgenv.training import Loss, ReversedStep, Tape, directional_derivative, reverse
 
 Array = NDArray[np.float64]
-Render = Callable[[Array, NDArray], Batch]
-"""(actions (n, d), seeds (n,)) -> Batch of n rows: the generator, as a function of the normalised beta."""
+Seeds = NDArray[np.uint64]
+
+
+class Samples(NamedTuple):
+    """n samples of the generator: actions (n, d) and seeds (n,) that they follow from, the batch, and their score.
+
+    score() is d log p(draws) / d action, (n, d).
+    """
+
+    actions: Array
+    seeds: Seeds
+    batch: Batch
+    score: Callable[[], Array]
+
+
+Generator = Callable[[Array, Seeds], Samples]
+"""(actions (n, d), seeds (n,)) -> Samples: f(beta, r) as a function of the normalised beta."""
 
 
 @dataclass(frozen=True)
 class Signal:
-    """How L depends on what the last k steps trained on.
+    """How L depends on what the last k steps trained on. All is kept, so that it can be asked at any time.
 
-    tape: the recorded steps; actions (k, n, d) and seeds (k, n): what their batches were made from (draws are keyed, so
-    they follow from these); by_weights (p,): dL/d(final weights). All is kept, so that it can be asked at any time.
+    tape: the recorded steps; samples: what each trained on; centre (d,): the action of the env step, from which the
+    samples' own actions may be spread; discrete (d,): which coordinates belong to discrete distributions;
+    by_weights (p,): dL/d(final weights); curvature: whether later steps' gradients are differentiated too;
+    count(differentiated steps, influences) keeps the ledger.
     """
 
     loss: Loss
     tape: Tape
-    actions: Array
-    seeds: NDArray
+    samples: list[Samples]
+    centre: Array
+    discrete: NDArray[np.bool_]
     by_weights: Tensor
+    curvature: bool
+    count: Callable[[int, int], None]
 
-    def reversed(self) -> Iterator[ReversedStep]:
+    def reversed(self, sensitivity: bool = False) -> Iterator[ReversedStep]:
         """The reverse pass, last step first; every call runs it anew, one step at a time."""
-        return reverse(self.loss, self.tape, self.by_weights)
+        self.count(len(self.tape) if sensitivity or self.curvature else 0, 0)
+        return reverse(self.loss, self.tape, self.by_weights, sensitivity, self.curvature)
 
     def sensitivity(self) -> Batch:
         """dL/dX of all k n samples: image, target and mask, each (k n, ...), first step first."""
-        return Batch.join([step.sensitivity for step in self.reversed()][::-1])
+        found = [step.sensitivity for step in self.reversed(sensitivity=True)]
+        return Batch.join([part for part in reversed(found) if part is not None])
+
+    def influence(self, step: ReversedStep, batch: Batch, exact: bool = True) -> Array:
+        """I_k(X_i) = dL/d(weight of sample X_i at step k), (n,): of the samples trained on or of any others.
+
+        A sample of weight a adds a l(w, X) / batch size to the training loss of step k, so that
+        I_k(X) = <v(k), grad_w l(w(k), X)> / batch size. Without `exact` it is a difference of two forward passes.
+        """
+        self.count(0, len(batch.image))
+        slopes = directional_derivative(self.loss, step.weights, batch, step.by_gradient, exact)
+        return slopes.cpu().double().numpy() / len(self.samples[step.k].seeds)
 
 
 class Estimator(ABC):
     """A way to estimate dL/d(action)."""
 
     @abstractmethod
-    def estimate(self, signal: Signal, render: Render, rng: np.random.Generator) -> Array:
+    def estimate(self, signal: Signal, generator: Generator, rng: np.random.Generator) -> Array:
         """The estimate, (d,), in units of the action box [-1, 1]^d."""
 
 
 @dataclass(frozen=True)
-class ImageDifference(Estimator):
-    """The paper's estimator (Yang & Deng 2020, Eqs 10-11): sensitivity times central differences of the samples.
+class Difference(Estimator):
+    """Central differences with common random numbers along m random directions d_j ~ sigma N(0, I).
 
-    Along each direction d_j ~ sigma N(0, I), shared by all samples,
-    c_j = sum_i <dL/dX_i, f(beta + d_j, r_i) - f(beta - d_j, r_i)> / (2 |d_j|^2), and the estimate is mean_j c_j d_j.
-    Both ends use the same r_i, and are clipped to the box as the paper does, which shortens differences at its walls.
+    With D_ij the change of L, to first order, when sample i is f(a_i + d_j, r_i) instead of f(a_i - d_j, r_i), the
+    estimate is mean_j sum_i D_ij d_j / (2 |d_j|^2) (Yang & Deng 2020, Eqs 10-11). Both ends are clipped to the box as
+    in the paper, which shortens differences at its walls.
 
-    As E[d d^T / |d|^2] = I / d for d coordinates, this estimates the gradient over d ("paper"); "unbiased" multiplies
-    by d.
+    As E[d d^T / |d|^2] = I / d for d coordinates, Eq. 10 as printed estimates the gradient over d ("paper");
+    "unbiased" multiplies by d.
     """
 
     directions: int = 4
+    """Directions an estimate (the paper's m)."""
     sigma: float = 0.04
+    """Length of the differences a coordinate, where each coordinate of the box is 2 long."""
+    shared: bool = True
+    """The same directions for all samples of an estimate; otherwise each sample has its own."""
     scaling: Literal["unbiased", "paper"] = "unbiased"
+    """Eq. 10 as printed estimates the gradient divided by d ("paper")."""
 
-    def estimate(self, signal: Signal, render: Render, rng: np.random.Generator) -> Array:
-        d = signal.actions.shape[-1]
-        directions = self.sigma * rng.standard_normal((self.directions, d))
-        slopes = np.zeros(self.directions)
+    @abstractmethod
+    def change(self, signal: Signal, step: ReversedStep, plus: Batch, minus: Batch) -> Array:
+        """D_i, (n,)."""
+
+    def estimate(self, signal: Signal, generator: Generator, rng: np.random.Generator) -> Array:
+        return self.along(signal, generator, rng, np.ones(len(signal.centre), bool))
+
+    def along(self, signal: Signal, generator: Generator, rng: np.random.Generator, moved: NDArray[np.bool_]) -> Array:
+        """The estimate from directions in the `moved` coordinates (d,) only; 0 for the others."""
+        m, d = self.directions, len(moved)
+        common = self.sigma * rng.standard_normal((m, 1, d)) * moved
+        total = np.zeros(d)
+        for step in signal.reversed(sensitivity=isinstance(self, ImageDifference)):
+            actions, seeds = signal.samples[step.k].actions, signal.samples[step.k].seeds
+            own = common if self.shared else self.sigma * rng.standard_normal((m, len(seeds), d)) * moved
+            for direction in own:
+                plus = generator(np.clip(actions + direction, -1.0, 1.0), seeds).batch
+                minus = generator(np.clip(actions - direction, -1.0, 1.0), seeds).batch
+                slopes = self.change(signal, step, plus, minus) / (2.0 * np.sum(direction**2, axis=1))
+                total += np.sum(slopes[:, None] * direction, axis=0)
+        return total / m * (np.sum(moved) if self.scaling == "unbiased" else 1)
+
+
+@dataclass(frozen=True)
+class ImageDifference(Difference):
+    """The paper's estimator: D_i = <dL/dX_i, X+ - X->, linear in the change of the image, target and mask."""
+
+    def change(self, signal: Signal, step: ReversedStep, plus: Batch, minus: Batch) -> Array:
+        assert step.sensitivity is not None
+        parts = zip(step.sensitivity, plus, minus, strict=True)
+        slopes = [torch.sum(s * (p - m), dim=(1, 2, 3), dtype=torch.float64) for s, p, m in parts]
+        return sum(slopes[1:], slopes[0]).cpu().numpy()
+
+
+@dataclass(frozen=True)
+class InfluenceDifference(Difference):
+    """D_i = I_k(X+) - I_k(X-): the same chain rule without linearising in the image, which may change by much."""
+
+    sigma: float = 0.2
+    exact: bool = False
+    """Influence in forward mode; otherwise by a difference of two forward passes, at half the cost."""
+
+    def change(self, signal: Signal, step: ReversedStep, plus: Batch, minus: Batch) -> Array:
+        both = signal.influence(step, Batch.join([plus, minus]), self.exact)
+        return np.subtract(*np.split(both, 2))
+
+
+@dataclass(frozen=True)
+class Score(Estimator):
+    """Influence times the score of what was drawn: sum_i I(X_i) grad log p(draws_i) (Williams 1992; Behl et al. 2020).
+
+    It needs no render beyond the training's, and no derivative of an image. The samples trained on have moved the
+    weights that their own influence is taken at, which biases it a little; fresh samples have not.
+    """
+
+    baseline: bool = True
+    """Subtract from each influence the mean of all others (leave one out)."""
+    samples: int = 0
+    """Fresh samples a differentiated step; 0 takes those trained on."""
+    exact: bool = False
+    """Influence in forward mode; otherwise by a difference of two forward passes, at half the cost."""
+
+    def estimate(self, signal: Signal, generator: Generator, rng: np.random.Generator) -> Array:
+        influences, scores = [], []
         for step in signal.reversed():
-            actions, seeds = signal.actions[step.k], signal.seeds[step.k]
-            for j, direction in enumerate(directions):
-                plus = render(np.clip(actions + direction, -1.0, 1.0), seeds)
-                minus = render(np.clip(actions - direction, -1.0, 1.0), seeds)
-                slopes[j] += _inner_product(step.sensitivity, plus, minus)
-        coefficients = slopes / (2.0 * np.sum(directions**2, axis=1))
-        return coefficients @ directions / self.directions * (d if self.scaling == "unbiased" else 1)
+            samples = signal.samples[step.k]
+            size = len(samples.seeds)
+            if self.samples:
+                chosen = rng.integers(size, size=self.samples)
+                fresh = rng.integers(2**63, size=self.samples).astype(np.uint64)
+                samples = generator(samples.actions[chosen], fresh)
+            weight = size / len(samples.seeds)  # a step trains on `size` samples, however many stand for them
+            influences.append(weight * signal.influence(step, samples.batch, self.exact))
+            scores.append(samples.score())
+        values, gradients = np.concatenate(influences), np.concatenate(scores)
+        if self.baseline:
+            others = (values.sum() - values) / max(len(values) - 1, 1)
+            values = values - others
+        return values @ gradients
 
 
-def _inner_product(sensitivity: Batch, plus: Batch, minus: Batch) -> float:
-    """<sensitivity, plus - minus> over image, target and mask."""
-    parts = zip(sensitivity, plus, minus, strict=True)
-    return sum(torch.sum(s * (p - m), dtype=torch.float64).item() for s, p, m in parts)
+@dataclass(frozen=True)
+class Mixed(Estimator):
+    """The score function for the coordinates of discrete distributions, differences for the continuous ones."""
+
+    half: Literal["influence", "image"] = "influence"
+    """Differences of what."""
+    directions: int = 4
+    """As in Difference."""
+    sigma: float | None = None
+    """As in Difference; None takes the default of the half."""
+    baseline: bool = True
+    """As in Score."""
+
+    def estimate(self, signal: Signal, generator: Generator, rng: np.random.Generator) -> Array:
+        family = InfluenceDifference if self.half == "influence" else ImageDifference
+        difference = family(self.directions) if self.sigma is None else family(self.directions, self.sigma)
+        score = Score(self.baseline).estimate(signal, generator, rng)
+        slopes = difference.along(signal, generator, rng, ~signal.discrete)
+        return np.where(signal.discrete, score, slopes)
 
 
-ESTIMATORS: dict[str, type[ImageDifference]] = {"image": ImageDifference}
+@dataclass(frozen=True)
+class Perturbed(Estimator):
+    """Influence times the perturbation that the samples trained on were drawn with: sum_i I(X_i) e_i / sigma^2.
+
+    Training draws its samples at action + e, e ~ sigma N(0, I), in antithetic pairs of common r. The estimate is of the
+    gradient of the loss smoothed over e (evolution strategies: Salimans et al. 2017), and needs no further render and
+    no density: a black-box generator will do. "batch" perturbs a whole batch and trains on its antithesis next; the
+    batch's influence <v(k), grad_w l_train> is then known from training, and costs nothing. "pair" has an e for every
+    second sample, and needs the influence of every sample.
+    """
+
+    sigma: float = 0.15
+    """Standard deviation of the perturbation, where each coordinate of the box is 2 long."""
+    group: Literal["batch", "pair"] = "batch"
+    """Which samples share a perturbation."""
+    exact: bool = False
+    """For pairs: influence in forward mode instead of a difference of two forward passes."""
+
+    def points(
+        self, action: Array, counter: int, count: int, seeds: Callable[[int, int], Seeds]
+    ) -> tuple[Array, Seeds]:
+        """Actions (count, d) and seeds (count,) of training step `counter`; seeds(counter, count) draws the latter."""
+        d = len(action)
+        if self.group == "batch":
+            key = seeds(counter // 2, count)
+            offset = (1 - 2 * (counter % 2)) * self.sigma * ndtri(Noise(key[0]).uniform("perturbation", (d,)))
+            return np.tile(action + offset, (count, 1)), key
+        half = seeds(counter, (count + 1) // 2)
+        offsets = self.sigma * ndtri(Noise(half).uniform("perturbation", (d,)))
+        both = np.stack([offsets, -offsets], axis=1).reshape(-1, d)[:count]
+        return action + both, np.repeat(half, 2)[:count]
+
+    def estimate(self, signal: Signal, generator: Generator, rng: np.random.Generator) -> Array:
+        total = np.zeros(len(signal.centre))
+        for step in signal.reversed():
+            samples = signal.samples[step.k]
+            offsets = samples.actions - signal.centre
+            if self.group == "batch":
+                whole = torch.dot(step.by_gradient.double(), signal.tape.gradients[step.k].double()).item()
+                total += whole * offsets[0]
+            else:
+                total += signal.influence(step, samples.batch, self.exact) @ offsets
+        return total / self.sigma**2
+
+
+ESTIMATORS: dict[str, type[Estimator]] = {
+    "image": ImageDifference,
+    "influence": InfluenceDifference,
+    "score": Score,
+    "mixed": Mixed,
+    "perturbed": Perturbed,
+}

@@ -16,20 +16,38 @@ from hgenv.training import SGD, Adam, InnerOptimizer
 class EnvOptions:
     """How a Task is trained, validated and differentiated."""
 
-    gradient: Literal["image"] | None = None
+    gradient: Literal["image", "influence", "score", "mixed", "perturbed"] | None = None
     """Estimator of the hybrid gradient in info["hybrid_gradient"]; None computes none."""
     train_steps: int = 20
     """Inner training steps an environment step."""
-    differentiated_steps: int = 4
-    """How many of them, the last ones, the gradient goes through."""
+    differentiated_steps: int | None = None
+    """How many of them, the last ones, the gradient goes through; None: 4, or all without gradient_curvature."""
     gradient_every: int = 1
     """Compute the gradient every so many environment steps."""
-    gradient_directions: int = 4
-    """Directions an estimate of the gradient (the paper's m)."""
-    gradient_sigma: float = 0.04
-    """Length of the differences a coordinate, where each coordinate of the box is 2 long."""
-    gradient_scaling: Literal["unbiased", "paper"] = "unbiased"
-    """Eq. 10 as printed estimates the gradient divided by d ("paper")."""
+    gradient_curvature: bool | None = None
+    """Differentiate the training gradients of later steps too; False is first order, and cheap.
+    None: with the estimators that difference samples, which cost more than the curvature does."""
+    gradient_weights: Literal["last", "averaged"] = "last"
+    """The weights at which the validation loss is differentiated."""
+    gradient_directions: int | None = None
+    """image, influence, mixed: directions an estimate (the paper's m); None: 4."""
+    gradient_sigma: float | None = None
+    """Standard deviation of differences and perturbations, where each coordinate of the box is 2 long;
+    None: 0.04 of images, 0.2 of influence, 0.15 perturbed."""
+    gradient_shared: bool | None = None
+    """image, influence: the same directions for all samples of an estimate (None: yes), or each its own."""
+    gradient_scaling: Literal["unbiased", "paper"] | None = None
+    """image, influence: Eq. 10 as printed estimates the gradient divided by d ("paper"); None: unbiased."""
+    gradient_half: Literal["influence", "image"] | None = None
+    """mixed: what the continuous coordinates difference; None: influence."""
+    gradient_baseline: bool | None = None
+    """score, mixed: subtract the mean influence of the other samples; None: yes."""
+    gradient_samples: int | None = None
+    """score: fresh samples a differentiated step; None: those trained on."""
+    gradient_group: Literal["batch", "pair"] | None = None
+    """perturbed: samples that share a perturbation; None: a batch."""
+    gradient_exact: bool | None = None
+    """influence, score, perturbed: influence in forward mode; None: two forward passes, at half the cost."""
     coordinates: Literal["all", "continuous"] = "all"
     """Coordinates of beta that the action moves; the others stay at the start."""
     spread: float | Literal["uniform"] | None = None
@@ -56,27 +74,39 @@ class EnvOptions:
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             self._check_choice(field.name)
-        for name in ("train_steps", "gradient_every", "gradient_directions", "batch_size", "episode_steps"):
-            if not (isinstance(getattr(self, name), int) and getattr(self, name) > 0):
-                raise ValueError(f"{name} must be a positive integer, got {getattr(self, name)!r}")
+        for name in ("train_steps", "gradient_every", "batch_size", "episode_steps"):
+            self._check_count(name)
+        for name in ("gradient_directions", "gradient_samples"):
+            if getattr(self, name) is not None:
+                self._check_count(name)
         for name in ("gradient_sigma", "inner_learning_rate"):
-            if not 0 < getattr(self, name) < math.inf:
+            if getattr(self, name) is not None and not 0 < getattr(self, name) < math.inf:
                 raise ValueError(f"{name} must be positive and finite, got {getattr(self, name)!r}")
+        self.estimator()
         try:
             torch.empty(0, device=self.device)
         except (RuntimeError, AssertionError) as error:
             raise ValueError(f"device {self.device!r} cannot be used: {error}") from error
-        if not 1 <= self.differentiated_steps <= self.train_steps:
+        if self.differentiated_steps is not None and not 1 <= self.differentiated_steps <= self.train_steps:
             raise ValueError(f"differentiated_steps must be in 1..{self.train_steps}, got {self.differentiated_steps}")
         if self.gradient is not None and self.spread == "uniform":
             raise ValueError("with spread='uniform' the samples do not depend on the action: there is no gradient")
+        if self.gradient == "perturbed" and self.spread is not None:
+            raise ValueError("gradient='perturbed' spreads the samples itself, by gradient_sigma: leave spread out")
         if self.episode_steps < 2:
             raise ValueError(f"an episode needs at least 2 steps, got {self.episode_steps}")
+
+    def _check_count(self, name: str) -> None:
+        value = getattr(self, name)
+        if not (isinstance(value, int) and value > 0):
+            raise ValueError(f"{name} must be a positive integer, got {value!r}")
 
     def _check_choice(self, name: str) -> None:
         value = getattr(self, name)
         choices = {
-            "gradient": (None, *ESTIMATORS), "gradient_scaling": ("unbiased", "paper"),
+            "gradient": (None, *ESTIMATORS), "gradient_scaling": (None, "unbiased", "paper"),
+            "gradient_half": (None, "influence", "image"), "gradient_group": (None, "batch", "pair"),
+            "gradient_weights": ("last", "averaged"),
             "coordinates": ("all", "continuous"), "inner": ("adam", "sgd"),
         }.get(name)  # fmt: skip
         if choices and value not in choices:
@@ -95,21 +125,49 @@ class EnvOptions:
         return Adam(self.inner_learning_rate, self.inner_momentum, freeze=self.freeze_second_moment)
 
     def estimator(self) -> Estimator | None:
-        """The estimator of the gradient, if one is asked for."""
+        """The estimator of the gradient, if one is asked for. ValueError for an option that it does not have."""
+        given = {
+            f.name.removeprefix("gradient_"): getattr(self, f.name)
+            for f in dataclasses.fields(self)
+            if f.name.startswith("gradient_") and f.name not in _OF_THE_SIGNAL and getattr(self, f.name) is not None
+        }
         if self.gradient is None:
             return None
-        return ESTIMATORS[self.gradient](self.gradient_directions, self.gradient_sigma, self.gradient_scaling)
+        cls = ESTIMATORS[self.gradient]
+        known = {f.name for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
+        for name in given.keys() - known:
+            raise ValueError(f"gradient_{name} has no meaning with gradient={self.gradient!r}")
+        return cls(**given)
+
+    @property
+    def curvature(self) -> bool:
+        """Whether the gradients of later steps are differentiated too."""
+        if self.gradient_curvature is None:
+            return self.gradient in ("image", "influence", "mixed")
+        return self.gradient_curvature
+
+    @property
+    def window(self) -> int:
+        """How many training steps, the last ones, the gradient goes through."""
+        if self.differentiated_steps is None:
+            return min(4, self.train_steps) if self.curvature else self.train_steps
+        return self.differentiated_steps
+
+
+_OF_THE_SIGNAL = ("gradient_every", "gradient_curvature", "gradient_weights")
 
 
 @dataclasses.dataclass
 class Ledger:
     """Deterministic counts since reset(), probes included.
 
-    A validation forward is one image; clipped counts coordinates of actions that were outside the box.
+    A differentiated step is one with its curvature or its images' sensitivities; influences counts samples, a
+    validation forward is one image; clipped counts coordinates of actions that were outside the box.
     """
 
     renders: int = 0
     train_steps: int = 0
     differentiated_steps: int = 0
+    influences: int = 0
     validation_forwards: int = 0
     clipped: int = 0

@@ -65,7 +65,7 @@ class Task(ABC):
 
     @abstractmethod
     def loss(self, prediction: Tensor, batch: Batch) -> Tensor:
-        """Scalar mean over the rows for predictions (stacks, n, t, h, w); twice differentiable."""
+        """Losses of the rows, (n,), of predictions (stacks, n, t, h, w); twice differentiable. The mean is trained."""
 
     @abstractmethod
     def validation(self) -> Batch:
@@ -78,7 +78,7 @@ class Task(ABC):
     def metrics(self, prediction: Tensor, split: Split) -> dict[str, float]:
         """Metrics of the predictions (stacks, n, t, h, w) for a whole split. A task may score at another resolution."""
         batch = self.validation() if split == "validation" else self.test()
-        return {"loss": float(self.loss(prediction.cpu(), batch))}
+        return {"loss": float(self.loss(prediction.cpu(), batch).mean())}
 
     def baselines(self, split: Split) -> dict[str, dict[str, float]]:
         """Metrics of predictions that need no learning, by name."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,43 +16,50 @@ from optimizers.base import Array, Optimizer, register
 class HybridGradient(Optimizer):
     """Clipped descent on beta with the gradient that comes with each committed step.
 
-    "rmsprop" is the paper's: each coordinate is divided by a running root mean square of its own. "momentum" divides
-    the whole gradient by one running root mean square of its length and averages it.
+    "rmsprop" is the paper's: each coordinate is divided by a running root mean square of its own. "adam" averages the
+    gradient besides (Kingma & Ba 2015). "momentum" averages it, and divides it by one running root mean square of its
+    length. The t-th update has the step size step (1 + t / decay_after)^-0.75, so that beta settles.
     """
 
     uses_gradient = True
 
-    rule: Literal["rmsprop", "momentum"] = "rmsprop"
+    rule: Literal["rmsprop", "adam", "momentum"] = "rmsprop"
     """Update rule."""
     step: float = 0.05
-    """Step size: with rmsprop a coordinate moves about this far; with momentum, about this far times sqrt(d) in all."""
+    """Step size: a coordinate moves about this far an update, or less where its gradients disagree."""
     decay: float = 0.9
-    """Decay of the running mean square (rmsprop), or of momentum and mean square (momentum)."""
+    """Decay of the averages over past updates."""
+    decay_after: float = math.inf
+    """Updates after which the step size has fallen to 0.6; inf keeps it."""
 
     def __post_init__(self) -> None:
-        if self.rule not in ("rmsprop", "momentum"):
-            raise ValueError(f"rule must be rmsprop or momentum, got {self.rule!r}")
-        if not (self.step > 0 and 0 <= self.decay < 1):
-            raise ValueError(f"need step > 0 and decay in [0, 1), got {self.step} and {self.decay}")
+        if self.rule not in ("rmsprop", "adam", "momentum"):
+            raise ValueError(f"rule must be rmsprop, adam or momentum, got {self.rule!r}")
+        if not (self.step > 0 and 0 <= self.decay < 1 and self.decay_after > 0):
+            raise ValueError(
+                "need step > 0, decay in [0, 1) and decay_after > 0, got "
+                f"{self.step}, {self.decay} and {self.decay_after}"
+            )
 
     def init(self, x0: Array, rng: np.random.Generator) -> None:
         self._x = x0.copy()
         self._square = np.zeros_like(x0)
-        self._velocity = np.zeros_like(x0)
+        self._mean = np.zeros_like(x0)
         self._count = 0
 
     def tell(self, x: Array, loss: Array, gradient: Array | None = None) -> None:
         if gradient is None or not np.isfinite(gradient).all():
             return
+        step = self.step * (1.0 + self._count / self.decay_after) ** -0.75
         self._count += 1
-        square = gradient**2 if self.rule == "rmsprop" else np.full_like(gradient, np.mean(gradient**2))
+        square = np.full_like(gradient, np.mean(gradient**2)) if self.rule == "momentum" else gradient**2
         self._square = self.decay * self._square + (1 - self.decay) * square
-        root = np.sqrt(self._square / (1 - self.decay**self._count))
-        scaled = np.divide(gradient, root, out=np.zeros_like(gradient), where=root > 0)
-        if self.rule == "momentum":
-            self._velocity = self.decay * self._velocity + (1 - self.decay) * scaled
-            scaled = self._velocity
-        self._x = np.clip(self._x - self.step * scaled, -1.0, 1.0)
+        self._mean = self.decay * self._mean + (1 - self.decay) * gradient
+        correction = 1 - self.decay**self._count
+        root = np.sqrt(self._square / correction)
+        wanted = gradient if self.rule == "rmsprop" else self._mean / correction
+        scaled = np.divide(wanted, root, out=np.zeros_like(gradient), where=root > 0)
+        self._x = np.clip(self._x - step * scaled, -1.0, 1.0)
 
     def recommend(self) -> Array:
         return self._x

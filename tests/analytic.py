@@ -51,7 +51,7 @@ class Waves(Task):
         return Small()
 
     def loss(self, prediction: Tensor, batch: Batch) -> Tensor:
-        return (batch.mask * (prediction - batch.target) ** 2).mean()
+        return (batch.mask * (prediction - batch.target) ** 2).mean((0, 2, 3, 4))
 
     def validation(self) -> Batch:
         return self._target(0)

@@ -261,7 +261,7 @@ def test_spread_draws_samples_about_the_action_or_anywhere() -> None:
     env = DataGenEnv(Waves(), options)
     env.reset(seed=0)
     env.step(np.zeros(5))
-    offsets = env.signal.actions[0]
+    offsets = env.signal.samples[0].actions
     assert offsets.shape == (400, 5)
     np.testing.assert_allclose(offsets.std(0), 0.1, rtol=0.15)
     np.testing.assert_allclose(offsets.mean(0), 0.0, atol=0.02)

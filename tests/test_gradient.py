@@ -65,8 +65,8 @@ def test_all_three_parts_of_a_sample_have_a_sensitivity() -> None:
     sensitivity = env.signal.sensitivity()
     assert len(sensitivity.image) == 15
     assert all(part.abs().max() > 0 for part in sensitivity)
-    assert env.signal.actions.shape == (5, 3, 5)
-    assert env.signal.seeds.shape == (5, 3)
+    assert [samples.actions.shape for samples in env.signal.samples] == [(3, 5)] * 5
+    assert [samples.seeds.shape for samples in env.signal.samples] == [(3,)] * 5
 
 
 def test_frozen_coordinates_leave_the_action_and_the_directions() -> None:
@@ -81,8 +81,8 @@ def test_frozen_coordinates_leave_the_action_and_the_directions() -> None:
 
 def test_costs_of_an_estimate_are_counted() -> None:
     env = made(differentiated_steps=2)
-    # 5 batches of 3, and an estimate of 2 ends x 8 directions x 2 steps x 3 samples; validation at reset and step
+    # 5 batches of 3, and an estimate of 2 ends x 8 directions x 2 steps x 3 samples
     assert env.ledger.renders == 15 + 2 * 8 * 6
     assert env.ledger.train_steps == 5
     assert env.ledger.differentiated_steps == 2
-    assert env.ledger.validation_forwards == 2 * 6
+    assert env.ledger.validation_forwards == 3 * 6  # at reset, for the reward, for the gradient

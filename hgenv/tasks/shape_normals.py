@@ -15,13 +15,14 @@ from hgenv.domains import Blobs, NormalDomain, Photographs
 from hgenv.grammar import ShapeBeta, derive, unit_vector
 from hgenv.networks import HourglassSize, StackedHourglass
 from hgenv.noise import Noise
+from hgenv.normals import NormalTask
 from hgenv.render.ray_csg import Images, render
-from hgenv.task import Batch, Split, Task, register
+from hgenv.task import Batch, Split, register
 
 
 @register("hgenv/ShapeNormals-v0")
 @dataclass(frozen=True)
-class ShapeNormals(HourglassSize, Task):
+class ShapeNormals(HourglassSize, NormalTask):
     """One shape a picture, orthographic, Lambertian under a random directional light with shadows; learn its normals.
 
     Axes of normals: x right, y up, z toward the viewer.
@@ -44,7 +45,6 @@ class ShapeNormals(HourglassSize, Task):
     test_size: int = 128
     """Number of test images of the built-in domain."""
 
-    primary = "mae"
     layout = ShapeBeta()
 
     def __post_init__(self) -> None:
@@ -88,12 +88,6 @@ class ShapeNormals(HourglassSize, Task):
     def network(self) -> nn.Module:
         return StackedHourglass(1, 3, self)
 
-    def loss(self, prediction: Tensor, batch: Batch) -> Tensor:
-        """Mean over stacks, rows and all pixels of mask (1 - cosine): linear in the label, normalised by a constant."""
-        unit = prediction / (prediction.square().sum(2, keepdim=True) + 1e-6).sqrt()
-        cosine = (unit * batch.target).sum(2, keepdim=True)
-        return (batch.mask * (1.0 - cosine)).mean()
-
     def validation(self) -> Batch:
         return self.domain.batch("validation")
 
@@ -106,11 +100,3 @@ class ShapeNormals(HourglassSize, Task):
 
     def baselines(self, split: Split) -> dict[str, dict[str, float]]:
         return self.domain.baselines(split)
-
-    def picture(self, target: Tensor, mask: Tensor) -> NDArray[np.float64]:
-        unit = target / target.norm(dim=1, keepdim=True).clamp_min(1e-6)
-        return ((0.5 + 0.5 * unit) * mask).permute(0, 2, 3, 1).double().numpy()
-
-    def error(self, prediction: Tensor, batch: Batch) -> tuple[NDArray[np.float64], str, float]:
-        cosine = torch.cosine_similarity(prediction, batch.target, dim=1).clamp(-1, 1)
-        return (torch.acos(cosine).rad2deg() * (batch.mask[:, 0] > 0)).double().numpy(), "degrees", 60.0
