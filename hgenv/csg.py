@@ -64,16 +64,18 @@ def _slab(origin: float, direction: float, half: float) -> Any:
 
 
 @njit(cache=True, nogil=True)
-def _cone_interval(radius: float, top: float, half: float, o: Any, d: Any) -> Any:
-    start, end = _slab(o[2], d[2], half)
+def _cone_interval(
+    radius: float, top: float, half: float, ox: float, oy: float, oz: float, dx: float, dy: float, dz: float
+) -> Any:
+    start, end = _slab(oz, dz, half)
     if start > end:
         return _MISS
     slope = (top - radius) / (2.0 * half)
-    middle = 0.5 * (radius + top) + slope * o[2]
+    middle = 0.5 * (radius + top) + slope * oz
     # x^2 + y^2 <= (middle + slope t dz)^2 along the ray: a t^2 + 2 b t + c <= 0
-    a = d[0] * d[0] + d[1] * d[1] - slope * slope * d[2] * d[2]
-    b = o[0] * d[0] + o[1] * d[1] - middle * slope * d[2]
-    c = o[0] * o[0] + o[1] * o[1] - middle * middle
+    a = dx * dx + dy * dy - slope * slope * dz * dz
+    b = ox * dx + oy * dy - middle * slope * dz
+    c = ox * ox + oy * oy - middle * middle
     if abs(a) < 1e-12:
         if abs(b) < 1e-12:
             return (start, end) if c <= 0 else _MISS
@@ -94,30 +96,12 @@ def _cone_interval(radius: float, top: float, half: float, o: Any, d: Any) -> An
 
 
 @njit(cache=True, nogil=True)
-def interval(kind: int, size: Any, o: Any, d: Any) -> Any:
-    """The interval (t0, t1) of o + t d inside a primitive, in its own frame; t0 > t1 means a miss."""
-    if kind == SPHERE:
-        a = d[0] * d[0] + d[1] * d[1] + d[2] * d[2]
-        b = o[0] * d[0] + o[1] * d[1] + o[2] * d[2]
-        c = o[0] * o[0] + o[1] * o[1] + o[2] * o[2] - size[0] * size[0]
-        discriminant = b * b - a * c
-        if discriminant <= 0.0:
-            return _MISS
-        root = np.sqrt(discriminant)
-        return (-b - root) / a, (-b + root) / a
-    if kind == CUBE:
-        start, end = _slab(o[0], d[0], size[0])
-        for axis in range(1, 3):
-            a, b = _slab(o[axis], d[axis], size[0])
-            start, end = max(start, a), min(end, b)
-        return start, end
-    if kind == CONE:
-        return _cone_interval(size[0], size[1], size[2], o, d)
+def _tetrahedron_interval(circumradius: float, ox: float, oy: float, oz: float, dx: float, dy: float, dz: float) -> Any:
     start, end = -_FAR, _FAR
     for face in range(4):
         n = TETRAHEDRON_NORMALS[face]
-        along = n[0] * d[0] + n[1] * d[1] + n[2] * d[2]
-        above = n[0] * o[0] + n[1] * o[1] + n[2] * o[2] - size[0] / 3.0
+        along = n[0] * dx + n[1] * dy + n[2] * dz
+        above = n[0] * ox + n[1] * oy + n[2] * oz - circumradius / 3.0
         if abs(along) < 1e-12:
             if above > 0:
                 return _MISS
@@ -129,30 +113,52 @@ def interval(kind: int, size: Any, o: Any, d: Any) -> Any:
 
 
 @njit(cache=True, nogil=True)
-def local_normal(kind: int, size: Any, p: Any, out: Any) -> None:
-    """Write the outward normal, not normalised, of the face of the primitive nearest to the surface point p."""
-    out[:] = 0.0
+def interval(kind: int, size: Any, ox: float, oy: float, oz: float, dx: float, dy: float, dz: float) -> Any:
+    """The interval (t0, t1) of o + t d inside a primitive, in its own frame; t0 > t1 means a miss."""
     if kind == SPHERE:
-        out[:] = p
-    elif kind == CUBE:
-        axis = np.argmax(np.abs(p))
-        out[axis] = np.sign(p[axis])
-    elif kind == CONE:
+        a = dx * dx + dy * dy + dz * dz
+        b = ox * dx + oy * dy + oz * dz
+        c = ox * ox + oy * oy + oz * oz - size[0] * size[0]
+        discriminant = b * b - a * c
+        if discriminant <= 0.0:
+            return _MISS
+        root = np.sqrt(discriminant)
+        return (-b - root) / a, (-b + root) / a
+    if kind == CUBE:
+        start, end = _slab(ox, dx, size[0])
+        first, last = _slab(oy, dy, size[0])
+        start, end = max(start, first), min(end, last)
+        first, last = _slab(oz, dz, size[0])
+        return max(start, first), min(end, last)
+    if kind == CONE:
+        return _cone_interval(size[0], size[1], size[2], ox, oy, oz, dx, dy, dz)
+    return _tetrahedron_interval(size[0], ox, oy, oz, dx, dy, dz)
+
+
+@njit(cache=True, nogil=True)
+def local_normal(kind: int, size: Any, x: float, y: float, z: float) -> Any:
+    """The outward normal, not normalised, of the face of the primitive nearest to a point on its surface."""
+    if kind == SPHERE:
+        return x, y, z
+    if kind == CUBE:
+        if abs(x) >= abs(y) and abs(x) >= abs(z):
+            return np.sign(x), 0.0, 0.0
+        return (0.0, np.sign(y), 0.0) if abs(y) >= abs(z) else (0.0, 0.0, np.sign(z))
+    if kind == CONE:
         radius, top, half = size[0], size[1], size[2]
         slope = (top - radius) / (2.0 * half)
-        across = np.sqrt(p[0] * p[0] + p[1] * p[1])
-        if abs(abs(p[2]) - half) < abs(across - 0.5 * (radius + top) - slope * p[2]):
-            out[2] = np.sign(p[2])
-        else:
-            out[0], out[1], out[2] = p[0], p[1], -slope * across
-    else:
-        best = -_FAR
-        for face in range(4):
-            n = TETRAHEDRON_NORMALS[face]
-            distance = n[0] * p[0] + n[1] * p[1] + n[2] * p[2]
-            if distance > best:
-                best = distance
-                out[:] = n
+        across = np.sqrt(x * x + y * y)
+        if abs(abs(z) - half) < abs(across - 0.5 * (radius + top) - slope * z):
+            return 0.0, 0.0, np.sign(z)
+        return x, y, -slope * across
+    best, nearest = -_FAR, 0
+    for face in range(4):
+        n = TETRAHEDRON_NORMALS[face]
+        distance = n[0] * x + n[1] * y + n[2] * z
+        if distance > best:
+            best, nearest = distance, face
+    n = TETRAHEDRON_NORMALS[nearest]
+    return n[0], n[1], n[2]
 
 
 @njit(cache=True, nogil=True)
@@ -166,24 +172,25 @@ def inside(bits: int, operations: Any, count: int) -> bool:
 
 
 @njit(cache=True, nogil=True)
-def apply(m: Any, v: Any, translate: float, out: Any) -> None:
-    """out = linear part of m (3, 4) times v, plus `translate` times its last column."""
-    for i in range(3):
-        out[i] = m[i, 0] * v[0] + m[i, 1] * v[1] + m[i, 2] * v[2] + translate * m[i, 3]
+def apply(m: Any, x: float, y: float, z: float, translate: float) -> Any:
+    """Linear part of m (3, 4) times (x, y, z), plus `translate` times its last column."""
+    return (
+        m[0, 0] * x + m[0, 1] * y + m[0, 2] * z + translate * m[0, 3],
+        m[1, 0] * x + m[1, 1] * y + m[1, 2] * z + translate * m[1, 3],
+        m[2, 0] * x + m[2, 1] * y + m[2, 2] * z + translate * m[2, 3],
+    )
 
 
 class Scratch(NamedTuple):
-    """Work space of one ray: events sorted by time, each toggling the slot's bit, and two vectors."""
+    """Work space of one ray: events sorted by time, each toggling the slot's bit."""
 
     time: Any
     slot: Any
-    o: Any
-    d: Any
 
 
 @njit(cache=True, nogil=True)
 def scratch(slots: int) -> Any:
-    return Scratch(np.empty(2 * slots), np.empty(2 * slots, np.int64), np.empty(3), np.empty(3))
+    return Scratch(np.empty(2 * slots), np.empty(2 * slots, np.int64))
 
 
 @njit(cache=True, nogil=True)
@@ -202,13 +209,15 @@ def push(work: Any, count: int, start: float, stop: float, slot: int) -> int:
 @njit(cache=True, nogil=True)
 def events(kind: Any, size: Any, from_world: Any, begin: int, end: int, origin: Any, direction: Any, work: Any) -> int:
     """Fill `work` with the sorted ends of the intervals of a ray through primitives begin..end; return their number."""
+    x, y, z = origin
+    u, v, w = direction
     count = 0
     for slot in range(begin, end):
         if kind[slot] == ABSENT:
             continue
-        apply(from_world[slot], origin, 1.0, work.o)
-        apply(from_world[slot], direction, 0.0, work.d)
-        start, stop = interval(kind[slot], size[slot], work.o, work.d)
+        ox, oy, oz = apply(from_world[slot], x, y, z, 1.0)
+        dx, dy, dz = apply(from_world[slot], u, v, w, 0.0)
+        start, stop = interval(kind[slot], size[slot], ox, oy, oz, dx, dy, dz)
         if start < stop:
             count = push(work, count, start, stop, slot)
     return count
@@ -259,8 +268,8 @@ def _last_exit(
     kind: Any, size: Any, from_world: Any, ops: Any, count: int, begin: int, end: int, direction: Any, work: Any
 ) -> float:
     """Where a ray from the origin last leaves the operand in slots begin..end; 0 if it does not meet it."""
-    origin = np.zeros(3)
-    found = events(kind, size, from_world, begin, end, origin, direction, work)
+    toward = (direction[0], direction[1], direction[2])
+    found = events(kind, size, from_world, begin, end, (0.0, 0.0, 0.0), toward, work)
     bits, was, exit_at = 0, False, 0.0
     for e in range(found):
         bits ^= 1 << (work.slot[e] - begin)

@@ -150,3 +150,12 @@ def test_speed_with_composition() -> None:
         render(shapes, np.tile(UP, (64, 1)), 64)
         rates.append(64 / (time.process_time() - begin))
     assert max(rates) > 300
+
+
+def test_threads_do_not_change_a_bit() -> None:
+    light = np.tile([0.6, 0.0, 0.8], (13, 1))
+    for alone, shared in zip(
+        render(shapes_of(13), light, 24), render(shapes_of(13), light, 24, threads=3), strict=True
+    ):
+        assert alone.any()
+        np.testing.assert_array_equal(alone, shared)

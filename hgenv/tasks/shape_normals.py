@@ -44,6 +44,8 @@ class ShapeNormals(HourglassSize, NormalTask):
     """Number of validation images of the built-in domain."""
     test_size: int = 128
     """Number of test images of the built-in domain."""
+    threads: int = 1
+    """Threads that render; they change no bit."""
 
     layout = ShapeBeta()
 
@@ -56,8 +58,8 @@ class ShapeNormals(HourglassSize, NormalTask):
                 "antialias must be in 1..8, ambient in [0, 1), max_depth in 0..5, got "
                 f"{self.antialias}, {self.ambient}, {self.max_depth}"
             )
-        if min(self.validation_size, self.test_size) < 1:
-            raise ValueError("validation_size and test_size must be positive")
+        if min(self.validation_size, self.test_size, self.threads) < 1:
+            raise ValueError("validation_size, test_size and threads must be positive")
         if self.target not in ("blobs", "mit-berkeley"):
             raise ValueError(f"target must be 'blobs' or 'mit-berkeley', got {self.target!r}")
         if (self.target == "blobs") != (self.data is None):
@@ -75,7 +77,7 @@ class ShapeNormals(HourglassSize, NormalTask):
         shapes = derive(self.layout, beta, noise, self.max_depth)
         u = noise.uniform("light", (2,))
         light = unit_vector(np.stack([0.5 + 0.5 * u[:, 0], u[:, 1]], axis=-1))  # uniform over the viewer's hemisphere
-        return render(shapes, light, self.resolution, self.ambient, antialias=self.antialias)
+        return render(shapes, light, self.resolution, self.ambient, antialias=self.antialias, threads=self.threads)
 
     def sample(self, beta: NDArray[np.float64], noise: Noise) -> Batch:
         images = self.images(beta, noise)
