@@ -16,6 +16,7 @@ import tyro
 from tqdm import tqdm
 
 from hgenv import plot
+from hgenv.bench import fidelity, render_speed
 from hgenv.env import DataGenEnv
 from hgenv.options import EnvOptions
 from hgenv.run import Budget, RunFolder, check_served, load_snapshot, run, versions
@@ -29,6 +30,8 @@ USAGE = """hgenv COMMAND ...
   baselines               scores that need no learning
   run OPTIMIZER           optimise beta; writes a run folder
   plot RUN [RUN ...]      learning curves of runs in one figure
+  bench fidelity          estimates of the gradient against brute force
+  bench render            images per core-second of the renderer and of others
   doctor                  what is installed and whether it works
 
 Every command explains its options with --help.
@@ -108,7 +111,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status: 2 for a mistake of the user's, 130 for an interruption."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     commands = {
-        "list": _list, "show": _show, "baselines": _baselines, "run": _run, "plot": _plot, "doctor": _doctor
+        "list": _list, "show": _show, "baselines": _baselines, "run": _run, "plot": _plot, "bench": _bench,
+        "doctor": _doctor,
     }  # fmt: skip
     if not words or words[0] in ("-h", "--help"):
         print(USAGE, end="")
@@ -262,6 +266,36 @@ def _plot(words: list[str]) -> int:
         raise ValueError("name at least one run folder")
     plot.curves([Path(folder) for folder in s.runs], s.metric, Path(s.out))
     print(s.out)
+    return 0
+
+
+def _bench(words: list[str]) -> int:
+    benches = {"fidelity": _bench_fidelity, "render": _bench_render}
+    if not words or words[0] not in benches:
+        if words[:1] in (["-h"], ["--help"]):
+            print(f"usage: hgenv bench BENCH [options]\n\nbenches: {', '.join(benches)}")
+            return 0
+        raise ValueError(f"name a bench: one of {', '.join(benches)}; got {words[0] if words else 'none'!r}")
+    return benches[words[0]](words[1:])
+
+
+def _bench_fidelity(words: list[str]) -> int:
+    named = ["--env", words[0], *words[1:]] if words and not words[0].startswith("-") else words
+    s = _parse(
+        "bench fidelity [ENV]", named, env=EnvChoice, task=_chosen_task(named), training=EnvOptions,
+        bench=fidelity.FidelityOptions,
+    )  # fmt: skip
+    with tqdm(unit="vector", disable=None) as bar:
+        for done, total in fidelity.measure(s.task, s.training, s.bench):
+            bar.total = total
+            bar.update(done - bar.n)
+    print((Path(s.bench.out) / "table.md").read_text(), end="")
+    return 0
+
+
+def _bench_render(words: list[str]) -> int:
+    for line in render_speed.measure(tyro.cli(render_speed.RenderOptions, args=words, prog="hgenv bench render")):
+        print(line)
     return 0
 
 

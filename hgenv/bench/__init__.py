@@ -1,0 +1,1 @@
+"""Benchmarks: how good the gradient is, how fast the renderer is."""

@@ -1,0 +1,327 @@
+"""How good is each estimate of the gradient? Measured against brute force, at networks of several ages.
+
+The reference is the change of the validation loss itself: central differences along every coordinate, each loss being
+that of a whole training on common seeds. "Short" trains one environment step from the network as it is; "long" trains
+from scratch. Everything that is measured is a vector with its cost, one line of vectors.csv; the table follows from it.
+"""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import multiprocessing
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import scipy.stats
+import torch
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from hgenv.env import DataGenEnv
+from hgenv.options import EnvOptions
+from hgenv.task import Task
+
+Array = NDArray[np.float64]
+SETTINGS = (
+    "image", "image,sigma=0.2", "influence", "influence,sigma=0.04", "score", "score,curvature=true", "mixed",
+    "mixed,half=image,sigma=0.04", "perturbed", "perturbed,group=pair",
+)  # fmt: skip
+COSTS = ("renders", "train_steps", "differentiated_steps", "influences", "validation_forwards")
+
+
+@dataclasses.dataclass(frozen=True)
+class FidelityOptions:
+    """Estimates of the gradient against brute force."""
+
+    out: str = "fidelity"
+    """Folder for vectors.csv, table.md and figure.png; what it holds already is not measured again."""
+    settings: tuple[str, ...] = SETTINGS
+    """Estimators with their options: NAME or NAME,OPTION=VALUE,... without the gradient_ of the option's name;
+    differentiated_steps too."""
+    ages: tuple[int, ...] = (20, 400)
+    """Training steps at the start beta before the gradient is estimated."""
+    estimates: int = 32
+    """Estimates a setting and age."""
+    references: int = 8
+    """Repetitions of the short reference; an even number."""
+    delta: float = 0.1
+    """Length of the reference's differences, where each coordinate of the box is 2 long."""
+    long_steps: int = 300
+    """Training steps from scratch of the long reference."""
+    long_references: int = 4
+    """Its repetitions; an even number, 0 for none."""
+    workers: int = 1
+    """Processes, of one thread each."""
+    seed: int = 0
+    """Seed of everything."""
+
+    def __post_init__(self) -> None:
+        counts = (self.estimates, self.references, self.workers, self.long_steps, *self.ages)
+        if min(counts) < 1 or self.estimates < 2 or self.long_references < 0 or self.delta <= 0:
+            raise ValueError("estimates must be at least 2, the other numbers positive")
+        if self.references % 2 or self.long_references % 2:
+            raise ValueError("references and long_references must be even: they are split in halves")
+
+
+class Job(NamedTuple):
+    """One vector: kind is "short", "long" or a setting; age in training steps (0 for long)."""
+
+    kind: str
+    age: int
+    repeat: int
+
+
+def parse_setting(text: str, options: EnvOptions) -> EnvOptions:
+    """Options of "NAME,OPTION=VALUE,...". Raises ValueError for an unknown option or a value of the wrong kind."""
+    name, *pairs = text.split(",")
+    types = {f.name: str(f.type) for f in dataclasses.fields(EnvOptions)}
+    changes: dict[str, Any] = {}
+    for pair in pairs:
+        key, _, value = pair.partition("=")
+        key = key if key == "differentiated_steps" else f"gradient_{key}"
+        if key not in types or not value:
+            raise ValueError(f"setting {text!r}: expected NAME,OPTION=VALUE,..., got {pair!r}")
+        changes[key] = _value(value, types[key])
+    return dataclasses.replace(options, gradient=name, **changes)  # type: ignore[arg-type]
+
+
+def _value(text: str, kind: str) -> object:
+    if kind.startswith("bool"):
+        if text not in ("true", "false"):
+            raise ValueError(f"expected true or false, got {text!r}")
+        return text == "true"
+    if kind.startswith(("int", "float")):
+        return int(text) if kind.startswith("int") else float(text)
+    return text
+
+
+def measure(task: Task, options: EnvOptions, o: FidelityOptions) -> Iterator[tuple[int, int]]:
+    """Measure what the folder lacks, then write table and figure; yields (vectors done, vectors in all)."""
+    settings = {text: parse_setting(text, options) for text in o.settings}  # mistakes show before the work
+    folder = Path(o.out)
+    folder.mkdir(parents=True, exist_ok=True)
+    jobs = [Job("short", age, k) for age in o.ages for k in range(o.references)]
+    jobs += [Job("long", 0, k) for k in range(o.long_references)]
+    jobs += [Job(text, age, k) for text in settings for age in o.ages for k in range(o.estimates)]
+    done = {Job(row["kind"], int(row["age"]), int(row["repeat"])) for row in read(folder)}
+    missing = [job for job in jobs if job not in done]
+    yield len(jobs) - len(missing), len(jobs)
+    if missing:
+        with ProcessPoolExecutor(o.workers, multiprocessing.get_context("spawn")) as pool:
+            futures = [pool.submit(_vector, task, options, o, job) for job in missing]
+            try:
+                for count, future in enumerate(as_completed(futures), 1):
+                    _append(folder / "vectors.csv", future.result())
+                    yield len(jobs) - len(missing) + count, len(jobs)
+            finally:
+                pool.shutdown(wait=False, cancel_futures=True)
+    (folder / "table.md").write_text(table(read(folder), o))
+    figure(read(folder), o).savefig(folder / "figure.png", dpi=110)
+
+
+def _append(path: Path, row: dict[str, Any]) -> None:
+    new = not path.exists()
+    with path.open("a", newline="") as file:
+        writer = csv.DictWriter(file, row.keys())
+        if new:
+            writer.writeheader()
+        writer.writerow(row)
+
+
+def read(folder: Path) -> list[dict[str, str]]:
+    """The lines of vectors.csv that are whole."""
+    path = folder / "vectors.csv"
+    if not path.is_file():
+        return []
+    with path.open(newline="") as file:
+        return list(csv.DictReader(line for line in file if line.endswith("\n")))
+
+
+@lru_cache(8)
+def _aged(task: Task, options: EnvOptions, age: int, seed: int) -> tuple[DataGenEnv, dict[str, Any]]:
+    """An environment, and its state after `age` training steps at the start beta."""
+    env = DataGenEnv(task, options)
+    env.reset(seed=seed)
+    for _ in range(age // options.train_steps):
+        env.step(env.start)
+    return env, env.state_dict()
+
+
+def _vector(task: Task, options: EnvOptions, o: FidelityOptions, job: Job) -> dict[str, Any]:
+    """One line of vectors.csv."""
+    torch.set_num_threads(1)
+    whole = dataclasses.replace(options, gradient=None, validation_images=None)
+    if job.kind == "long":
+        env = DataGenEnv(task, dataclasses.replace(whole, train_steps=o.long_steps, differentiated_steps=None))
+        env.reset(seed=o.seed + job.repeat)
+        return _line(job, env, partial(_brute_force, env, o.delta))
+    env, state = _aged(task, whole, job.age, o.seed)
+    if job.kind == "short":
+        env.load_state_dict(state | {"evaluations": job.repeat})
+        return _line(job, env, partial(_brute_force, env, o.delta))
+    env = DataGenEnv(task, parse_setting(job.kind, options))
+    env.reset(seed=o.seed)
+    env.load_state_dict(state | {"steps": 1000 + job.repeat})  # other samples from the same network
+    return _line(job, env, lambda: env.step(env.start)[4]["hybrid_gradient"])
+
+
+def _line(job: Job, env: DataGenEnv, gradient: Callable[[], Array]) -> dict[str, Any]:
+    before, begin = dataclasses.replace(env.ledger), time.process_time()
+    vector = gradient()
+    cost = {name: getattr(env.ledger, name) - getattr(before, name) for name in COSTS}
+    seconds = {"cpu_seconds": time.process_time() - begin}
+    return job._asdict() | cost | seconds | {f"g{i}": value for i, value in enumerate(vector)}
+
+
+def _brute_force(env: DataGenEnv, delta: float) -> Array:
+    """dL/d(action) at the start by central differences of whole trainings on common seeds."""
+    x = np.tile(env.start, (len(env.start), 1))
+    plus, minus = np.clip(x + delta * np.eye(len(x)), -1, 1), np.clip(x - delta * np.eye(len(x)), -1, 1)
+    losses = env.evaluate(np.concatenate([plus, minus]))
+    return (losses[: len(x)] - losses[len(x) :]) / np.diagonal(plus - minus)
+
+
+class Group(NamedTuple):
+    """All vectors (n, d) of one kind and age, and their mean costs."""
+
+    vectors: Array
+    costs: dict[str, float]
+
+
+def grouped(rows: list[dict[str, str]]) -> dict[tuple[str, int], Group]:
+    """Vectors by (kind, age)."""
+    found: dict[tuple[str, int], list[dict[str, str]]] = defaultdict(list)
+    for row in rows:
+        found[row["kind"], int(row["age"])].append(row)
+    return {
+        key: Group(
+            np.array([[float(v) for name, v in row.items() if name[0] == "g" and name[1:].isdigit()] for row in group]),
+            {name: float(np.mean([float(row[name]) for row in group])) for name in (*COSTS, "cpu_seconds")},
+        )
+        for key, group in found.items()
+    }
+
+
+def cosine(a: Array, b: Array) -> float:
+    """Cosine of the angle between two vectors, 0 if one of them is."""
+    lengths = float(np.linalg.norm(a) * np.linalg.norm(b))
+    return float(a @ b) / lengths if lengths > 0 else 0.0
+
+
+class Quality(NamedTuple):
+    """What a group of estimates is worth against a reference R; the pairs are means with 95 % half-widths.
+
+    cosine: of one estimate with R. cosine_of_mean: of the mean of all. slope: <estimate, R> / <R, R>, 1 if unbiased in
+    length along R. noise: root mean square distance of an estimate from their mean, over |R|.
+    """
+
+    cosine: tuple[float, float]
+    cosine_of_mean: float
+    slope: tuple[float, float]
+    noise: float
+
+
+def quality(estimates: Array, halves: tuple[Array, Array]) -> Quality:
+    """Estimates (n, d) against the means of two independent halves of the reference (d,) each.
+
+    <R, R> is the product of the halves, which the reference's own noise does not inflate.
+    """
+    reference = 0.5 * (halves[0] + halves[1])
+    squared = max(float(halves[0] @ halves[1]), 1e-300)
+    mean = estimates.mean(0)
+    noise = np.sqrt(np.sum((estimates - mean) ** 2) / (len(estimates) - 1) / squared)
+    return Quality(
+        _interval(np.array([cosine(e, reference) for e in estimates])),
+        cosine(mean, reference),
+        _interval(estimates @ reference / squared),
+        float(noise),
+    )
+
+
+def _interval(values: Array) -> tuple[float, float]:
+    """Mean and half-width of its 95 % confidence interval (Student's t)."""
+    half = scipy.stats.t.ppf(0.975, len(values) - 1) * scipy.stats.sem(values)
+    return float(values.mean()), float(half)
+
+
+def halves(group: Group) -> tuple[Array, Array]:
+    """Means over the even and over the odd repetitions."""
+    return group.vectors[::2].mean(0), group.vectors[1::2].mean(0)
+
+
+def table(rows: list[dict[str, str]], o: FidelityOptions) -> str:
+    """Markdown: for each age the references' own agreement, then every setting."""
+    groups, lines = grouped(rows), []
+    long = groups.get(("long", 0))
+    if long:
+        lines.append(
+            f"Long reference ({o.long_steps} steps from scratch, {len(long.vectors)} repetitions): "
+            f"cosine of its halves {cosine(*halves(long)):.2f}, {long.costs['cpu_seconds']:.0f} CPU s each\n"
+        )
+    for age in o.ages:
+        short = groups["short", age]
+        lines.append(
+            f"\nNetwork of {age} training steps. Short reference (one environment step, {len(short.vectors)} "
+            f"repetitions): cosine of its halves {cosine(*halves(short)):.2f}, {short.costs['cpu_seconds']:.1f} CPU s "
+            "each"
+            + (
+                f"; cosine with the long reference {cosine(short.vectors.mean(0), long.vectors.mean(0)):.2f}"
+                if long
+                else ""
+            )
+            + "\n"
+        )
+        lines.append(
+            "| setting | cosine | cosine of the mean | slope | noise | long: cosine of the mean | renders | "
+            "differentiated steps | influences | CPU s |\n" + "|---" * 10 + "|"
+        )
+        for setting in o.settings:
+            group = groups[setting, age]
+            q, c = quality(group.vectors, halves(short)), group.costs
+            far = f"{cosine(group.vectors.mean(0), long.vectors.mean(0)):.2f}" if long else "-"
+            lines.append(
+                f"| {setting} | {q.cosine[0]:.2f} ± {q.cosine[1]:.2f} | {q.cosine_of_mean:.2f} | "
+                f"{q.slope[0]:.2f} ± {q.slope[1]:.2f} | {q.noise:.1f} | {far} | {c['renders']:.0f} | "
+                f"{c['differentiated_steps']:.0f} | {c['influences']:.0f} | {c['cpu_seconds']:.2f} |"
+            )
+    return "\n".join(lines) + "\n"
+
+
+def figure(rows: list[dict[str, str]], o: FidelityOptions) -> Figure:
+    """Cosine with the references: of one estimate against what it costs, and of the mean of all."""
+    groups = grouped(rows)
+    long = groups.get(("long", 0))
+    picture = Figure(figsize=(13, 0.5 + 0.4 * len(o.settings) * len(o.ages)), layout="constrained")
+    panels = picture.subplots(len(o.ages), 2, squeeze=False, sharex="col")
+    for (left, right), age in zip(panels, o.ages, strict=True):
+        parts = halves(groups["short", age])
+        for y, setting in enumerate(o.settings):
+            group = groups[setting, age]
+            q = quality(group.vectors, parts)
+            left.errorbar(group.costs["cpu_seconds"], q.cosine[0], q.cosine[1], fmt="o", color=f"C{y % 10}")
+            left.annotate(
+                setting,
+                (group.costs["cpu_seconds"], q.cosine[0]),
+                fontsize=7,
+                xytext=(4, 4),
+                textcoords="offset points",
+            )
+            right.barh(y + 0.2, q.cosine_of_mean, 0.4, color="C0", label=None if y else "one environment step")
+            if long:
+                far = cosine(group.vectors.mean(0), long.vectors.mean(0))
+                right.barh(y - 0.2, far, 0.4, color="C1", label=None if y else f"{o.long_steps} steps from scratch")
+        left.set(ylabel="cosine of one estimate", title=f"network of {age} training steps")
+        right.set_yticks(range(len(o.settings)), o.settings, fontsize=8)
+        right.set(title="mean of all estimates")
+        right.axvline(cosine(*parts), color="C0", ls=":", lw=1, label="the reference's own halves")
+    panels[-1][0].set_xlabel("CPU seconds an environment step, its training included")
+    panels[-1][1].set_xlabel("cosine with brute force")
+    panels[0][1].legend(fontsize=8)
+    return picture
