@@ -16,7 +16,7 @@ import tyro
 from tqdm import tqdm
 
 from hgenv import plot
-from hgenv.bench import fidelity, render_speed
+from hgenv.bench import fidelity, linearity, render_speed
 from hgenv.env import DataGenEnv
 from hgenv.options import EnvOptions
 from hgenv.run import Budget, RunFolder, check_served, load_snapshot, run, versions
@@ -31,6 +31,7 @@ USAGE = """hgenv COMMAND ...
   run OPTIMIZER           optimise beta; writes a run folder
   plot RUN [RUN ...]      learning curves of runs in one figure
   bench fidelity          estimates of the gradient against brute force
+  bench linearity         the paper's scalar against the exact difference of influence
   bench render            images per core-second of the renderer and of others
   doctor                  what is installed and whether it works
 
@@ -270,7 +271,7 @@ def _plot(words: list[str]) -> int:
 
 
 def _bench(words: list[str]) -> int:
-    benches = {"fidelity": _bench_fidelity, "render": _bench_render}
+    benches = {"fidelity": _bench_fidelity, "linearity": _bench_linearity, "render": _bench_render}
     if not words or words[0] not in benches:
         if words[:1] in (["-h"], ["--help"]):
             print(f"usage: hgenv bench BENCH [options]\n\nbenches: {', '.join(benches)}")
@@ -280,16 +281,27 @@ def _bench(words: list[str]) -> int:
 
 
 def _bench_fidelity(words: list[str]) -> int:
-    named = ["--env", words[0], *words[1:]] if words and not words[0].startswith("-") else words
-    s = _parse(
-        "bench fidelity [ENV]", named, env=EnvChoice, task=_chosen_task(named), training=EnvOptions,
-        bench=fidelity.FidelityOptions,
-    )  # fmt: skip
+    s = _parse_bench("fidelity", words, fidelity.FidelityOptions)
     with tqdm(unit="vector", disable=None) as bar:
         for done, total in fidelity.measure(s.task, s.training, s.bench):
             bar.total = total
             bar.update(done - bar.n)
     print((Path(s.bench.out) / "table.md").read_text(), end="")
+    return 0
+
+
+def _parse_bench(name: str, words: list[str], options: type[Any]) -> Any:
+    """Options of a bench whose first word may be the id of an environment."""
+    named = ["--env", words[0], *words[1:]] if words and not words[0].startswith("-") else words
+    return _parse(
+        f"bench {name} [ENV]", named, env=EnvChoice, task=_chosen_task(named), training=EnvOptions, bench=options
+    )
+
+
+def _bench_linearity(words: list[str]) -> int:
+    s = _parse_bench("linearity", words, linearity.LinearityOptions)
+    for line in linearity.measure(s.task, s.training, s.bench):
+        print(line, flush=True)
     return 0
 
 

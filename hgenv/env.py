@@ -91,7 +91,7 @@ class DataGenEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         first = o.train_steps - (o.window if differentiate else 0)
         tape, trained = Tape(self._rule), []
         for k in range(o.train_steps):
-            samples = self._generate(*self._points(moved, self._steps * o.train_steps + k))
+            samples = self.generate(*self._points(moved, self._steps * o.train_steps + k))
             after, gradient = self._train(state, samples.batch)
             if k >= first:
                 tape.append(state, gradient, samples.batch)
@@ -106,7 +106,7 @@ class DataGenEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
             weights = state.weights if o.gradient_weights == "last" else average
             signal = self._differentiate(weights, rows, tape, trained, moved)
             rng = np.random.default_rng(self._seeds("direction", step, 4))
-            hybrid = {"hybrid_gradient": self._estimator.estimate(signal, self._generate, rng)}
+            hybrid = {"hybrid_gradient": self._estimator.estimate(signal, self.generate, rng)}
         # All that may fail or be interrupted is done: commit.
         self._state, self._average, self._action, self._steps = state, average, moved, step
         self._loss_value, self._signal = loss, signal
@@ -138,8 +138,15 @@ class DataGenEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         o, call, state = self.options, self._evaluations, self._need_state()
         for k in range(o.train_steps):
             seeds = self._seeds("probe", call * o.train_steps + k, o.batch_size)
-            state, _ = self._train(state, self._generate(self._spread(point, seeds), seeds).batch)
+            state, _ = self._train(state, self.generate(self._spread(point, seeds), seeds).batch)
         return self._validate(state, self._validation_rows("probe validation", call))
+
+    def generate(self, actions: Array, seeds: NDArray[np.uint64]) -> Samples:
+        """f(beta, r): samples of actions (n, d) and seeds (n,), charged to the ledger."""
+        self.ledger.renders += len(seeds)
+        noise, beta = Noise(seeds), self.task.layout.from_action(self._full(actions))
+        batch = self.task.sample(beta, noise).to(self.device)
+        return Samples(actions, seeds, batch, partial(self._score, actions, noise.draws))
 
     @property
     def signal(self) -> Signal:
@@ -277,13 +284,6 @@ class DataGenEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         full = np.broadcast_to(self._start, (*actions.shape[:-1], len(self._start))).copy()
         full[..., self.movable] = actions
         return full
-
-    def _generate(self, actions: Array, seeds: NDArray[np.uint64]) -> Samples:
-        """f(beta, r), charged to the ledger."""
-        self.ledger.renders += len(seeds)
-        noise, beta = Noise(seeds), self.task.layout.from_action(self._full(actions))
-        batch = self.task.sample(beta, noise).to(self.device)
-        return Samples(actions, seeds, batch, partial(self._score, actions, noise.draws))
 
     def _score(self, actions: Array, draws: list[Draw]) -> Array:
         """d log p(draws) / d action, (n, d)."""

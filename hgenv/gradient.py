@@ -228,6 +228,8 @@ class Perturbed(Estimator):
     """Standard deviation of the perturbation, where each coordinate of the box is 2 long."""
     group: Literal["batch", "pair"] = "batch"
     """Which samples share a perturbation."""
+    scale_free: bool = False
+    """For batches: divide each influence by the length of the batch's gradient, relative to the others' mean."""
     exact: bool = False
     """For pairs: influence in forward mode instead of a difference of two forward passes."""
 
@@ -247,12 +249,14 @@ class Perturbed(Estimator):
 
     def estimate(self, signal: Signal, generator: Generator, rng: np.random.Generator) -> Array:
         total = np.zeros(len(signal.centre))
+        lengths = [max(gradient.norm().item(), 1e-30) for gradient in signal.tape.gradients]
+        mean = np.mean(lengths)
         for step in signal.reversed():
             samples = signal.samples[step.k]
             offsets = samples.actions - signal.centre
             if self.group == "batch":
                 whole = torch.dot(step.by_gradient.double(), signal.tape.gradients[step.k].double()).item()
-                total += whole * offsets[0]
+                total += whole * offsets[0] * (mean / lengths[step.k] if self.scale_free else 1.0)
             else:
                 total += signal.influence(step, samples.batch, self.exact) @ offsets
         return total / self.sigma**2

@@ -46,6 +46,8 @@ class EnvOptions:
     """score: fresh samples a differentiated step; None: those trained on."""
     gradient_group: Literal["batch", "pair"] | None = None
     """perturbed: samples that share a perturbation; None: a batch."""
+    gradient_scale_free: bool | None = None
+    """perturbed: divide the influence of a batch by the length of its gradient."""
     gradient_exact: bool | None = None
     """influence, score, perturbed: influence in forward mode; None: two forward passes, at half the cost."""
     coordinates: Literal["all", "continuous"] = "all"

@@ -17,7 +17,6 @@ SAYS = {
     "quickstart.py": r"test error in degrees: \d\d\.\d",
     "add_a_task.py": r"tilted to the right: test loss 0\.\d+",
     "add_an_optimizer.py": r"600 training steps, test error \d\d\.\d degrees",
-    "render_speed.py": r"64 x 64 +\d+ images",
     "step_cost.py": r"differentiated / plain = \d\.\d\d",
 }
 

@@ -4,9 +4,11 @@ import dataclasses
 
 import numpy as np
 import pytest
+import torch
 from analytic import Waves
 
 from hgenv.env import DataGenEnv
+from hgenv.gradient import ESTIMATORS
 from hgenv.options import EnvOptions
 
 OPTIONS = EnvOptions(
@@ -51,6 +53,70 @@ def test_unbiased_estimate_agrees_with_brute_force_within_its_standard_error(inn
     reference = np.linalg.norm(np.mean(references, 0))
     assert np.linalg.norm(error) < 0.3 * reference, "the standard error is too large to tell anything"
     assert np.all(np.abs(mean) < 3.5 * error + 1e-6 * reference), (mean, error)
+
+
+@pytest.mark.parametrize("name", ESTIMATORS)
+def test_every_estimator_is_finite_repeatable_and_commits_nothing(name: str) -> None:
+    first, second, plain = (made(gradient=g, gradient_sigma=None, gradient_directions=None) for g in (name, name, None))
+    got = [env.step(POINT)[4] for env in (first, second, plain)]
+    np.testing.assert_array_equal(got[0]["hybrid_gradient"], got[1]["hybrid_gradient"])
+    assert np.isfinite(got[0]["hybrid_gradient"]).all()
+    assert np.abs(got[0]["hybrid_gradient"][:4]).min() > 0
+    if name != "perturbed":  # which trains on other samples
+        assert got[0]["val_loss"] == got[2]["val_loss"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "renders", "differentiated", "influences"),
+    [
+        ({"gradient": "influence"}, 2 * 8 * 6, 2, 2 * 8 * 6),
+        ({"gradient": "influence", "gradient_curvature": False}, 2 * 8 * 6, 0, 2 * 8 * 6),
+        ({"gradient": "score"}, 0, 0, 6),
+        ({"gradient": "score", "gradient_samples": 7, "gradient_curvature": True}, 14, 2, 14),
+        ({"gradient": "mixed"}, 2 * 8 * 6, 4, 2 * 8 * 6 + 6),
+        ({"gradient": "perturbed"}, 0, 0, 0),
+        ({"gradient": "perturbed", "gradient_group": "pair", "gradient_curvature": True}, 0, 2, 6),
+    ],
+)
+def test_costs_of_the_estimators(changes: dict, renders: int, differentiated: int, influences: int) -> None:
+    directions = 8 if changes["gradient"] in ("influence", "mixed") else None
+    env = made(differentiated_steps=2, gradient_directions=directions, gradient_sigma=None, **changes)
+    costs = env.ledger
+    got = costs.renders, costs.train_steps, costs.differentiated_steps, costs.influences
+    assert got == (15 + renders, 5, differentiated, influences)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"gradient": "score", "gradient_sigma": 0.1}, "no meaning"),
+        ({"gradient": "image", "gradient_group": "pair"}, "no meaning"),
+        ({"gradient": "guess"}, "must be one of"),
+        ({"gradient": "perturbed", "gradient_directions": None, "spread": 0.1}, "spreads the samples itself"),
+    ],
+)
+def test_options_that_an_estimator_does_not_have_are_refused(changes: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        EnvOptions(**changes)
+
+
+def test_averaged_weights_and_first_order_change_the_signal() -> None:
+    last, averaged, flat = (
+        made(weight_average=0.5, **changes).signal
+        for changes in ({}, {"gradient_weights": "averaged"}, {"gradient_curvature": False})
+    )
+    assert not torch.equal(last.by_weights, averaged.by_weights)
+    deep, shallow = (list(signal.reversed()) for signal in (last, flat))
+    torch.testing.assert_close(deep[0].by_gradient, shallow[0].by_gradient)  # nothing comes after the last step
+    assert not torch.allclose(deep[-1].by_gradient, shallow[-1].by_gradient)
+
+
+def test_scores_are_zero_where_the_action_was_clipped() -> None:
+    env = made()
+    inside, outside = np.tile(POINT, (2, 1)), np.tile(POINT + [2.0, 0, 0, 0, 0], (2, 1))
+    seeds = np.arange(2, dtype=np.uint64)
+    assert (env.generate(inside, seeds).score() != 0).any(0).tolist() == [True, True, True, True, False]
+    assert (env.generate(outside, seeds).score() != 0).any(0).tolist() == [False, True, True, True, False]
 
 
 def test_paper_scaling_is_the_unbiased_one_over_d() -> None:

@@ -110,6 +110,7 @@ def measure(task: Task, options: EnvOptions, o: FidelityOptions) -> Iterator[tup
     jobs = [Job("short", age, k) for age in o.ages for k in range(o.references)]
     jobs += [Job("long", 0, k) for k in range(o.long_references)]
     jobs += [Job(text, age, k) for text in settings for age in o.ages for k in range(o.estimates)]
+    _mend(folder / "vectors.csv")
     done = {Job(row["kind"], int(row["age"]), int(row["repeat"])) for row in read(folder)}
     missing = [job for job in jobs if job not in done]
     yield len(jobs) - len(missing), len(jobs)
@@ -126,6 +127,14 @@ def measure(task: Task, options: EnvOptions, o: FidelityOptions) -> Iterator[tup
     figure(read(folder), o).savefig(folder / "figure.png", dpi=110)
 
 
+def _mend(path: Path) -> None:
+    """Drop a last line that an interruption cut short."""
+    if path.is_file():
+        lines = path.read_text().splitlines(keepends=True)
+        if lines and not lines[-1].endswith("\n"):
+            path.write_text("".join(lines[:-1]))
+
+
 def _append(path: Path, row: dict[str, Any]) -> None:
     new = not path.exists()
     with path.open("a", newline="") as file:
@@ -136,12 +145,12 @@ def _append(path: Path, row: dict[str, Any]) -> None:
 
 
 def read(folder: Path) -> list[dict[str, str]]:
-    """The lines of vectors.csv that are whole."""
+    """The lines of vectors.csv, if there is one."""
     path = folder / "vectors.csv"
     if not path.is_file():
         return []
     with path.open(newline="") as file:
-        return list(csv.DictReader(line for line in file if line.endswith("\n")))
+        return list(csv.DictReader(file))
 
 
 @lru_cache(8)

@@ -48,7 +48,7 @@ class ToyShading(NormalTask):
     """Number of test images."""
 
     layout = ToyBeta()
-    optimum = np.array([0.6, 0.2, 0.8])
+    optimum = np.array([0.4, 0.4, 0.75])
 
     def __post_init__(self) -> None:
         if min(self.resolution, self.hidden, self.validation_size, self.test_size) < 1:

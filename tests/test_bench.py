@@ -1,0 +1,88 @@
+"""The benches: their figures of merit by hand, their folders, their tables."""
+
+import csv
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hgenv import cli
+from hgenv.bench import fidelity
+from hgenv.options import EnvOptions
+
+TINY = ["hgenv/ToyShading-v0", "--estimates", "3", "--references", "2", "--long-references", "2", "--long-steps", "4",
+        "--ages", "20", "--settings", "score", "perturbed,group=pair"]  # fmt: skip
+
+
+def test_quality_by_hand() -> None:
+    reference = np.array([2.0, 0.0])
+    halves = (reference + [0.5, 1.0], reference - [0.5, 1.0])  # <halves> = 4 - 0.25 - 1
+    q = fidelity.quality(np.array([[1.0, 1.0], [3.0, -1.0]]), halves)
+    assert q.cosine[0] == pytest.approx((np.sqrt(0.5) + 3 / np.sqrt(10)) / 2)
+    assert q.cosine_of_mean == pytest.approx(1.0)
+    assert q.slope[0] == pytest.approx(4 / 2.75)
+    assert q.noise == pytest.approx(2 / np.sqrt(2.75))
+    assert q.slope[1] == pytest.approx(12.7062 * np.std([2 / 2.75, 6 / 2.75], ddof=1) / np.sqrt(2), rel=1e-4)
+
+
+def test_settings_are_read_and_mistakes_named() -> None:
+    options = fidelity.parse_setting("mixed,half=image,sigma=0.1,baseline=false,differentiated_steps=2", EnvOptions())
+    assert (options.gradient, options.gradient_half, options.gradient_sigma) == ("mixed", "image", 0.1)
+    assert (options.gradient_baseline, options.differentiated_steps) == (False, 2)
+    for wrong in ("guess", "score,sigma=1", "score,nothing=1", "score,baseline", "score,baseline=maybe"):
+        with pytest.raises(ValueError, match=r"."):
+            fidelity.parse_setting(wrong, EnvOptions())
+
+
+def test_fidelity_measures_once_and_tells(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["bench", "fidelity", *TINY, "--out", str(tmp_path)]
+    assert cli.main(words) == 0
+    shown = capsys.readouterr().out
+    assert re.search(r"\| perturbed,group=pair \| -?\d\.\d\d ± ", shown)
+    assert shown.count("cosine of its halves") == 2
+    assert (tmp_path / "figure.png").stat().st_size > 5000
+    vectors = (tmp_path / "vectors.csv").read_text()
+    assert vectors.count("\n") == 1 + 2 + 2 + 2 * 3
+    assert cli.main(words) == 0
+    assert capsys.readouterr().out == shown
+    assert (tmp_path / "vectors.csv").read_text() == vectors
+    # A line cut short by an interruption is measured again, to the same vector.
+    (tmp_path / "vectors.csv").write_text(vectors[:-10])
+    assert cli.main(words) == 0
+    again = (tmp_path / "vectors.csv").read_text()
+    assert [without_seconds(row) for row in again.splitlines()] == [
+        without_seconds(row) for row in vectors.splitlines()
+    ]
+
+
+def without_seconds(row: str) -> list[str]:
+    cells = next(csv.reader([row]))
+    return cells[:8] + cells[9:]
+
+
+def test_fidelity_refuses_what_cannot_be(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(["bench", "fidelity", *TINY, "--references", "3"])
+    assert "even" in "".join(capsys.readouterr())
+    assert cli.main(["bench"]) == 2
+    assert "fidelity, linearity, render" in capsys.readouterr().err
+
+
+def test_linearity_prints_correlations(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--age", "100", "--repeats", "3", "--sigmas", "0.02", "0.3"]
+    assert cli.main(["bench", "linearity", "hgenv/ToyShading-v0", *words]) == 0
+    rows = [line.split("|")[1:-1] for line in capsys.readouterr().out.splitlines() if line.startswith("| co")][1:]
+    small, large = (float(row[3]) for row in rows)
+    assert small > 0.99 > large
+    assert all(float(row[5]) > 0.999 for row in rows)
+
+
+def test_render_speed_prints_every_renderer(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["bench", "render", "--count", "3", "--repeats", "1", "--resolutions", "16"]) == 0
+    table = capsys.readouterr().out
+    for name in ("hgenv, f", "hgenv, the renderer", "trimesh.ray", "composing"):
+        assert re.search(rf"\| {re.escape(name)}[^|]*\| \d+ \|", table), name
+    if "not measured" in table:
+        pytest.skip("no EGL: pyrender was not measured (Debian: libegl1 libgl1 libxrender1)")
+    assert re.search(r"\| pyrender[^|]*\| \d+ \|", table)
