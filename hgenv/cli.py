@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import shlex
 import sys
@@ -13,6 +14,7 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 import tyro
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from hgenv import plot
@@ -57,7 +59,7 @@ class RunOptions:
     seed: int = 0
     """Seed of everything: network, samples, directions."""
     start: str | None = None
-    """Run folder whose best beta is the start."""
+    """Run folder whose best beta is the start, or JSON file {"NAME": VALUE} of some coordinates of beta."""
     report_every: int = 5
     """Environment steps between scores on the whole validation and test splits."""
 
@@ -85,7 +87,7 @@ class ShowOptions:
     count: int = 24
     """Pictures of each kind."""
     start: str | None = None
-    """Run folder whose best beta is shown instead of the start."""
+    """Run folder or JSON file whose beta is shown instead of the start."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -182,11 +184,30 @@ def _show(words: list[str]) -> int:
         raise ValueError(f"--out must end in .png, got {s.show.out!r}")
     env = DataGenEnv(s.task, s.training)
     if s.show.start:
-        env.start_from(load_snapshot(Path(s.show.start))["beta"])
+        env.start_from(_read_beta(env, Path(s.show.start)))
     ours, target = env.contact_sheet(env.start, s.show.count, 12), plot.target_samples(env, s.show.count)
     plot.write_png(Path(s.show.out), np.concatenate([ours, np.full((4, ours.shape[1], 3), 255, np.uint8), target]), 2)
     print(f"{s.show.out}: {s.show.count} samples above, the target domain below; each with its ground truth under it")
     return 0
+
+
+def _read_beta(env: DataGenEnv, path: Path) -> NDArray[np.float64]:
+    """Physical beta of a run folder, or the start with the coordinates changed that a JSON file names."""
+    if path.suffix != ".json":
+        return load_snapshot(path)["beta"]
+    layout = env.task.layout
+    try:
+        given = json.loads(path.read_text())
+        values = {str(name): float(value) for name, value in given.items()}
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ValueError(f'{path} must hold {{"NAME": NUMBER, ...}}: {error}') from error
+    unknown = values.keys() - set(layout.names)
+    if unknown:
+        raise ValueError(f"{path} names {sorted(unknown)}, which beta does not have; see hgenv list -v")
+    beta = np.array([values.get(name, start) for name, start in zip(layout.names, layout.initial, strict=True)])
+    if not np.all((beta >= layout.low) & (beta <= layout.high)):
+        raise ValueError(f"{path} has values outside their range; see hgenv list -v")
+    return beta
 
 
 def _baselines(words: list[str]) -> int:
@@ -216,7 +237,7 @@ def _run(words: list[str]) -> int:
     env = DataGenEnv(s.task, _demanded(s.training, cls))
     check_served(env, s.optimizer)
     if s.run.start:
-        env.start_from(load_snapshot(Path(s.run.start))["beta"])
+        env.start_from(_read_beta(env, Path(s.run.start)))
     path = Path(s.run.out or f"runs/{s.env.env.split('/')[-1]}-{name}-s{s.run.seed}")
     config: dict[str, Any] = {"command": shlex.join(["hgenv", "run", *words]), "optimizer_name": name}
     config |= {part: dataclasses.asdict(getattr(s, part)) for part in ("run", "budget", "env", "task", "optimizer")}

@@ -221,6 +221,21 @@ def test_an_interrupted_run_is_usable(tmp_path: Path) -> None:
     assert (out / "predictions.png").exists()
 
 
+def test_a_start_by_hand(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    start = tmp_path / "beta.json"
+    start.write_text('{"expand.probability": 0.9}')
+    assert hgenv("run", "fixed", *TINY, "--max-steps", "1", "--start", str(start), "--out", str(tmp_path / "run")) == 0
+    row = run.read_rows(tmp_path / "run")[-1]
+    layout = ShapeNormals.layout
+    assert row["beta.expand.probability"] == pytest.approx(0.9)
+    assert row["beta.primitive.cube"] == layout.initial[layout.names.index("primitive.cube")]
+    for text in ('{"expand.probability": 2}', '{"nothing": 1}', "[1]", "{", '{"expand.probability": "x"}'):
+        start.write_text(text)
+        assert hgenv("run", "fixed", *TINY, "--start", str(start), "--out", str(tmp_path / "bad")) == 2
+        assert "beta.json" in capsys.readouterr().err
+        assert not (tmp_path / "bad").exists()
+
+
 def test_list_show_baselines_plot_and_doctor(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert hgenv("list", "-v") == 0
     listed = capsys.readouterr().out
