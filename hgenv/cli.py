@@ -1,4 +1,4 @@
-"""The command line: list, show, baselines, run, plot, doctor. Options are the fields of the dataclasses they set."""
+"""The command line: list, show, baselines, run, plot, bench, doctor. Options are fields of dataclasses."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from hgenv import plot
-from hgenv.bench import fidelity, linearity, render_speed
 from hgenv.env import DataGenEnv
 from hgenv.options import EnvOptions
 from hgenv.run import Budget, RunFolder, check_served, load_snapshot, run, versions
@@ -248,7 +247,7 @@ def _run(words: list[str]) -> int:
 def _demanded(options: EnvOptions, optimizer: Any) -> EnvOptions:
     """What the optimizer needs from the environment, unless the user said otherwise."""
     if optimizer.uses_gradient and options.gradient is None:
-        options = dataclasses.replace(options, gradient="image")
+        options = dataclasses.replace(options, gradient="perturbed")
     if optimizer.spread is not None and options.spread is None:
         options = dataclasses.replace(options, spread=optimizer.spread)
     return options
@@ -302,6 +301,8 @@ def _bench(words: list[str]) -> int:
 
 
 def _bench_fidelity(words: list[str]) -> int:
+    from hgenv.bench import fidelity
+
     s = _parse_bench("fidelity", words, fidelity.FidelityOptions)
     with tqdm(unit="vector", disable=None) as bar:
         for done, total in fidelity.measure(s.task, s.training, s.bench):
@@ -320,6 +321,8 @@ def _parse_bench(name: str, words: list[str], options: type[Any]) -> Any:
 
 
 def _bench_linearity(words: list[str]) -> int:
+    from hgenv.bench import linearity
+
     s = _parse_bench("linearity", words, linearity.LinearityOptions)
     for line in linearity.measure(s.task, s.training, s.bench):
         print(line, flush=True)
@@ -327,6 +330,8 @@ def _bench_linearity(words: list[str]) -> int:
 
 
 def _bench_render(words: list[str]) -> int:
+    from hgenv.bench import render_speed
+
     for line in render_speed.measure(tyro.cli(render_speed.RenderOptions, args=words, prog="hgenv bench render")):
         print(line)
     return 0

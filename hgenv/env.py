@@ -29,7 +29,8 @@ class DataGenEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
 
     A step trains the current network on f(beta, .), keeps it, and validates it on the target domain; the reward is
     minus the validation loss. Every random number is keyed by (seed, stream, counter): committed samples are the same
-    whichever optimizer runs, and probes of `evaluate` have streams of their own.
+    whichever optimizer runs, and probes of `evaluate` have streams of their own. Only gradient="perturbed" trains on
+    others: on samples about the action, two batches in a row on the same seeds.
 
     Observation, Box(-1, 1, (d + 2,)): the last action; loss / (1 + |loss|) of the last step; share of the episode done.
     """
@@ -254,11 +255,11 @@ class DataGenEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
     @contextmanager
     def _charged(self) -> Iterator[None]:
         """Takes costs back if what they were for did not finish."""
-        before = dataclasses.replace(self.ledger)
+        before = dataclasses.asdict(self.ledger)
         try:
             yield
         except BaseException:
-            self.ledger = before
+            vars(self.ledger).update(before)
             raise
 
     def _seeds(self, stream: str, counter: int, count: int) -> NDArray[np.uint64]:
@@ -294,7 +295,13 @@ class DataGenEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
 
     def _loss(self, weights: torch.Tensor, batch: Batch) -> torch.Tensor:
         """Losses of the rows, (n,)."""
-        return self.task.loss(self._model.predict(weights, batch.image), batch)
+        losses = self.task.loss(self._model.predict(weights, batch.image), batch)
+        if losses.shape != (len(batch.image),):
+            raise ValueError(
+                f"{type(self.task).__name__}.loss must give a loss a row, ({len(batch.image)},), got shape "
+                f"{tuple(losses.shape)}"
+            )
+        return losses
 
     def _train(self, state: State, batch: Batch) -> tuple[State, torch.Tensor]:
         """One step: the state after it, and its gradient."""
@@ -324,14 +331,9 @@ class DataGenEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
     ) -> Signal:
         self.ledger.validation_forwards += len(rows.image)
         by_weights = weight_gradient(self._loss, weights, rows)
-        discrete = self.task.layout.discrete[self.movable]
-        return Signal(
-            self._loss, tape, samples, centre, discrete, by_weights, self.options.curvature, self._count_reverse
-        )
-
-    def _count_reverse(self, steps: int, influences: int) -> None:
-        self.ledger.differentiated_steps += steps
-        self.ledger.influences += influences
+        discrete, curvature = self.task.layout.discrete[self.movable], self.options.curvature
+        # The ledger of now: the signal may be asked in a later episode, which has another.
+        return Signal(self._loss, tape, samples, centre, discrete, by_weights, curvature, self.ledger.count)
 
     def _observation(self) -> NDArray[np.float32]:
         loss = self._loss_value / (1.0 + abs(self._loss_value)) if np.isfinite(self._loss_value) else 1.0

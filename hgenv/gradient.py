@@ -8,9 +8,9 @@ first half of one env step, computed on demand; an estimator adds the second. Ea
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -63,7 +63,7 @@ class Signal:
 
     def reversed(self, sensitivity: bool = False) -> Iterator[ReversedStep]:
         """The reverse pass, last step first; every call runs it anew, one step at a time."""
-        self.count(len(self.tape) if sensitivity or self.curvature else 0, 0)
+        self.count(len(self.tape) if sensitivity else (len(self.tape) - 1) * self.curvature, 0)
         return reverse(self.loss, self.tape, self.by_weights, sensitivity, self.curvature)
 
     def sensitivity(self) -> Batch:
@@ -111,19 +111,30 @@ class Difference(Estimator):
     scaling: Literal["unbiased", "paper"] = "unbiased"
     """Eq. 10 as printed estimates the gradient divided by d ("paper")."""
 
+    linear: ClassVar[bool] = False
+    """Whether D_i is linear in the image, and needs its sensitivity."""
+
     @abstractmethod
     def change(self, signal: Signal, step: ReversedStep, plus: Batch, minus: Batch) -> Array:
         """D_i, (n,)."""
 
     def estimate(self, signal: Signal, generator: Generator, rng: np.random.Generator) -> Array:
-        return self.along(signal, generator, rng, np.ones(len(signal.centre), bool))
+        moved = np.ones(len(signal.centre), bool)
+        return self.along(moved, signal, signal.reversed(self.linear), generator, rng)
 
-    def along(self, signal: Signal, generator: Generator, rng: np.random.Generator, moved: NDArray[np.bool_]) -> Array:
+    def along(
+        self,
+        moved: NDArray[np.bool_],
+        signal: Signal,
+        steps: Iterable[ReversedStep],
+        generator: Generator,
+        rng: np.random.Generator,
+    ) -> Array:
         """The estimate from directions in the `moved` coordinates (d,) only; 0 for the others."""
         m, d = self.directions, len(moved)
         common = self.sigma * rng.standard_normal((m, 1, d)) * moved
         total = np.zeros(d)
-        for step in signal.reversed(sensitivity=isinstance(self, ImageDifference)):
+        for step in steps:
             actions, seeds = signal.samples[step.k].actions, signal.samples[step.k].seeds
             own = common if self.shared else self.sigma * rng.standard_normal((m, len(seeds), d)) * moved
             for direction in own:
@@ -137,6 +148,8 @@ class Difference(Estimator):
 @dataclass(frozen=True)
 class ImageDifference(Difference):
     """The paper's estimator: D_i = <dL/dX_i, X+ - X->, linear in the change of the image, target and mask."""
+
+    linear = True
 
     def change(self, signal: Signal, step: ReversedStep, plus: Batch, minus: Batch) -> Array:
         assert step.sensitivity is not None
@@ -174,8 +187,14 @@ class Score(Estimator):
     """Influence in forward mode; otherwise by a difference of two forward passes, at half the cost."""
 
     def estimate(self, signal: Signal, generator: Generator, rng: np.random.Generator) -> Array:
+        return self.over(signal, signal.reversed(), generator, rng)
+
+    def over(
+        self, signal: Signal, steps: Iterable[ReversedStep], generator: Generator, rng: np.random.Generator
+    ) -> Array:
+        """The estimate from reversed steps."""
         influences, scores = [], []
-        for step in signal.reversed():
+        for step in steps:
             samples = signal.samples[step.k]
             size = len(samples.seeds)
             if self.samples:
@@ -208,9 +227,13 @@ class Mixed(Estimator):
     def estimate(self, signal: Signal, generator: Generator, rng: np.random.Generator) -> Array:
         family = InfluenceDifference if self.half == "influence" else ImageDifference
         difference = family(self.directions) if self.sigma is None else family(self.directions, self.sigma)
-        score = Score(self.baseline).estimate(signal, generator, rng)
-        slopes = difference.along(signal, generator, rng, ~signal.discrete)
-        return np.where(signal.discrete, score, slopes)
+        discrete, steps = signal.discrete, list(signal.reversed(family.linear))
+        total = np.zeros(len(discrete))
+        if discrete.any():
+            total[discrete] = Score(self.baseline).over(signal, steps, generator, rng)[discrete]
+        if not discrete.all():
+            total += difference.along(~discrete, signal, steps, generator, rng)
+        return total
 
 
 @dataclass(frozen=True)
@@ -229,9 +252,15 @@ class Perturbed(Estimator):
     group: Literal["batch", "pair"] = "batch"
     """Which samples share a perturbation."""
     scale_free: bool = False
-    """For batches: divide each influence by the length of the batch's gradient, relative to the others' mean."""
+    """For batches: divide each influence by the length of the batch's gradient, relative to the window's mean."""
     exact: bool = False
     """For pairs: influence in forward mode instead of a difference of two forward passes."""
+
+    def __post_init__(self) -> None:
+        if self.exact and self.group == "batch":
+            raise ValueError("gradient_exact has no meaning for batches, whose influence is exact; see gradient_group")
+        if self.scale_free and self.group == "pair":
+            raise ValueError("gradient_scale_free has no meaning for pairs; see gradient_group")
 
     def points(
         self, action: Array, counter: int, count: int, seeds: Callable[[int, int], Seeds]

@@ -6,10 +6,13 @@ import dataclasses
 import math
 from typing import Literal
 
+import numpy as np
 import torch
 
-from hgenv.gradient import ESTIMATORS, Estimator
+from hgenv.gradient import ESTIMATORS, Estimator, Perturbed
 from hgenv.training import SGD, Adam, InnerOptimizer
+
+_FLAG = (None, True, False)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,29 +81,42 @@ class EnvOptions:
             self._check_choice(field.name)
         for name in ("train_steps", "gradient_every", "batch_size", "episode_steps"):
             self._check_count(name)
-        for name in ("gradient_directions", "gradient_samples"):
+        for name in ("gradient_directions", "gradient_samples", "differentiated_steps", "validation_images"):
             if getattr(self, name) is not None:
                 self._check_count(name)
         for name in ("gradient_sigma", "inner_learning_rate"):
-            if getattr(self, name) is not None and not 0 < getattr(self, name) < math.inf:
-                raise ValueError(f"{name} must be positive and finite, got {getattr(self, name)!r}")
-        self.estimator()
+            value = getattr(self, name)
+            if value is not None and not (isinstance(value, int | float) and 0 < value < math.inf):
+                raise ValueError(f"{name} must be positive and finite, got {value!r}")
         try:
             torch.empty(0, device=self.device)
         except (RuntimeError, AssertionError) as error:
             raise ValueError(f"device {self.device!r} cannot be used: {error}") from error
-        if self.differentiated_steps is not None and not 1 <= self.differentiated_steps <= self.train_steps:
+        if not 1 <= self.window <= self.train_steps:
             raise ValueError(f"differentiated_steps must be in 1..{self.train_steps}, got {self.differentiated_steps}")
         if self.gradient is not None and self.spread == "uniform":
             raise ValueError("with spread='uniform' the samples do not depend on the action: there is no gradient")
-        if self.gradient == "perturbed" and self.spread is not None:
-            raise ValueError("gradient='perturbed' spreads the samples itself, by gradient_sigma: leave spread out")
         if self.episode_steps < 2:
             raise ValueError(f"an episode needs at least 2 steps, got {self.episode_steps}")
+        if isinstance(self.estimator(), Perturbed):
+            self._check_perturbed()
+
+    def _check_perturbed(self) -> None:
+        """Antithetic partners must meet in one estimate."""
+        if self.spread is not None:
+            raise ValueError("gradient='perturbed' spreads the samples itself, by gradient_sigma: leave spread out")
+        if self.gradient_group == "pair":
+            if self.batch_size % 2:
+                raise ValueError(f"gradient_group='pair' needs an even batch_size, got {self.batch_size}")
+        elif self.train_steps % 2 or self.window % 2:
+            raise ValueError(
+                "gradient='perturbed' trains on a batch and its antithesis in turn: train_steps and "
+                f"differentiated_steps must be even, got {self.train_steps} and {self.window}"
+            )
 
     def _check_count(self, name: str) -> None:
         value = getattr(self, name)
-        if not (isinstance(value, int) and value > 0):
+        if not (isinstance(value, int | np.integer) and not isinstance(value, bool) and value > 0):
             raise ValueError(f"{name} must be a positive integer, got {value!r}")
 
     def _check_choice(self, name: str) -> None:
@@ -108,7 +124,8 @@ class EnvOptions:
         choices = {
             "gradient": (None, *ESTIMATORS), "gradient_scaling": (None, "unbiased", "paper"),
             "gradient_half": (None, "influence", "image"), "gradient_group": (None, "batch", "pair"),
-            "gradient_weights": ("last", "averaged"),
+            "gradient_weights": ("last", "averaged"), "gradient_curvature": _FLAG, "gradient_shared": _FLAG,
+            "gradient_baseline": _FLAG, "gradient_exact": _FLAG, "gradient_scale_free": _FLAG,
             "coordinates": ("all", "continuous"), "inner": ("adam", "sgd"),
         }.get(name)  # fmt: skip
         if choices and value not in choices:
@@ -117,8 +134,6 @@ class EnvOptions:
             raise ValueError(f"{name} must be in [0, 1), got {value!r}")
         if name == "spread" and not (value in (None, "uniform") or (isinstance(value, int | float) and value >= 0)):
             raise ValueError(f"spread must be None, 'uniform' or a number >= 0, got {value!r}")
-        if name == "validation_images" and not (value is None or value > 0):
-            raise ValueError(f"validation_images must be None or positive, got {value!r}")
 
     def rule(self) -> InnerOptimizer:
         """The inner optimizer."""
@@ -127,7 +142,10 @@ class EnvOptions:
         return Adam(self.inner_learning_rate, self.inner_momentum, freeze=self.freeze_second_moment)
 
     def estimator(self) -> Estimator | None:
-        """The estimator of the gradient, if one is asked for. ValueError for an option that it does not have."""
+        """The estimator of the gradient, if one is asked for. ValueError for an option that it does not have.
+
+        Without an estimator its options wait for one: an optimizer that needs the gradient may ask for it.
+        """
         given = {
             f.name.removeprefix("gradient_"): getattr(self, f.name)
             for f in dataclasses.fields(self)
@@ -173,3 +191,8 @@ class Ledger:
     influences: int = 0
     validation_forwards: int = 0
     clipped: int = 0
+
+    def count(self, differentiated_steps: int, influences: int) -> None:
+        """Charge a reverse pass and influences."""
+        self.differentiated_steps += differentiated_steps
+        self.influences += influences

@@ -127,7 +127,7 @@ def run(env: DataGenEnv, optimizer: Player, budget: Budget, seed: int = 0, repor
 def check_served(env: DataGenEnv, optimizer: Player) -> None:
     """Raise ValueError if the environment does not give the gradient or the spread that the optimizer needs."""
     if optimizer.uses_gradient and env.options.gradient is None:
-        raise ValueError("the optimizer needs the gradient: make the environment with gradient='image'")
+        raise ValueError("the optimizer needs the gradient: make the environment with gradient='perturbed' or another")
     if optimizer.spread is not None and env.options.spread != optimizer.spread:
         raise ValueError(f"the optimizer needs spread={optimizer.spread!r}, the environment has {env.options.spread!r}")
 

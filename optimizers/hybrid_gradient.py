@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -23,21 +22,21 @@ class HybridGradient(Optimizer):
 
     uses_gradient = True
 
-    rule: Literal["rmsprop", "adam", "momentum"] = "rmsprop"
+    rule: Literal["rmsprop", "adam", "momentum"] = "momentum"
     """Update rule."""
     step: float = 0.05
     """Step size: a coordinate moves about this far an update, or less where its gradients disagree."""
     decay: float = 0.9
     """Decay of the averages over past updates."""
-    decay_after: float = math.inf
-    """Updates after which the step size has fallen to 0.6; inf keeps it."""
+    decay_after: float | None = 100.0
+    """Updates after which the step size has fallen to 0.6; None keeps it."""
 
     def __post_init__(self) -> None:
         if self.rule not in ("rmsprop", "adam", "momentum"):
             raise ValueError(f"rule must be rmsprop, adam or momentum, got {self.rule!r}")
-        if not (self.step > 0 and 0 <= self.decay < 1 and self.decay_after > 0):
+        if not (self.step > 0 and 0 <= self.decay < 1 and (self.decay_after is None or self.decay_after > 0)):
             raise ValueError(
-                "need step > 0, decay in [0, 1) and decay_after > 0, got "
+                "need step > 0, decay in [0, 1) and decay_after > 0 or None, got "
                 f"{self.step}, {self.decay} and {self.decay_after}"
             )
 
@@ -50,7 +49,7 @@ class HybridGradient(Optimizer):
     def tell(self, x: Array, loss: Array, gradient: Array | None = None) -> None:
         if gradient is None or not np.isfinite(gradient).all():
             return
-        step = self.step * (1.0 + self._count / self.decay_after) ** -0.75
+        step = self.step if self.decay_after is None else self.step * (1.0 + self._count / self.decay_after) ** -0.75
         self._count += 1
         square = np.full_like(gradient, np.mean(gradient**2)) if self.rule == "momentum" else gradient**2
         self._square = self.decay * self._square + (1 - self.decay) * square

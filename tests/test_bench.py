@@ -47,18 +47,32 @@ def test_fidelity_measures_once_and_tells(tmp_path: Path, capsys: pytest.Capture
     assert cli.main(words) == 0
     assert capsys.readouterr().out == shown
     assert (tmp_path / "vectors.csv").read_text() == vectors
-    # A line cut short by an interruption is measured again, to the same vector.
-    (tmp_path / "vectors.csv").write_text(vectors[:-10])
-    assert cli.main(words) == 0
+    # A line that an interruption cut short is measured again, to the same vector, whatever the number of processes.
+    (tmp_path / "vectors.csv").write_text(vectors[:-300])
+    assert cli.main([*words, "--workers", "2"]) == 0
     again = (tmp_path / "vectors.csv").read_text()
-    assert [without_seconds(row) for row in again.splitlines()] == [
-        without_seconds(row) for row in vectors.splitlines()
-    ]
+    assert sorted(map(without_seconds, again.splitlines())) == sorted(map(without_seconds, vectors.splitlines()))
 
 
 def without_seconds(row: str) -> list[str]:
     cells = next(csv.reader([row]))
     return cells[:8] + cells[9:]
+
+
+def test_fidelity_does_not_mix_measurements(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["bench", "fidelity", *TINY, "--long-references", "0", "--settings", "score", "--out", str(tmp_path)]
+    assert cli.main(words) == 0
+    kept = (tmp_path / "vectors.csv").read_bytes()
+    assert cli.main([*words, "--delta", "0.2"]) == 2
+    assert "was measured with delta=0.1, not 0.2" in capsys.readouterr().err
+    assert cli.main([*words, "--ages", "30"]) == 2
+    assert "multiples of train_steps" in capsys.readouterr().err
+    (tmp_path / "other").mkdir()
+    assert cli.main([*words[:-1], str(tmp_path / "other" / "..")]) == 0
+    (tmp_path / "config.json").unlink()
+    assert cli.main(words) == 2
+    assert "is not a measurement" in capsys.readouterr().err
+    assert (tmp_path / "vectors.csv").read_bytes() == kept
 
 
 def test_fidelity_refuses_what_cannot_be(capsys: pytest.CaptureFixture[str]) -> None:

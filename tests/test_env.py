@@ -13,6 +13,7 @@ from gymnasium.utils.env_checker import check_env
 
 import hgenv
 from hgenv.env import DataGenEnv
+from hgenv.gradient import ESTIMATORS
 from hgenv.noise import Noise
 from hgenv.options import EnvOptions
 
@@ -22,12 +23,14 @@ IDS = sorted(hgenv.TASKS)
 
 def small(id: str = "hgenv/ShapeNormals-v0", **changes: object) -> DataGenEnv:
     sizes = {"validation_size": 6, "test_size": 3} if "ShapeNormals" in id else {}
+    if changes.get("gradient") in ("score", "perturbed"):
+        sizes |= {"differentiated_steps": None, "gradient_directions": None}
     env = gymnasium.make(id, disable_env_checker=True, **{**SMALL, **sizes, **changes}).unwrapped
     assert isinstance(env, DataGenEnv)
     return env
 
 
-@pytest.mark.parametrize("gradient", [None, "image"])
+@pytest.mark.parametrize("gradient", [None, *ESTIMATORS])
 @pytest.mark.parametrize("id", IDS)
 def test_both_checkers_pass_with_warnings_as_errors(id: str, gradient: str | None) -> None:
     env = small(id, gradient=gradient, render_mode="rgb_array")
@@ -58,7 +61,7 @@ def test_splits_are_disjoint_and_networks_reversible(id: str) -> None:
     assert not list(task.network().buffers())
 
 
-@pytest.mark.parametrize("gradient", [None, "image"])
+@pytest.mark.parametrize("gradient", [None, *ESTIMATORS])
 def test_same_seed_same_trajectory(gradient: str | None) -> None:
     first, second = small(gradient=gradient), small(gradient=gradient)
     assert trajectory(first, 1) == trajectory(second, 1)

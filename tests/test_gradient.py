@@ -8,8 +8,9 @@ import torch
 from analytic import Waves
 
 from hgenv.env import DataGenEnv
-from hgenv.gradient import ESTIMATORS
+from hgenv.gradient import ESTIMATORS, Perturbed
 from hgenv.options import EnvOptions
+from hgenv.task import Batch
 
 OPTIONS = EnvOptions(
     gradient="image", train_steps=5, differentiated_steps=5, batch_size=3, gradient_directions=8, gradient_sigma=1e-3,
@@ -57,7 +58,8 @@ def test_unbiased_estimate_agrees_with_brute_force_within_its_standard_error(inn
 
 @pytest.mark.parametrize("name", ESTIMATORS)
 def test_every_estimator_is_finite_repeatable_and_commits_nothing(name: str) -> None:
-    first, second, plain = (made(gradient=g, gradient_sigma=None, gradient_directions=None) for g in (name, name, None))
+    sizes = {"train_steps": 6, "differentiated_steps": 4, "gradient_sigma": None, "gradient_directions": None}
+    first, second, plain = (made(gradient=g, **sizes) for g in (name, name, None))
     got = [env.step(POINT)[4] for env in (first, second, plain)]
     np.testing.assert_array_equal(got[0]["hybrid_gradient"], got[1]["hybrid_gradient"])
     assert np.isfinite(got[0]["hybrid_gradient"]).all()
@@ -69,21 +71,22 @@ def test_every_estimator_is_finite_repeatable_and_commits_nothing(name: str) -> 
 @pytest.mark.parametrize(
     ("changes", "renders", "differentiated", "influences"),
     [
-        ({"gradient": "influence"}, 2 * 8 * 6, 2, 2 * 8 * 6),
-        ({"gradient": "influence", "gradient_curvature": False}, 2 * 8 * 6, 0, 2 * 8 * 6),
-        ({"gradient": "score"}, 0, 0, 6),
-        ({"gradient": "score", "gradient_samples": 7, "gradient_curvature": True}, 14, 2, 14),
-        ({"gradient": "mixed"}, 2 * 8 * 6, 4, 2 * 8 * 6 + 6),
+        ({"gradient": "influence"}, 2 * 8 * 8, 1, 2 * 8 * 8),
+        ({"gradient": "influence", "gradient_curvature": False}, 2 * 8 * 8, 0, 2 * 8 * 8),
+        ({"gradient": "score"}, 0, 0, 8),
+        ({"gradient": "score", "gradient_samples": 7, "gradient_curvature": True}, 14, 1, 14),
+        ({"gradient": "mixed"}, 2 * 8 * 8, 1, 2 * 8 * 8 + 8),
         ({"gradient": "perturbed"}, 0, 0, 0),
-        ({"gradient": "perturbed", "gradient_group": "pair", "gradient_curvature": True}, 0, 2, 6),
+        ({"gradient": "perturbed", "gradient_group": "pair", "gradient_curvature": True}, 0, 1, 8),
     ],
 )
 def test_costs_of_the_estimators(changes: dict, renders: int, differentiated: int, influences: int) -> None:
     directions = 8 if changes["gradient"] in ("influence", "mixed") else None
-    env = made(differentiated_steps=2, gradient_directions=directions, gradient_sigma=None, **changes)
+    fixed = {"train_steps": 6, "differentiated_steps": 2, "batch_size": 4, "gradient_sigma": None}
+    env = made(**fixed, gradient_directions=directions, **changes)
     costs = env.ledger
     got = costs.renders, costs.train_steps, costs.differentiated_steps, costs.influences
-    assert got == (15 + renders, 5, differentiated, influences)
+    assert got == (24 + renders, 6, differentiated, influences)
 
 
 @pytest.mark.parametrize(
@@ -92,7 +95,15 @@ def test_costs_of_the_estimators(changes: dict, renders: int, differentiated: in
         ({"gradient": "score", "gradient_sigma": 0.1}, "no meaning"),
         ({"gradient": "image", "gradient_group": "pair"}, "no meaning"),
         ({"gradient": "guess"}, "must be one of"),
-        ({"gradient": "perturbed", "gradient_directions": None, "spread": 0.1}, "spreads the samples itself"),
+        ({"gradient": "perturbed", "spread": 0.1}, "spreads the samples itself"),
+        ({"gradient": "perturbed", "train_steps": 5}, "must be even"),
+        ({"gradient": "perturbed", "differentiated_steps": 3}, "must be even"),
+        ({"gradient": "perturbed", "gradient_group": "pair", "batch_size": 3}, "even batch_size"),
+        ({"gradient": "perturbed", "gradient_exact": True}, "no meaning for batches"),
+        ({"gradient": "perturbed", "gradient_group": "pair", "gradient_scale_free": True}, "no meaning for pairs"),
+        ({"gradient_shared": "no"}, "must be one of"),
+        ({"differentiated_steps": 2.5}, "positive integer"),
+        ({"validation_images": True}, "positive integer"),
     ],
 )
 def test_options_that_an_estimator_does_not_have_are_refused(changes: dict, message: str) -> None:
@@ -109,6 +120,44 @@ def test_averaged_weights_and_first_order_change_the_signal() -> None:
     deep, shallow = (list(signal.reversed()) for signal in (last, flat))
     torch.testing.assert_close(deep[0].by_gradient, shallow[0].by_gradient)  # nothing comes after the last step
     assert not torch.allclose(deep[-1].by_gradient, shallow[-1].by_gradient)
+
+
+def test_a_scale_free_influence_does_not_feel_the_length_of_the_gradient() -> None:
+    """Twice the gradient at one step: its influence doubles, or not at all but for the mean length."""
+    estimates = {}
+    for scale_free in (False, True):
+        env = made(gradient="perturbed", train_steps=2, differentiated_steps=2, gradient_sigma=None, gradient_directions=None,
+                   gradient_scale_free=scale_free, inner="sgd", inner_momentum=0.0)  # fmt: skip
+        signal, estimator = env.signal, Perturbed(scale_free=scale_free)
+        rng = np.random.default_rng(0)
+        before = estimator.estimate(signal, env.generate, rng)
+        lengths = [gradient.norm().item() for gradient in signal.tape.gradients]
+        signal.tape.gradients[1] = 2 * signal.tape.gradients[1]
+        growth = (lengths[0] + 2 * lengths[1]) / (lengths[0] + lengths[1])
+        estimates[scale_free] = before, estimator.estimate(signal, env.generate, rng), growth
+    before, after, growth = estimates[True]
+    np.testing.assert_allclose(after, growth * before, rtol=1e-6)
+    before, after, growth = estimates[False]
+    assert not np.allclose(after, growth * before, rtol=1e-2)
+
+
+def test_a_signal_charges_the_episode_that_it_belongs_to() -> None:
+    env = made()
+    signal, old = env.signal, env.ledger
+    env.reset(seed=0)
+    before = old.differentiated_steps
+    signal.sensitivity()
+    assert old.differentiated_steps == before + 5
+    assert env.ledger.differentiated_steps == 0
+
+
+def test_a_loss_that_is_not_a_loss_a_row_is_refused() -> None:
+    class Scalar(Waves):
+        def loss(self, prediction: torch.Tensor, batch: Batch) -> torch.Tensor:
+            return super().loss(prediction, batch).mean()
+
+    with pytest.raises(ValueError, match=r"Scalar\.loss must give a loss a row"):
+        DataGenEnv(Scalar(), EnvOptions()).reset(seed=0)
 
 
 def test_scores_are_zero_where_the_action_was_clipped() -> None:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 from optimizers import OPTIMIZERS, HybridGradient, Optimizer, RandomSearch, register
 
@@ -48,8 +49,8 @@ def test_finds_the_optimum_of_a_quadratic(name: str) -> None:
     assert np.linalg.norm(play(OPTIMIZERS[name](), 400)[-1] - OPTIMUM) < 0.1
 
 
-@pytest.mark.parametrize("rule", ["rmsprop", "momentum"])
-def test_both_rules_find_the_optimum(rule: str) -> None:
+@pytest.mark.parametrize("rule", ["rmsprop", "adam", "momentum"])
+def test_all_rules_find_the_optimum(rule: str) -> None:
     assert np.linalg.norm(play(HybridGradient(rule=rule), 400)[-1] - OPTIMUM) < 0.1
 
 
@@ -76,7 +77,7 @@ def test_survives_a_loss_and_gradient_that_are_not_finite(name: str, bad: float)
 
 
 def test_rmsprop_is_torchs_with_a_debiased_mean() -> None:
-    optimizer = HybridGradient(step=0.1, decay=0.9)
+    optimizer = HybridGradient(rule="rmsprop", step=0.1, decay=0.9, decay_after=None)
     optimizer.init(np.zeros(2), np.random.default_rng(0))
     square = np.zeros(2)
     x = np.zeros(2)
@@ -85,6 +86,31 @@ def test_rmsprop_is_torchs_with_a_debiased_mean() -> None:
         square = 0.9 * square + 0.1 * gradient**2
         x = x - 0.1 * gradient / np.sqrt(square / (1 - 0.9**k))
         np.testing.assert_allclose(optimizer.recommend(), x)
+
+
+def test_adam_is_torchs_and_the_step_decays() -> None:
+    optimizer = HybridGradient(rule="adam", step=0.1, decay=0.9, decay_after=2.0)
+    optimizer.init(np.zeros(2), np.random.default_rng(0))
+    x = torch.zeros(2, dtype=torch.float64, requires_grad=True)
+    theirs = torch.optim.Adam([x], 0.1, betas=(0.9, 0.9), eps=0.0)
+    schedule = torch.optim.lr_scheduler.LambdaLR(theirs, lambda t: (1 + t / 2) ** -0.75)
+    for gradient in ([1.0, -2.0], [0.5, 0.1], [-0.2, 0.3]):
+        optimizer.tell(np.zeros((1, 2)), np.zeros(1), np.array(gradient))
+        x.grad = torch.tensor(gradient, dtype=torch.float64)
+        theirs.step()
+        schedule.step()
+        np.testing.assert_allclose(optimizer.recommend(), x.detach().numpy())
+
+
+def test_momentum_divides_by_one_length() -> None:
+    optimizer = HybridGradient(rule="momentum", step=0.1, decay=0.5, decay_after=None)
+    optimizer.init(np.zeros(2), np.random.default_rng(0))
+    first, second = np.array([1.0, -2.0]), np.array([0.5, 0.0])
+    optimizer.tell(np.zeros((1, 2)), np.zeros(1), first)
+    np.testing.assert_allclose(optimizer.recommend(), -0.1 * first / np.sqrt(2.5))
+    optimizer.tell(np.zeros((1, 2)), np.zeros(1), second)
+    mean, square = (0.25 * first + 0.5 * second) / 0.75, (0.25 * 2.5 + 0.5 * 0.125) / 0.75
+    np.testing.assert_allclose(optimizer.recommend(), -0.1 * first / np.sqrt(2.5) - 0.1 * mean / np.sqrt(square))
 
 
 def test_basic_random_search_step_by_hand() -> None:

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import json
 import multiprocessing
+import os
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -63,11 +65,14 @@ class FidelityOptions:
     """Seed of everything."""
 
     def __post_init__(self) -> None:
-        counts = (self.estimates, self.references, self.workers, self.long_steps, *self.ages)
-        if min(counts) < 1 or self.estimates < 2 or self.long_references < 0 or self.delta <= 0:
-            raise ValueError("estimates must be at least 2, the other numbers positive")
-        if self.references % 2 or self.long_references % 2:
+        if not (self.settings and self.ages):
+            raise ValueError("name at least one setting and one age")
+        if min(self.references, self.workers, self.long_steps, *self.ages) < 1 or self.estimates < 2 or self.delta <= 0:
+            raise ValueError("estimates must be at least 2; references, workers, long_steps, ages and delta positive")
+        if self.references % 2 or self.long_references % 2 or self.long_references < 0:
             raise ValueError("references and long_references must be even: they are split in halves")
+        if self.seed < 0:
+            raise ValueError(f"seed must not be negative, got {self.seed}")
 
 
 class Job(NamedTuple):
@@ -86,10 +91,10 @@ def parse_setting(text: str, options: EnvOptions) -> EnvOptions:
     for pair in pairs:
         key, _, value = pair.partition("=")
         key = key if key == "differentiated_steps" else f"gradient_{key}"
-        if key not in types or not value:
+        if key not in types or not value or key == "gradient_every":
             raise ValueError(f"setting {text!r}: expected NAME,OPTION=VALUE,..., got {pair!r}")
         changes[key] = _value(value, types[key])
-    return dataclasses.replace(options, gradient=name, **changes)  # type: ignore[arg-type]
+    return dataclasses.replace(options, gradient=name, gradient_every=1, **changes)  # type: ignore[arg-type]
 
 
 def _value(text: str, kind: str) -> object:
@@ -105,12 +110,14 @@ def _value(text: str, kind: str) -> object:
 def measure(task: Task, options: EnvOptions, o: FidelityOptions) -> Iterator[tuple[int, int]]:
     """Measure what the folder lacks, then write table and figure; yields (vectors done, vectors in all)."""
     settings = {text: parse_setting(text, options) for text in o.settings}  # mistakes show before the work
+    for age in o.ages:
+        if age % options.train_steps:
+            raise ValueError(f"ages must be multiples of train_steps ({options.train_steps}), got {age}")
     folder = Path(o.out)
-    folder.mkdir(parents=True, exist_ok=True)
+    _prepare(folder, _config(task, options, o))
     jobs = [Job("short", age, k) for age in o.ages for k in range(o.references)]
     jobs += [Job("long", 0, k) for k in range(o.long_references)]
     jobs += [Job(text, age, k) for text in settings for age in o.ages for k in range(o.estimates)]
-    _mend(folder / "vectors.csv")
     done = {Job(row["kind"], int(row["age"]), int(row["repeat"])) for row in read(folder)}
     missing = [job for job in jobs if job not in done]
     yield len(jobs) - len(missing), len(jobs)
@@ -127,18 +134,39 @@ def measure(task: Task, options: EnvOptions, o: FidelityOptions) -> Iterator[tup
     figure(read(folder), o).savefig(folder / "figure.png", dpi=110)
 
 
-def _mend(path: Path) -> None:
-    """Drop a last line that an interruption cut short."""
-    if path.is_file():
-        lines = path.read_text().splitlines(keepends=True)
+def _config(task: Task, options: EnvOptions, o: FidelityOptions) -> dict[str, Any]:
+    """All that a vector depends on, but its own setting, age and repetition."""
+    ours = {"delta": o.delta, "long_steps": o.long_steps, "seed": o.seed}
+    return {"task": type(task).__qualname__} | dataclasses.asdict(task) | dataclasses.asdict(options) | ours  # type: ignore[call-overload]
+
+
+def _prepare(folder: Path, config: dict[str, Any]) -> None:
+    """Make the folder, or check that it is of the same measurement and drop a last line that was cut short."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path, vectors = folder / "config.json", folder / "vectors.csv"
+    config = json.loads(json.dumps(config))
+    if path.exists():
+        old = json.loads(path.read_text())
+        for name in sorted(old.keys() | config.keys()):
+            if old.get(name) != config.get(name):
+                raise ValueError(
+                    f"{folder} was measured with {name}={old.get(name)}, not {config.get(name)}: name another --out"
+                )
+    elif any(folder.iterdir()):
+        raise FileExistsError(f"{folder} exists and is not a measurement of fidelity: name another folder with --out")
+    path.write_text(json.dumps(config, indent=2) + "\n")
+    if vectors.is_file():
+        lines = vectors.read_text().splitlines(keepends=True)
         if lines and not lines[-1].endswith("\n"):
-            path.write_text("".join(lines[:-1]))
+            partial_file = folder / "vectors.partial.csv"
+            partial_file.write_text("".join(lines[:-1]))
+            os.replace(partial_file, vectors)
 
 
 def _append(path: Path, row: dict[str, Any]) -> None:
-    new = not path.exists()
+    new = not path.exists() or path.stat().st_size == 0
     with path.open("a", newline="") as file:
-        writer = csv.DictWriter(file, row.keys())
+        writer = csv.DictWriter(file, row.keys(), lineterminator="\n")
         if new:
             writer.writeheader()
         writer.writerow(row)
@@ -169,7 +197,7 @@ def _vector(task: Task, options: EnvOptions, o: FidelityOptions, job: Job) -> di
     whole = dataclasses.replace(options, gradient=None, validation_images=None)
     if job.kind == "long":
         env = DataGenEnv(task, dataclasses.replace(whole, train_steps=o.long_steps, differentiated_steps=None))
-        env.reset(seed=o.seed + job.repeat)
+        env.reset(seed=o.seed + 1 + job.repeat)  # other samples than those of the short reference
         return _line(job, env, partial(_brute_force, env, o.delta))
     env, state = _aged(task, whole, job.age, o.seed)
     if job.kind == "short":
@@ -177,7 +205,7 @@ def _vector(task: Task, options: EnvOptions, o: FidelityOptions, job: Job) -> di
         return _line(job, env, partial(_brute_force, env, o.delta))
     env = DataGenEnv(task, parse_setting(job.kind, options))
     env.reset(seed=o.seed)
-    env.load_state_dict(state | {"steps": 1000 + job.repeat})  # other samples from the same network
+    env.load_state_dict(state | {"steps": state["steps"] + 1000 + job.repeat})  # other samples, the same network
     return _line(job, env, lambda: env.step(env.start)[4]["hybrid_gradient"])
 
 
@@ -209,6 +237,8 @@ def grouped(rows: list[dict[str, str]]) -> dict[tuple[str, int], Group]:
     found: dict[tuple[str, int], list[dict[str, str]]] = defaultdict(list)
     for row in rows:
         found[row["kind"], int(row["age"])].append(row)
+    for group in found.values():
+        group.sort(key=lambda row: int(row["repeat"]))
     return {
         key: Group(
             np.array([[float(v) for name, v in row.items() if name[0] == "g" and name[1:].isdigit()] for row in group]),
@@ -240,10 +270,12 @@ class Quality(NamedTuple):
 def quality(estimates: Array, halves: tuple[Array, Array]) -> Quality:
     """Estimates (n, d) against the means of two independent halves of the reference (d,) each.
 
-    <R, R> is the product of the halves, which the reference's own noise does not inflate.
+    <R, R> is the product of the halves, which the reference's own noise does not inflate; slope and noise are NaN where
+    it is not positive, as the halves then have nothing in common.
     """
     reference = 0.5 * (halves[0] + halves[1])
-    squared = max(float(halves[0] @ halves[1]), 1e-300)
+    squared = float(halves[0] @ halves[1])
+    squared = squared if squared > 0 else np.nan
     mean = estimates.mean(0)
     noise = np.sqrt(np.sum((estimates - mean) ** 2) / (len(estimates) - 1) / squared)
     return Quality(
@@ -329,7 +361,8 @@ def figure(rows: list[dict[str, str]], o: FidelityOptions) -> Figure:
         left.set(ylabel="cosine of one estimate", title=f"network of {age} training steps")
         right.set_yticks(range(len(o.settings)), o.settings, fontsize=8)
         right.set(title="mean of all estimates")
-        right.axvline(cosine(*parts), color="C0", ls=":", lw=1, label="the reference's own halves")
+        agreement = max(cosine(*parts), 0.0)  # what a perfect estimate would reach against a reference so noisy
+        right.axvline(np.sqrt(2 * agreement / (1 + agreement)), color="C0", ls=":", lw=1, label="as far as it can tell")
     panels[-1][0].set_xlabel("CPU seconds an environment step, its training included")
     panels[-1][1].set_xlabel("cosine with brute force")
     panels[0][1].legend(fontsize=8)

@@ -35,13 +35,16 @@ class LinearityOptions:
     """Seed of everything."""
 
     def __post_init__(self) -> None:
-        if min(self.age, self.repeats, *self.sigmas) <= 0:
-            raise ValueError("sigmas, age and repeats must be positive")
+        if not self.sigmas or min(self.age, self.repeats, *self.sigmas) <= 0 or self.seed < 0:
+            raise ValueError("sigmas, age and repeats must be positive, seed not negative")
 
 
 def measure(task: Task, options: EnvOptions, o: LinearityOptions) -> Iterator[str]:
     """Lines of a Markdown table: correlations over samples whose picture the direction changes."""
-    env = DataGenEnv(task, dataclasses.replace(options, gradient="score", gradient_curvature=True))
+    if o.age % options.train_steps:
+        raise ValueError(f"age must be a multiple of train_steps ({options.train_steps}), got {o.age}")
+    # Any estimator will do: it is the signal that is wanted.
+    env = DataGenEnv(task, dataclasses.replace(options, gradient="score", gradient_curvature=True, gradient_every=1))
     env.reset(seed=o.seed)
     for _ in range(o.age // options.train_steps):
         env.step(env.start)

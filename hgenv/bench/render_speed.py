@@ -34,7 +34,7 @@ class RenderOptions:
     """Sides of the pictures in pixels."""
 
     def __post_init__(self) -> None:
-        if min(self.count, self.repeats, *self.resolutions) < 1:
+        if not self.resolutions or min(self.count, self.repeats, *self.resolutions) < 1:
             raise ValueError("count, repeats and resolutions must be positive")
 
 
@@ -58,13 +58,16 @@ def measure(o: RenderOptions) -> Iterator[str]:
     yield f"| renderer |{columns}\n|---{'|---' * len(o.resolutions)}|"
     yield _row("hgenv, f(beta, r): composed, rendered, batched", composed, o)
     yield _row("hgenv, the renderer alone: image with shadow, normal, depth, mask", cast, o)
-    yield _row("trimesh.ray (embree): the same without shadow, meshes at hand", _trimesh(meshes, lights), o)
-    try:
-        yield _row("pyrender (EGL): colour and depth, meshes at hand", _pyrender(meshes, lights), o)
-    except ImportError as error:
-        yield f"| pyrender (EGL) | not measured: {error} |"
+    for name, make in (
+        ("trimesh.ray (embree): the same without shadow, meshes at hand", _trimesh),
+        ("pyrender (EGL): colour and depth, meshes at hand", _pyrender),
+    ):
+        try:
+            yield _row(name, make(meshes, lights), o)
+        except ImportError as error:
+            yield f"| {name} | not measured: {error} |"
     yield _row("composing the meshes (manifold3d)", lambda _: _meshes(shapes), o)
-    cores = len(os.sched_getaffinity(0))
+    cores = os.cpu_count() or 1
     task = ShapeNormals(resolution=64, threads=cores)
     wall = [_wall(lambda: task.sample(betas, Noise(np.arange(o.count)))) for _ in range(o.repeats)]
     rate = o.count / np.median(wall)
@@ -102,7 +105,9 @@ def _meshes(shapes: Shapes) -> list[trimesh.Trimesh]:
 
 
 def _trimesh(meshes: list[trimesh.Trimesh], lights: Array) -> Callable[[int], object]:
-    """Orthographic first hits along -z, Lambertian."""
+    """Orthographic first hits along -z, Lambertian. ImportError without embree, which would be far slower."""
+    if not trimesh.ray.has_embree:
+        raise ImportError("no embreex")
 
     def frame(resolution: int) -> None:
         centres = (np.arange(resolution) + 0.5) * 2.0 / resolution - 1.0
