@@ -41,6 +41,9 @@ class DataGenEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         if render_mode not in (None, "rgb_array"):
             raise ValueError(f"render_mode must be None or 'rgb_array', got {render_mode!r}")
         self.task, self.options, self.render_mode = task, options or EnvOptions(), render_mode
+        idle = sorted(self.options.set_for_the_gradient()) if self.options.gradient is None else []
+        if idle:
+            raise ValueError(f"{', '.join(idle)} has no meaning without gradient=...")
         self.device = torch.device(self.options.device)
         self._validation, self._test = task.validation(), task.test()  # a broken data folder shows here
         frozen = task.layout.discrete & (self.options.coordinates == "continuous")

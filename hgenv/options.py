@@ -142,22 +142,26 @@ class EnvOptions:
         return Adam(self.inner_learning_rate, self.inner_momentum, freeze=self.freeze_second_moment)
 
     def estimator(self) -> Estimator | None:
-        """The estimator of the gradient, if one is asked for. ValueError for an option that it does not have.
-
-        Without an estimator its options wait for one: an optimizer that needs the gradient may ask for it.
-        """
-        given = {
-            f.name.removeprefix("gradient_"): getattr(self, f.name)
-            for f in dataclasses.fields(self)
-            if f.name.startswith("gradient_") and f.name not in _OF_THE_SIGNAL and getattr(self, f.name) is not None
-        }
+        """The estimator of the gradient, if one is asked for. ValueError for an option that it does not have."""
         if self.gradient is None:
             return None
+        given = {name.removeprefix("gradient_"): v for name, v in self.set_for_the_gradient().items()}
         cls = ESTIMATORS[self.gradient]
         known = {f.name for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
-        for name in given.keys() - known:
+        chosen = {name: value for name, value in given.items() if f"gradient_{name}" not in _OF_THE_SIGNAL}
+        for name in chosen.keys() - known:
             raise ValueError(f"gradient_{name} has no meaning with gradient={self.gradient!r}")
-        return cls(**given)
+        return cls(**chosen)
+
+    def set_for_the_gradient(self) -> dict[str, object]:
+        """The options gradient_... that are not at their defaults. Without a gradient they wait for one."""
+        fields = [f for f in dataclasses.fields(self) if f.name.startswith("gradient_")]
+        return {f.name: getattr(self, f.name) for f in fields if getattr(self, f.name) != f.default}
+
+    def without_gradient(self) -> EnvOptions:
+        """The same training and validation, and no gradient."""
+        defaults = {f.name: f.default for f in dataclasses.fields(self) if f.name.startswith("gradient")}
+        return dataclasses.replace(self, **defaults)  # type: ignore[arg-type]
 
     @property
     def curvature(self) -> bool:

@@ -17,14 +17,14 @@ from hgenv.gradient import ESTIMATORS
 from hgenv.noise import Noise
 from hgenv.options import EnvOptions
 
-SMALL = {"train_steps": 2, "differentiated_steps": 1, "gradient_directions": 1, "batch_size": 2, "validation_images": 4}
+SMALL = {"train_steps": 2, "differentiated_steps": 1, "batch_size": 2, "validation_images": 4}
 IDS = sorted(hgenv.TASKS)
 
 
 def small(id: str = "hgenv/ShapeNormals-v0", **changes: object) -> DataGenEnv:
     sizes = {"validation_size": 6, "test_size": 3} if "ShapeNormals" in id else {}
-    if changes.get("gradient") in ("score", "perturbed"):
-        sizes |= {"differentiated_steps": None, "gradient_directions": None}
+    if changes.get("gradient") == "perturbed":
+        sizes |= {"differentiated_steps": None}
     env = gymnasium.make(id, disable_env_checker=True, **{**SMALL, **sizes, **changes}).unwrapped
     assert isinstance(env, DataGenEnv)
     return env
@@ -162,7 +162,8 @@ def test_actions_outside_the_box_are_clipped_and_counted() -> None:
         ({"gradient": "nonsense"}, ValueError),
         ({"train_steps": 0}, ValueError),
         ({"train_steps": 2.5}, ValueError),
-        ({"gradient_sigma": np.inf}, ValueError),
+        ({"gradient": "image", "gradient_sigma": np.inf}, ValueError),
+        ({"gradient_sigma": 0.1}, ValueError),
         ({"device": "nonsense"}, ValueError),
         ({"target": "moon"}, ValueError),
         ({"differentiated_steps": 21}, ValueError),
@@ -268,7 +269,7 @@ def test_spread_draws_samples_about_the_action_or_anywhere() -> None:
     assert offsets.shape == (400, 5)
     np.testing.assert_allclose(offsets.std(0), 0.1, rtol=0.15)
     np.testing.assert_allclose(offsets.mean(0), 0.0, atol=0.02)
-    anywhere = DataGenEnv(Waves(), dataclasses.replace(options, spread="uniform", gradient=None))
+    anywhere = DataGenEnv(Waves(), dataclasses.replace(options.without_gradient(), spread="uniform"))
     anywhere.reset(seed=0)
     assert anywhere.step(np.zeros(5))[4]["val_loss"] == anywhere_loss(np.full(5, 0.7))
     samples = anywhere._spread(np.zeros(5), np.arange(2000))

@@ -36,7 +36,7 @@ def test_examples_run_and_print_what_they_promise(script: str) -> None:
 def test_the_comparison_makes_its_table_and_keeps_finished_cells(tmp_path: Path) -> None:
     words = ["--out", str(tmp_path), "--seconds", "1e-3", "--seeds", "2", "--retrain", "2"]
     words += ["--methods", "random-beta", "good-beta", "perturbed", "--"]
-    words += ["--train-steps", "2", "--differentiated-steps", "1", "--validation-size", "4", "--test-size", "2"]
+    words += ["--train-steps", "2", "--validation-size", "4", "--test-size", "2"]
     table = play("compare_optimizers.py", *words)
     assert table.count("\n| ") == 3
     assert re.search(r"\| perturbed \| \d\d\.\d ± ", table)

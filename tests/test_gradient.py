@@ -20,7 +20,8 @@ POINT = np.array([0.2, -0.3, 0.1, 0.3, 0.4])
 
 
 def made(**changes: object) -> DataGenEnv:
-    env = DataGenEnv(Waves(), dataclasses.replace(OPTIONS, **changes))
+    options = dataclasses.replace(OPTIONS, **changes)
+    env = DataGenEnv(Waves(), options if options.gradient else options.without_gradient())
     env.reset(seed=3)
     env.step(POINT)
     return env
@@ -126,8 +127,8 @@ def test_a_scale_free_influence_does_not_feel_the_length_of_the_gradient() -> No
     """Twice the gradient at one step: its influence doubles, or not at all but for the mean length."""
     estimates = {}
     for scale_free in (False, True):
-        env = made(gradient="perturbed", train_steps=2, differentiated_steps=2, gradient_sigma=None, gradient_directions=None,
-                   gradient_scale_free=scale_free, inner="sgd", inner_momentum=0.0)  # fmt: skip
+        sizes = {"train_steps": 2, "differentiated_steps": 2, "gradient_sigma": None, "gradient_directions": None}
+        env = made(gradient="perturbed", gradient_scale_free=scale_free, inner="sgd", inner_momentum=0.0, **sizes)
         signal, estimator = env.signal, Perturbed(scale_free=scale_free)
         rng = np.random.default_rng(0)
         before = estimator.estimate(signal, env.generate, rng)

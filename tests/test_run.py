@@ -20,8 +20,8 @@ from hgenv.tasks.shape_normals import ShapeNormals
 from optimizers import OPTIMIZERS
 
 TINY = [
-    "--validation-size", "6", "--test-size", "4", "--train-steps", "2", "--differentiated-steps", "1",
-    "--gradient-directions", "1", "--batch-size", "2", "--validation-images", "4", "--report-every", "2",
+    "--validation-size", "6", "--test-size", "4", "--train-steps", "2",
+    "--batch-size", "2", "--validation-images", "4", "--report-every", "2",
 ]  # fmt: skip
 
 
@@ -54,10 +54,8 @@ def test_committed_samples_do_not_depend_on_the_optimizer() -> None:
     """Sample seeds, step by step: only beta differs between optimizers."""
     seen = {}
     for name in ("fixed", "random-search", "hybrid-gradient"):
-        gradient = "image" if name == "hybrid-gradient" else None
-        options = EnvOptions(
-            gradient=gradient, train_steps=2, differentiated_steps=1, batch_size=2, gradient_directions=1
-        )
+        gradient = "score" if name == "hybrid-gradient" else None
+        options = EnvOptions(gradient=gradient, train_steps=2, batch_size=2)
         env = DataGenEnv(ShapeNormals(validation_size=4, test_size=2), options)
         seen[name] = []
         wrap_seeds(env, seen[name])

@@ -194,7 +194,7 @@ def _aged(task: Task, options: EnvOptions, age: int, seed: int) -> tuple[DataGen
 def _vector(task: Task, options: EnvOptions, o: FidelityOptions, job: Job) -> dict[str, Any]:
     """One line of vectors.csv."""
     torch.set_num_threads(1)
-    whole = dataclasses.replace(options, gradient=None, validation_images=None)
+    whole = dataclasses.replace(options.without_gradient(), validation_images=None)
     if job.kind == "long":
         env = DataGenEnv(task, dataclasses.replace(whole, train_steps=o.long_steps, differentiated_steps=None))
         env.reset(seed=o.seed + 1 + job.repeat)  # other samples than those of the short reference
