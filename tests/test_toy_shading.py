@@ -1,7 +1,7 @@
 """ToyShading: its closed form, its known optimum, and every estimator against the exact gradient by quadrature."""
 
 import dataclasses
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -148,6 +148,18 @@ def test_unbiased_for_the_loss_that_is_claimed(estimator: Estimator) -> None:
     error = got.std(0, ddof=1) / np.sqrt(len(got))
     assert np.linalg.norm(error) < 0.3 * np.linalg.norm(wanted), "the standard error is too large to tell anything"
     assert np.all(np.abs(got.mean(0) - wanted) < 3.5 * error + 0.01 * np.linalg.norm(wanted)), (got.mean(0), wanted)
+
+
+def test_batches_are_perturbed_by_sigma_in_antithetic_pairs_of_common_seeds() -> None:
+    env, _ = trained()
+    drawn = [Perturbed(sigma=0.2).points(POINT, k, 4, partial(env._seeds, "x")) for k in range(600)]
+    points, seeds = zip(*drawn, strict=True)
+    offsets = np.array(points) - POINT
+    assert (offsets == offsets[:, :1]).all()
+    np.testing.assert_allclose(offsets[::2], -offsets[1::2], atol=1e-12)
+    np.testing.assert_array_equal(seeds[::2], seeds[1::2])
+    assert len(np.unique(seeds)) == 300 * 4
+    np.testing.assert_allclose(np.cov(offsets[::2, 0].T), 0.04 * np.eye(3), atol=0.012)
 
 
 def test_a_batch_that_shares_a_perturbation_sums_its_influences() -> None:
