@@ -18,7 +18,8 @@ from hgenv.run import best_row, read_rows
 
 METHODS = {"fixed": "fixed", "random-beta": "random-beta", "good-beta": "fixed --start docs/results/good-beta.json",
            "random-search": "random-search --train-steps 10 --variant BRS --step 5",
-           "paper": "hybrid-gradient --gradient image --rule rmsprop --decay-after None"}  # fmt: skip
+           "paper": "hybrid-gradient --gradient image --gradient-weights last --rule rmsprop --decay-after None",
+           "perturbed-last": "hybrid-gradient --gradient perturbed --gradient-weights last"}  # fmt: skip
 METHODS |= {g: f"hybrid-gradient --gradient {g}" for g in ("image", "influence", "score", "mixed", "perturbed")}
 COLUMNS = ["test.mae", "test.median", "test.within_22", "train_steps", "equal_steps", "seconds_to_level", "retrained"]
 

@@ -30,8 +30,10 @@ class EnvOptions:
     gradient_curvature: bool | None = None
     """Differentiate the training gradients of later steps too; False is first order, and cheap.
     None: with the estimators that difference samples, which cost more than the curvature does."""
-    gradient_weights: Literal["last", "averaged"] = "last"
-    """The weights at which the validation loss is differentiated."""
+    gradient_weights: Literal["averaged", "last"] = "averaged"
+    """The weights at which the validation loss is differentiated: their running average, as if it had been reached by
+    the last step, or the last. At the last weights a batch is also blamed for the noise of its own step, which rewards
+    small and simple samples."""
     gradient_directions: int | None = None
     """image, influence, mixed: directions an estimate (the paper's m); None: 4."""
     gradient_sigma: float | None = None
@@ -124,7 +126,7 @@ class EnvOptions:
         choices = {
             "gradient": (None, *ESTIMATORS), "gradient_scaling": (None, "unbiased", "paper"),
             "gradient_half": (None, "influence", "image"), "gradient_group": (None, "batch", "pair"),
-            "gradient_weights": ("last", "averaged"), "gradient_curvature": _FLAG, "gradient_shared": _FLAG,
+            "gradient_weights": ("averaged", "last"), "gradient_curvature": _FLAG, "gradient_shared": _FLAG,
             "gradient_baseline": _FLAG, "gradient_exact": _FLAG, "gradient_scale_free": _FLAG,
             "coordinates": ("all", "continuous"), "inner": ("adam", "sgd"),
         }.get(name)  # fmt: skip

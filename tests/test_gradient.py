@@ -115,7 +115,7 @@ def test_options_that_an_estimator_does_not_have_are_refused(changes: dict, mess
 def test_averaged_weights_and_first_order_change_the_signal() -> None:
     last, averaged, flat = (
         made(weight_average=0.5, **changes).signal
-        for changes in ({}, {"gradient_weights": "averaged"}, {"gradient_curvature": False})
+        for changes in ({"gradient_weights": "last"}, {}, {"gradient_weights": "last", "gradient_curvature": False})
     )
     assert not torch.equal(last.by_weights, averaged.by_weights)
     deep, shallow = (list(signal.reversed()) for signal in (last, flat))

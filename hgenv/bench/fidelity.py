@@ -32,8 +32,9 @@ from hgenv.task import Task
 
 Array = NDArray[np.float64]
 SETTINGS = (
-    "image", "image,sigma=0.2", "influence", "influence,sigma=0.04", "score", "score,curvature=true", "mixed",
-    "mixed,half=image,sigma=0.04", "perturbed", "perturbed,group=pair",
+    "image", "image,sigma=0.2", "influence", "influence,sigma=0.04", "score", "score,curvature=true",
+    "score,weights=last", "mixed", "mixed,half=image,sigma=0.04", "perturbed", "perturbed,weights=last",
+    "perturbed,group=pair",
 )  # fmt: skip
 COSTS = ("renders", "train_steps", "differentiated_steps", "influences", "validation_forwards")
 
