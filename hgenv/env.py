@@ -148,8 +148,8 @@ class DataGenEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
     def generate(self, actions: Array, seeds: NDArray[np.uint64]) -> Samples:
         """f(beta, r): samples of actions (n, d) and seeds (n,), charged to the ledger."""
         self.ledger.renders += len(seeds)
-        noise, beta = Noise(seeds), self.task.layout.from_action(self._full(actions))
-        batch = self.task.sample(beta, noise).to(self.device)
+        noise = Noise(seeds)
+        batch = self._sample(actions, noise).to(self.device)
         return Samples(actions, seeds, batch, partial(self._score, actions, noise.draws))
 
     @property
@@ -195,8 +195,7 @@ class DataGenEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
     def contact_sheet(self, action: ArrayLike, count: int, columns: int) -> NDArray[np.uint8]:
         """`count` samples at an action, in rows of `columns`: image above, target below. Not charged to the ledger."""
         seeds = keys(0, "contact sheet", count)
-        points = self._spread(np.asarray(action, np.float64), seeds)
-        batch = self.task.sample(self.task.layout.from_action(self._full(points)), Noise(seeds))
+        batch = self._sample(self._spread(np.asarray(action, np.float64), seeds), Noise(seeds))
         return sheet(self.task, batch, columns)
 
     def state_dict(self) -> dict[str, Any]:
@@ -288,6 +287,9 @@ class DataGenEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         full = np.broadcast_to(self._start, (*actions.shape[:-1], len(self._start))).copy()
         full[..., self.movable] = actions
         return full
+
+    def _sample(self, actions: Array, noise: Noise) -> Batch:
+        return self.task.sample(self.task.layout.from_action(self._full(actions)), noise)
 
     def _score(self, actions: Array, draws: list[Draw]) -> Array:
         """d log p(draws) / d action, (n, d)."""

@@ -251,41 +251,37 @@ class Perturbed(Estimator):
     """Standard deviation of the perturbation, where each coordinate of the box is 2 long."""
     group: Literal["batch", "pair"] = "batch"
     """Which samples share a perturbation."""
-    scale_free: bool = False
-    """For batches: divide each influence by the length of the batch's gradient, relative to the window's mean."""
     exact: bool = False
     """For pairs: influence in forward mode instead of a difference of two forward passes."""
 
     def __post_init__(self) -> None:
         if self.exact and self.group == "batch":
             raise ValueError("gradient_exact has no meaning for batches, whose influence is exact; see gradient_group")
-        if self.scale_free and self.group == "pair":
-            raise ValueError("gradient_scale_free has no meaning for pairs; see gradient_group")
 
     def points(
         self, action: Array, counter: int, count: int, seeds: Callable[[int, int], Seeds]
     ) -> tuple[Array, Seeds]:
-        """Actions (count, d) and seeds (count,) of training step `counter`; seeds(counter, count) draws the latter."""
+        """Actions (count, d) and seeds (count,) of training step `counter`; seeds(counter, count) draws the latter.
+
+        Pairs need an even count.
+        """
         d = len(action)
         if self.group == "batch":
             key = seeds(counter // 2, count)
             offset = (1 - 2 * (counter % 2)) * self.sigma * ndtri(Noise(key[0]).uniform("perturbation", (d,)))
             return np.tile(action + offset, (count, 1)), key
-        half = seeds(counter, (count + 1) // 2)
+        half = seeds(counter, count // 2)
         offsets = self.sigma * ndtri(Noise(half).uniform("perturbation", (d,)))
-        both = np.stack([offsets, -offsets], axis=1).reshape(-1, d)[:count]
-        return action + both, np.repeat(half, 2)[:count]
+        return action + np.stack([offsets, -offsets], axis=1).reshape(-1, d), np.repeat(half, 2)
 
     def estimate(self, signal: Signal, generator: Generator, rng: np.random.Generator) -> Array:
         total = np.zeros(len(signal.centre))
-        lengths = [max(gradient.norm().item(), 1e-30) for gradient in signal.tape.gradients]
-        mean = np.mean(lengths)
         for step in signal.reversed():
             samples = signal.samples[step.k]
             offsets = samples.actions - signal.centre
             if self.group == "batch":
                 whole = torch.dot(step.by_gradient.double(), signal.tape.gradients[step.k].double()).item()
-                total += whole * offsets[0] * (mean / lengths[step.k] if self.scale_free else 1.0)
+                total += whole * offsets[0]
             else:
                 total += signal.influence(step, samples.batch, self.exact) @ offsets
         return total / self.sigma**2

@@ -51,8 +51,6 @@ class EnvOptions:
     """score: fresh samples a differentiated step; None: those trained on."""
     gradient_group: Literal["batch", "pair"] | None = None
     """perturbed: samples that share a perturbation; None: a batch."""
-    gradient_scale_free: bool | None = None
-    """perturbed: divide the influence of a batch by the length of its gradient."""
     gradient_exact: bool | None = None
     """influence, score, perturbed: influence in forward mode; None: two forward passes, at half the cost."""
     coordinates: Literal["all", "continuous"] = "all"
@@ -127,7 +125,7 @@ class EnvOptions:
             "gradient": (None, *ESTIMATORS), "gradient_scaling": (None, "unbiased", "paper"),
             "gradient_half": (None, "influence", "image"), "gradient_group": (None, "batch", "pair"),
             "gradient_weights": ("averaged", "last"), "gradient_curvature": _FLAG, "gradient_shared": _FLAG,
-            "gradient_baseline": _FLAG, "gradient_exact": _FLAG, "gradient_scale_free": _FLAG,
+            "gradient_baseline": _FLAG, "gradient_exact": _FLAG,
             "coordinates": ("all", "continuous"), "inner": ("adam", "sgd"),
         }.get(name)  # fmt: skip
         if choices and value not in choices:

@@ -8,7 +8,7 @@ import torch
 from analytic import Waves
 
 from hgenv.env import DataGenEnv
-from hgenv.gradient import ESTIMATORS, Perturbed
+from hgenv.gradient import ESTIMATORS
 from hgenv.options import EnvOptions
 from hgenv.task import Batch
 
@@ -101,7 +101,6 @@ def test_costs_of_the_estimators(changes: dict, renders: int, differentiated: in
         ({"gradient": "perturbed", "differentiated_steps": 3}, "must be even"),
         ({"gradient": "perturbed", "gradient_group": "pair", "batch_size": 3}, "even batch_size"),
         ({"gradient": "perturbed", "gradient_exact": True}, "no meaning for batches"),
-        ({"gradient": "perturbed", "gradient_group": "pair", "gradient_scale_free": True}, "no meaning for pairs"),
         ({"gradient_shared": "no"}, "must be one of"),
         ({"differentiated_steps": 2.5}, "positive integer"),
         ({"validation_images": True}, "positive integer"),
@@ -121,25 +120,6 @@ def test_averaged_weights_and_first_order_change_the_signal() -> None:
     deep, shallow = (list(signal.reversed()) for signal in (last, flat))
     torch.testing.assert_close(deep[0].by_gradient, shallow[0].by_gradient)  # nothing comes after the last step
     assert not torch.allclose(deep[-1].by_gradient, shallow[-1].by_gradient)
-
-
-def test_a_scale_free_influence_does_not_feel_the_length_of_the_gradient() -> None:
-    """Twice the gradient at one step: its influence doubles, or not at all but for the mean length."""
-    estimates = {}
-    for scale_free in (False, True):
-        sizes = {"train_steps": 2, "differentiated_steps": 2, "gradient_sigma": None, "gradient_directions": None}
-        env = made(gradient="perturbed", gradient_scale_free=scale_free, inner="sgd", inner_momentum=0.0, **sizes)
-        signal, estimator = env.signal, Perturbed(scale_free=scale_free)
-        rng = np.random.default_rng(0)
-        before = estimator.estimate(signal, env.generate, rng)
-        lengths = [gradient.norm().item() for gradient in signal.tape.gradients]
-        signal.tape.gradients[1] = 2 * signal.tape.gradients[1]
-        growth = (lengths[0] + 2 * lengths[1]) / (lengths[0] + lengths[1])
-        estimates[scale_free] = before, estimator.estimate(signal, env.generate, rng), growth
-    before, after, growth = estimates[True]
-    np.testing.assert_allclose(after, growth * before, rtol=1e-6)
-    before, after, growth = estimates[False]
-    assert not np.allclose(after, growth * before, rtol=1e-2)
 
 
 def test_a_signal_charges_the_episode_that_it_belongs_to() -> None:
