@@ -3,8 +3,19 @@
 from hgenv.env import DataGenEnv
 from hgenv.options import EnvOptions
 from hgenv.task import TASKS, Batch, Task, register
+from hgenv.tasks.shape_evolution import ShapeEvolution
 from hgenv.tasks.shape_normals import ShapeNormals
 from hgenv.tasks.toy_shading import ToyShading
 
 __version__ = "0.1.0"
-__all__ = ["TASKS", "Batch", "DataGenEnv", "EnvOptions", "ShapeNormals", "Task", "ToyShading", "register"]
+__all__ = [
+    "TASKS",
+    "Batch",
+    "DataGenEnv",
+    "EnvOptions",
+    "ShapeEvolution",
+    "ShapeNormals",
+    "Task",
+    "ToyShading",
+    "register",
+]

@@ -77,6 +77,11 @@ class Layout:
         """(d,) True for the coordinates of discrete distributions: draws jump when they change."""
         return np.concatenate([np.full(len(d.parameters()), d.discrete) for d in self.distributions.values()])
 
+    @property
+    def has_density(self) -> bool:
+        """Whether the score function exists: every draw has a probability or a density."""
+        return all(d.density for d in self.distributions.values())
+
     def to_action(self, beta: ArrayLike) -> Array:
         """Physical beta (..., d) -> box [-1, 1]^d, linearly."""
         return 2.0 * (np.asarray(beta, dtype=np.float64) - self.low) / (self.high - self.low) - 1.0

@@ -7,7 +7,7 @@ import json
 import os
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,18 +18,22 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from hgenv import plot
+from hgenv.agents import AgentOptions, play
+from hgenv.beta import Layout
 from hgenv.env import DataGenEnv
 from hgenv.options import EnvOptions
-from hgenv.run import Budget, RunFolder, check_served, load_snapshot, run, versions
+from hgenv.run import Budget, Row, RunFolder, check_served, load_snapshot, run, versions
 from hgenv.task import TASKS, Task, find
 
 DEFAULT_ENV = "hgenv/ShapeNormals-v0"
+AGENT = "sb3"
 USAGE = """hgenv COMMAND ...
 
   list [-v]               the environments; with -v every coordinate of beta
   show                    contact sheets of an environment's samples and its target domain
   baselines               scores that need no learning
   run OPTIMIZER           optimise beta; writes a run folder
+  run sb3                 the same by an agent of stable-baselines3
   plot RUN [RUN ...]      learning curves of runs in one figure
   bench fidelity          estimates of the gradient against brute force
   bench linearity         the paper's scalar against the exact difference of influence
@@ -58,7 +62,9 @@ class RunOptions:
     seed: int = 0
     """Seed of everything: network, samples, directions."""
     start: str | None = None
-    """Run folder whose best beta is the start, or JSON file {"NAME": VALUE} of some coordinates of beta."""
+    """Run folder whose best beta is the start, JSON file {"NAME": VALUE} of some coordinates of beta, or "random"."""
+    figures: bool = True
+    """Draw the run's figures when it is over."""
     report_every: int = 5
     """Environment steps between scores on the whole validation and test splits."""
 
@@ -86,7 +92,7 @@ class ShowOptions:
     count: int = 24
     """Pictures of each kind."""
     start: str | None = None
-    """Run folder or JSON file whose beta is shown instead of the start."""
+    """What is shown instead of the start: a run folder, a JSON file of beta, or "random"."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -183,18 +189,27 @@ def _show(words: list[str]) -> int:
         raise ValueError(f"--out must end in .png, got {s.show.out!r}")
     env = DataGenEnv(s.task, s.training)
     if s.show.start:
-        env.start_from(_read_beta(env, Path(s.show.start)))
+        _start_from(env, s.show.start, seed=0)
     ours, target = env.contact_sheet(env.start, s.show.count, 12), plot.target_samples(env, s.show.count)
     plot.write_png(Path(s.show.out), np.concatenate([ours, np.full((4, ours.shape[1], 3), 255, np.uint8), target]), 2)
     print(f"{s.show.out}: {s.show.count} samples above, the target domain below; each with its ground truth under it")
     return 0
 
 
-def _read_beta(env: DataGenEnv, path: Path) -> NDArray[np.float64]:
-    """Physical beta of a run folder, or the start with the coordinates changed that a JSON file names."""
-    if path.suffix != ".json":
-        return load_snapshot(path)["beta"]
+def _start_from(env: DataGenEnv, where: str, seed: int) -> None:
+    """Start at a run's best, at what a JSON file says, or anywhere ("random", which depends on the seed)."""
     layout = env.task.layout
+    if where == "random":
+        env.start_from(layout.from_action(np.random.default_rng([seed, 2]).uniform(-1.0, 1.0, len(layout.low))))
+    elif where.endswith(".json"):
+        env.start_from(_read_beta(layout, Path(where)))
+    else:
+        snapshot = load_snapshot(Path(where))
+        env.start_from(snapshot["beta"], snapshot.get("state.memory"))
+
+
+def _read_beta(layout: Layout, path: Path) -> NDArray[np.float64]:
+    """Physical beta: the start with the coordinates changed that a JSON file names."""
     try:
         given = json.loads(path.read_text())
         values = {str(name): float(value) for name, value in given.items()}
@@ -222,26 +237,36 @@ def _run(words: list[str]) -> int:
         from optimizers import OPTIMIZERS
     except ImportError as error:
         raise ValueError(f"the package `optimizers` that is found first is not hgenv's: {error}") from error
-    if not words or words[0] not in OPTIMIZERS:
+    players = {**OPTIMIZERS, AGENT: AgentOptions}
+    if not words or words[0] not in players:
         if words[:1] in (["-h"], ["--help"]):
-            print(f"usage: hgenv run OPTIMIZER [options]\n\noptimizers: {', '.join(OPTIMIZERS)}")
+            print(f"usage: hgenv run OPTIMIZER [options]\n\noptimizers: {', '.join(OPTIMIZERS)}; agents: {AGENT}")
             print("their options, and those of the environment: hgenv run OPTIMIZER --help")
             return 0
-        raise ValueError(f"name an optimizer: one of {', '.join(OPTIMIZERS)}; got {words[0] if words else 'none'!r}")
-    name, cls = words[0], OPTIMIZERS[words[0]]
+        raise ValueError(f"name an optimizer: one of {', '.join(players)}; got {words[0] if words else 'none'!r}")
+    name, cls = words[0], players[words[0]]
     s = _parse(
         f"run {name}", words[1:], run=RunOptions, budget=DefaultBudget, env=EnvChoice, task=_chosen_task(words),
         training=EnvOptions, optimizer=cls,
     )  # fmt: skip
-    env = DataGenEnv(s.task, _demanded(s.training, cls))
-    check_served(env, s.optimizer)
+    env = DataGenEnv(s.task, s.training if name == AGENT else _demanded(s.training, cls))
     if s.run.start:
-        env.start_from(_read_beta(env, Path(s.run.start)))
+        _start_from(env, s.run.start, s.run.seed)
+    if name != AGENT:
+        check_served(env, s.optimizer)
     path = Path(s.run.out or f"runs/{s.env.env.split('/')[-1]}-{name}-s{s.run.seed}")
     config: dict[str, Any] = {"command": shlex.join(["hgenv", "run", *words]), "optimizer_name": name}
     config |= {part: dataclasses.asdict(getattr(s, part)) for part in ("run", "budget", "env", "task", "optimizer")}
     folder = RunFolder(path, config | {"training": dataclasses.asdict(env.options)})
-    return _play(env, s.optimizer, s.budget, s.run, folder)
+
+    def drive(sink: Callable[[Row], None]) -> None:
+        if name == AGENT:
+            play(env, s.optimizer, s.budget, s.run.seed, s.run.report_every, sink)
+        else:
+            for row in run(env, s.optimizer, s.budget, s.run.seed, s.run.report_every):
+                sink(row)
+
+    return _record(env, drive, s.budget, s.run, folder)
 
 
 def _demanded(options: EnvOptions, optimizer: Any) -> EnvOptions:
@@ -253,26 +278,33 @@ def _demanded(options: EnvOptions, optimizer: Any) -> EnvOptions:
     return options
 
 
-def _play(env: DataGenEnv, optimizer: Any, budget: Budget, options: RunOptions, folder: RunFolder) -> int:
+def _record(
+    env: DataGenEnv, drive: Callable[[Callable[[Row], None]], None], budget: Budget, options: RunOptions,
+    folder: RunFolder,
+) -> int:  # fmt: skip
+    """Drive a run whose rows go to its folder and to a progress bar; then figures and a line that sums it up."""
     key, status = env.task.primary, 0
-    best: dict[str, float] = {}
-    rows = run(env, optimizer, budget, options.seed, options.report_every)
     with tqdm(total=100, unit="%", bar_format="{l_bar}{bar}| {elapsed}<{remaining}{postfix}", disable=None) as bar:
+
+        def sink(row: Row) -> None:
+            folder.write(env, row)
+            bar.update(min(100, int(100 * budget.spent(int(row["step"]), env.ledger, row["cpu_seconds"]))) - bar.n)
+            if f"test.{key}" in row:
+                best = folder.best.get(f"validation.{key}", np.nan)
+                bar.set_postfix_str(f"val_loss {row['val_loss']:.4f} best validation {best:.2f}")
+
         try:
-            for row in folder.record(env, rows):
-                share = budget.spent(int(row["step"]), env.ledger, row["cpu_seconds"])
-                bar.update(min(100, int(100 * share)) - bar.n)
-                if row.get(f"validation.{key}", np.inf) < best.get(f"validation.{key}", np.inf):
-                    best = row
-                if f"test.{key}" in row:
-                    value = best.get(f"validation.{key}", np.nan)
-                    bar.set_postfix_str(f"val_loss {row['val_loss']:.4f} best validation {value:.2f}")
+            drive(sink)
         except KeyboardInterrupt:
             print("interrupted: what was written until now is kept", file=sys.stderr)
             status = 130
-    if not best:
+    if not folder.best:
         return status or _fail(f"no validation {key} of the run was finite: there is no snapshot and no figure")
-    plot.of_run(env, folder.path)
+    if options.figures:
+        plot.of_run(env, folder.path)
+    if not status:
+        folder.finish()
+    row, best = folder.last, folder.best
     print(
         f"{folder.path}: {int(row['step'])} steps, {int(row['train_steps'])} training steps, "
         f"{int(row['renders'])} renders, {row['cpu_seconds']:.0f} CPU s; best validation {key} "

@@ -29,7 +29,9 @@ class Parameter(NamedTuple):
 class Distribution(ABC):
     """A family whose parameters are coordinates of beta."""
 
-    discrete: ClassVar[bool] = False
+    discrete: bool = False
+    density: ClassVar[bool] = True
+    """Whether draws have a probability or a density."""
     axes: tuple[str, ...] = ()
 
     @property
@@ -163,6 +165,37 @@ class LogNormal(Normal):
 
     def log_probability_gradient(self, x: NDArray, parameters: Array) -> Array:
         return super().log_probability_gradient(np.log(x), parameters)
+
+
+class Value(Distribution):
+    """No distribution at all: the coordinate itself, one for each of `axes`. It has no density.
+
+    discrete: samples jump when it changes.
+    """
+
+    density = False
+
+    def __init__(
+        self, bounds: Range, axes: tuple[str, ...] = (), initial: float | None = None, discrete: bool = False,
+        meaning: str = "",
+    ) -> None:  # fmt: skip
+        _check_range("value", bounds)
+        self.bounds, self.axes, self.discrete, self.meaning = bounds, axes, discrete, meaning
+        self.initial = sum(bounds) / 2 if initial is None else initial
+
+    def parameters(self) -> tuple[Parameter, ...]:
+        return tuple(
+            Parameter(axis or "value", *self.bounds, self.initial, self.meaning) for axis in self.axes or ("",)
+        )
+
+    def inverse_cdf(self, u: Array, parameters: Array) -> NDArray:
+        return np.broadcast_arrays(parameters[0], u)[0]
+
+    def log_probability(self, x: NDArray, parameters: Array) -> Array:
+        raise TypeError("a value has no density")
+
+    def log_probability_gradient(self, x: NDArray, parameters: Array) -> Array:
+        raise TypeError("a value has no density")
 
 
 def _check_range(name: str, bounds: Range, positive: bool = False) -> None:

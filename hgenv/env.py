@@ -32,7 +32,9 @@ class DataGenEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
     whichever optimizer runs, and probes of `evaluate` have streams of their own. Only gradient="perturbed" trains on
     others: on samples about the action, two batches in a row on the same seeds.
 
-    Observation, Box(-1, 1, (d + 2,)): the last action; loss / (1 + |loss|) of the last step; share of the episode done.
+    Observation, Box(-1, 1, (d + h + 1,)): the last action; loss / (1 + |loss|) of the last h = `observed_losses` steps,
+    newest first; share of the episode done. With `observe_gradient` the last hybrid gradient follows, (d,), divided by
+    its largest entry, 0 before there is one.
     """
 
     metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array"], "render_fps": 4}  # type: ignore[misc]
@@ -41,6 +43,7 @@ class DataGenEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         if render_mode not in (None, "rgb_array"):
             raise ValueError(f"render_mode must be None or 'rgb_array', got {render_mode!r}")
         self.task, self.options, self.render_mode = task, options or EnvOptions(), render_mode
+        self._first_task = task
         idle = sorted(self.options.set_for_the_gradient()) if self.options.gradient is None else []
         if idle:
             raise ValueError(f"{', '.join(idle)} has no meaning without gradient=...")
@@ -50,9 +53,14 @@ class DataGenEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         self.movable = np.flatnonzero(~frozen)
         self._start = task.layout.to_action(task.layout.initial)
         self._rule, self._estimator = self.options.rule(), self.options.estimator()
+        if self._estimator is not None and self._estimator.needs_density and not task.layout.has_density:
+            raise ValueError(
+                f"gradient={self.options.gradient!r} needs a density, and {type(task).__name__} has values"
+            )
         d = len(self.movable)
+        seen = d + self.options.observed_losses + 1 + d * self.options.observe_gradient
         self.action_space = gymnasium.spaces.Box(-1.0, 1.0, (d,), np.float32)
-        self.observation_space = gymnasium.spaces.Box(-1.0, 1.0, (d + 2,), np.float32)
+        self.observation_space = gymnasium.spaces.Box(-1.0, 1.0, (seen,), np.float32)
         self._state: State | None = None
 
     # -- Gymnasium's interface
@@ -71,10 +79,13 @@ class DataGenEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         self._average = self._state.weights
         self._steps = self._evaluations = 0
         self.ledger = Ledger()
+        self.task = self._first_task
         self._action = self._start[self.movable]
         self._signal: Signal | None = None
-        self._loss_value = self._validate(self._state, self._validation_rows("validation", 0))
-        return self._observation(), self._info()
+        self._direction = np.zeros(len(self.movable))
+        loss = self._validate(self._state, self._validation_rows("validation", 0))
+        self._losses = [loss] * max(1, self.options.observed_losses)
+        return self._observation(), self.info()
 
     def step(self, action: ArrayLike) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
         """Train `train_steps` steps from the current weights on f(beta, .) and validate.
@@ -105,16 +116,19 @@ class DataGenEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         step = self._steps + 1
         rows = self._validation_rows("validation", step)
         loss = self._validate(state, rows)
-        hybrid, signal = {}, self._signal
+        hybrid, signal, direction = {}, self._signal, self._direction
         if differentiate and self._estimator is not None:
             weights = state.weights if o.gradient_weights == "last" else average
             signal = self._differentiate(weights, rows, tape, trained, moved)
             rng = np.random.default_rng(self._seeds("direction", step, 4))
-            hybrid = {"hybrid_gradient": self._estimator.estimate(signal, self.generate, rng)}
+            gradient_by_action = self._estimator.estimate(signal, self.generate, rng)
+            hybrid, direction = {"hybrid_gradient": gradient_by_action}, _direction(gradient_by_action)
+        task = self.task.commit(self.beta(moved))
         # All that may fail or be interrupted is done: commit.
         self._state, self._average, self._action, self._steps = state, average, moved, step
-        self._loss_value, self._signal = loss, signal
-        return self._observation(), -loss, False, step >= o.episode_steps, self._info() | hybrid
+        self.task, self._losses = task, [loss, *self._losses[:-1]]
+        self._signal, self._direction = signal, direction
+        return self._observation(), -loss, False, step >= o.episode_steps, self.info() | hybrid
 
     def render(self) -> NDArray[np.uint8] | None:
         """A contact sheet (h, w, 3) uint8 of 16 samples at the current beta: images above, targets below."""
@@ -124,6 +138,11 @@ class DataGenEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         return self.contact_sheet(self._action, 16, columns=8)
 
     # -- beyond Gymnasium
+
+    def info(self) -> dict[str, Any]:
+        """That of the last step or reset, without the gradient."""
+        state = {"beta": self.beta(self._action), "val_loss": self._losses[0]}
+        return state | dataclasses.asdict(self.ledger) | self.task.report()
 
     def evaluate(self, actions: ArrayLike) -> Array:
         """Losses (k,) of actions (k, d): each trains a throw-away copy `train_steps` steps; nothing is committed.
@@ -182,14 +201,17 @@ class DataGenEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         """The action (d,) of the start beta."""
         return self._start[self.movable]
 
-    def start_from(self, beta: ArrayLike) -> None:
+    def start_from(self, beta: ArrayLike, memory: Array | None = None) -> None:
         """Move the start, and frozen coordinates with it, to another physical beta (d_all,), clipped to its range.
 
-        Call it before reset(). Raises ValueError for a wrong shape or numbers that are not finite.
+        memory is what a task that remembers its committed steps starts with (Task.memory). Call it before reset().
+        Raises ValueError for a wrong shape or numbers that are not finite.
         """
         values = np.asarray(beta, np.float64)
         if values.shape != self._start.shape or not np.isfinite(values).all():
             raise ValueError(f"beta must be {self._start.shape} finite numbers, got {values.shape}")
+        if memory is not None:
+            self._first_task = self.task = self.task.recall(memory)
         self._start = self.task.layout.to_action(self.task.layout.clip(values))
 
     def contact_sheet(self, action: ArrayLike, count: int, columns: int) -> NDArray[np.uint8]:
@@ -207,7 +229,10 @@ class DataGenEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         numbers |= {f"ledger.{name}": count for name, count in dataclasses.asdict(self.ledger).items()}
         arrays = {name: tensor.detach().cpu().numpy().copy() for name, tensor in tensors.items()}
         arrays |= {"action": self._action.copy(), "start": self._start.copy(), "generator": _words(self.np_random)}
-        return arrays | numbers | {"loss": self._loss_value}
+        arrays |= {"losses": np.array(self._losses), "direction": self._direction.copy()}
+        for name, task in (("memory", self.task), ("first_memory", self._first_task)):
+            arrays |= {} if task.memory is None else {name: task.memory.copy()}
+        return arrays | numbers
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore what state_dict() gave, in an environment made alike and reset once.
@@ -219,17 +244,22 @@ class DataGenEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
             raise ValueError(f"state has the entries {sorted(given)}, expected {sorted(mine)}")
         for name, value in mine.items():
             wanted, got = np.asarray(value), given[name]
+            if name.endswith("memory") and got.ndim == wanted.ndim:
+                wanted = np.broadcast_to(wanted[:1], (len(got), *wanted.shape[1:]))  # it may have grown
             if wanted.shape != got.shape or wanted.dtype.kind != got.dtype.kind or wanted.itemsize != got.itemsize:
                 raise ValueError(f"{name} is {got.dtype} {got.shape}, expected {wanted.dtype} {wanted.shape}")
         tensors = {k: torch.from_numpy(given[k]).to(self.device) for k in mine if k.startswith(("weights", "moment"))}
         average = torch.from_numpy(given["average"]).to(self.device)
         weights, *moments = tensors.values()
+        remembered = {k: self.task.recall(given[k]) for k in ("memory", "first_memory") if k in given}
         self._state, self._average = State(weights, tuple(moments), int(given["taken"])), average
         self._action, self._start = given["action"], given["start"]
         self._steps, self._evaluations, self.seed = (int(given[k]) for k in ("steps", "evaluations", "seed"))
         self.ledger = Ledger(*(int(given[f"ledger.{f.name}"]) for f in dataclasses.fields(Ledger)))
         self.np_random.bit_generator.state = _generator_state(given["generator"])
-        self._loss_value, self._signal = float(given["loss"]), None
+        self._losses, self._direction, self._signal = list(given["losses"]), given["direction"], None
+        if remembered:
+            self.task, self._first_task = remembered["memory"], remembered["first_memory"]
 
     # -- pieces
 
@@ -341,12 +371,18 @@ class DataGenEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         return Signal(self._loss, tape, samples, centre, discrete, by_weights, curvature, self.ledger.count)
 
     def _observation(self) -> NDArray[np.float32]:
-        loss = self._loss_value / (1.0 + abs(self._loss_value)) if np.isfinite(self._loss_value) else 1.0
+        losses = np.array(self._losses[: self.options.observed_losses])
+        with np.errstate(invalid="ignore"):
+            bounded = np.where(np.isfinite(losses), losses / (1.0 + np.abs(losses)), 1.0)
         done = min(1.0, self._steps / self.options.episode_steps)
-        return np.concatenate([self._action, [loss, done]]).astype(np.float32)
+        gradient = self._direction if self.options.observe_gradient else np.zeros(0)
+        return np.concatenate([self._action, bounded, [done], gradient]).astype(np.float32)
 
-    def _info(self) -> dict[str, Any]:
-        return {"beta": self.beta(self._action), "val_loss": self._loss_value, **dataclasses.asdict(self.ledger)}
+
+def _direction(gradient: Array) -> Array:
+    """A gradient (d,) divided by its largest entry; 0 where that is not finite or 0."""
+    largest = np.abs(gradient).max()
+    return gradient / largest if np.isfinite(largest) and largest > 0 else np.zeros(len(gradient))
 
 
 _MASK = 2**64 - 1

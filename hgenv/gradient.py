@@ -85,6 +85,9 @@ class Signal:
 class Estimator(ABC):
     """A way to estimate dL/d(action)."""
 
+    needs_density: ClassVar[bool] = False
+    """Whether it needs d log p(draws) / d beta."""
+
     @abstractmethod
     def estimate(self, signal: Signal, generator: Generator, rng: np.random.Generator) -> Array:
         """The estimate, (d,), in units of the action box [-1, 1]^d."""
@@ -179,6 +182,8 @@ class Score(Estimator):
     weights that their own influence is taken at, which biases it a little; fresh samples have not.
     """
 
+    needs_density: ClassVar[bool] = True
+
     baseline: bool = True
     """Subtract from each influence the mean of all others (leave one out)."""
     samples: int = 0
@@ -214,6 +219,8 @@ class Score(Estimator):
 @dataclass(frozen=True)
 class Mixed(Estimator):
     """The score function for the coordinates of discrete distributions, differences for the continuous ones."""
+
+    needs_density: ClassVar[bool] = True
 
     half: Literal["influence", "image"] = "influence"
     """Differences of what."""

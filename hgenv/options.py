@@ -71,6 +71,10 @@ class EnvOptions:
     """Decay of the averaged weights that are scored and kept; 0 scores the weights themselves."""
     validation_images: int | None = 16
     """Validation images a step, a fresh draw each step, for reward and gradient; None takes all."""
+    observed_losses: int = 4
+    """Validation losses of past steps that the observation shows."""
+    observe_gradient: bool = False
+    """Show the direction of the last hybrid gradient in the observation."""
     episode_steps: int = 100_000
     """Environment steps until the episode is truncated."""
     device: str = "cpu"
@@ -96,6 +100,10 @@ class EnvOptions:
             raise ValueError(f"differentiated_steps must be in 1..{self.train_steps}, got {self.differentiated_steps}")
         if self.gradient is not None and self.spread == "uniform":
             raise ValueError("with spread='uniform' the samples do not depend on the action: there is no gradient")
+        if self.observe_gradient and self.gradient is None:
+            raise ValueError("observe_gradient needs a gradient=...")
+        if not (isinstance(self.observed_losses, int) and self.observed_losses >= 0):
+            raise ValueError(f"observed_losses must be an integer >= 0, got {self.observed_losses!r}")
         if self.episode_steps < 2:
             raise ValueError(f"an episode needs at least 2 steps, got {self.episode_steps}")
         if isinstance(self.estimator(), Perturbed):
@@ -160,7 +168,8 @@ class EnvOptions:
 
     def without_gradient(self) -> EnvOptions:
         """The same training and validation, and no gradient."""
-        defaults = {f.name: f.default for f in dataclasses.fields(self) if f.name.startswith("gradient")}
+        names = [f for f in dataclasses.fields(self) if f.name.startswith("gradient") or f.name == "observe_gradient"]
+        defaults = {f.name: f.default for f in names}
         return dataclasses.replace(self, **defaults)  # type: ignore[arg-type]
 
     @property

@@ -34,10 +34,14 @@ class Player(Protocol):
     uses_gradient: Any
     spread: Any
 
+    @property
+    def uses_steps(self) -> bool: ...
+
     def init(self, x0: Array, rng: np.random.Generator) -> None: ...
     def ask(self) -> Array: ...
     def tell(self, x: Array, loss: Array, gradient: Array | None = None) -> None: ...
     def recommend(self) -> Array: ...
+    def found(self) -> Array: ...
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,8 +102,9 @@ class Clock:
 def run(env: DataGenEnv, optimizer: Player, budget: Budget, seed: int = 0, report_every: int = 5) -> Iterator[Row]:
     """Play until the budget is spent; one row after reset and one a committed step.
 
-    A row: step, val_loss, the ledger, cpu_seconds and wall_seconds, beta.NAME of every coordinate, and,
-    every `report_every` steps, validation.METRIC and test.METRIC of the averaged weights on the whole splits.
+    A row: step, val_loss, the ledger, cpu_seconds and wall_seconds, what the task reports, beta.NAME of every
+    coordinate of the optimizer's answer so far, and, every `report_every` steps, validation.METRIC and test.METRIC of
+    the averaged weights on the whole splits.
     All but the seconds depend on the seed and the options only.
     Raises ValueError if the environment does not give what the optimizer needs.
     """
@@ -109,19 +114,20 @@ def run(env: DataGenEnv, optimizer: Player, budget: Budget, seed: int = 0, repor
     env.contact_sheet(env.start, 1, 1)  # compiles the renderer before the clock starts
     clock, step = Clock(), 0
     with clock.pause():  # what becomes of the row is not the optimizer's time
-        yield _row(env, clock, step, info, report=True)
+        yield make_row(env, clock, step, info, env.start, report=True)
     while (spent := budget.spent(step, env.ledger, clock.read()[0])) < 1.0:
         points = optimizer.ask()
         if len(points):
             optimizer.tell(points, env.evaluate(points))
         x = optimizer.recommend()
         _, _, _, _, info = env.step(x)
-        if optimizer.uses_gradient:
+        if optimizer.uses_steps:
             optimizer.tell(x[None], np.array([info["val_loss"]]), info.get("hybrid_gradient"))
         step += 1
         spent = budget.spent(step, env.ledger, clock.read()[0])
         with clock.pause():
-            yield _row(env, clock, step, info, report=step % report_every == 0 or spent >= 1.0)
+            report = step % report_every == 0 or spent >= 1.0
+            yield make_row(env, clock, step, info, optimizer.found(), report)
 
 
 def check_served(env: DataGenEnv, optimizer: Player) -> None:
@@ -132,41 +138,44 @@ def check_served(env: DataGenEnv, optimizer: Player) -> None:
         raise ValueError(f"the optimizer needs spread={optimizer.spread!r}, the environment has {env.options.spread!r}")
 
 
-def _row(env: DataGenEnv, clock: Clock, step: int, info: dict[str, Any], report: bool) -> Row:
+def make_row(env: DataGenEnv, clock: Clock, step: int, info: dict[str, Any], found: Array, report: bool) -> Row:
+    """A row after a committed step, whose answer so far is the action `found` (d,)."""
     cpu, wall = clock.read()
     row: Row = {"step": step, "val_loss": info["val_loss"]}
-    row |= {name: info[name] for name in COST} | {"cpu_seconds": cpu, "wall_seconds": wall}
+    row |= {name: info[name] for name in COST} | {"cpu_seconds": cpu, "wall_seconds": wall} | env.task.report()
     for split in SPLITS if report else ():
         row |= {f"{split}.{name}": value for name, value in env.score(split).items()}
-    return row | {f"beta.{name}": value for name, value in zip(env.task.layout.names, info["beta"], strict=True)}
+    return row | {f"beta.{name}": value for name, value in zip(env.task.layout.names, env.beta(found), strict=True)}
 
 
 class RunFolder:
-    """What a run leaves: config.json, metrics.csv line by line, best.npz of the lowest validation metric."""
+    """What a run leaves: config.json, metrics.csv line by line, best.npz of the lowest validation metric, and
+    summary.json when it is finished."""
 
     def __init__(self, path: Path, config: dict[str, Any]) -> None:
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
             raise FileExistsError(f"{path} exists and is not empty: name another folder with --out")
         path.mkdir(parents=True, exist_ok=True)
-        self.path = path
+        self.path, self.last, self.best = path, Row(), Row()
         (path / "config.json").write_text(json.dumps(config | {"versions": versions()}, indent=2) + "\n")
 
-    def record(self, env: DataGenEnv, rows: Iterator[Row]) -> Iterator[Row]:
-        """Pass rows through, writing each before the next; snapshot the state at every best validation metric."""
-        best = np.inf
-        with (self.path / "metrics.csv").open("w", newline="") as file:
-            writer = None
-            for row in rows:
-                if writer is None:  # the first row has every column
-                    writer = csv.DictWriter(file, row.keys())
-                    writer.writeheader()
-                writer.writerow(row)
-                file.flush()
-                value = row.get(f"validation.{env.task.primary}", np.inf)
-                if value < best:
-                    best = value
-                    save_snapshot(self.path / "best.npz", env, row)
-                yield row
+    def write(self, env: DataGenEnv, row: Row) -> None:
+        """Append a row, of which the first has every column; snapshot the state at every best validation metric."""
+        with (self.path / "metrics.csv").open("a", newline="") as file:
+            if not self.last:
+                self._columns = list(row)
+                csv.writer(file).writerow(self._columns)
+            csv.DictWriter(file, self._columns).writerow(row)
+        self.last, key = row, f"validation.{env.task.primary}"
+        if row.get(key, np.inf) < self.best.get(key, np.inf):
+            self.best = row
+            save_snapshot(self.path / "best.npz", env, row)
+
+    def finish(self) -> None:
+        """Say that the run has come to its end, with its last and its best row."""
+        partial = self.path / "summary.partial.json"
+        partial.write_text(json.dumps({"last": self.last, "best": self.best}, indent=2) + "\n")
+        os.replace(partial, self.path / "summary.json")
 
 
 def save_snapshot(path: Path, env: DataGenEnv, row: Row) -> None:

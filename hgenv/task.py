@@ -75,6 +75,25 @@ class Task(ABC):
     def test(self) -> Batch:
         """Images of the target domain, disjoint from the validation's; only ever reported."""
 
+    # What a task adds whose generator remembers the steps that were committed, as a growing dataset does.
+
+    @property
+    def memory(self) -> NDArray[np.float64] | None:
+        """What committed steps have left, an array of (k, w); None if the generator remembers nothing."""
+        return None
+
+    def commit(self, beta: NDArray[np.float64]) -> Task:
+        """The task after a step at physical beta (d,) has been committed. self does not change."""
+        return self
+
+    def recall(self, memory: NDArray[np.float64]) -> Task:
+        """The task that remembers this. Raises ValueError if it cannot be."""
+        raise ValueError(f"{type(self).__name__} has no memory")
+
+    def report(self) -> dict[str, float]:
+        """Numbers of its own for info and the rows of a run."""
+        return {}
+
     def metrics(self, prediction: Tensor, split: Split) -> dict[str, float]:
         """Metrics of the predictions (stacks, n, t, h, w) for a whole split. A task may score at another resolution."""
         batch = self.validation() if split == "validation" else self.test()

@@ -1,8 +1,14 @@
 """Optimizers over the box [-1, 1]^d, one file an algorithm. They import nothing of hgenv."""
 
 from optimizers.base import OPTIMIZERS, Optimizer, register
+from optimizers.evolution import Evolution
 from optimizers.fixed import Fixed, RandomBeta
 from optimizers.hybrid_gradient import HybridGradient
+from optimizers.nevergrad import Nevergrad
 from optimizers.random_search import RandomSearch
+from optimizers.reinforce import Reinforce
 
-__all__ = ["OPTIMIZERS", "Fixed", "HybridGradient", "Optimizer", "RandomBeta", "RandomSearch", "register"]
+__all__ = [
+    "OPTIMIZERS", "Evolution", "Fixed", "HybridGradient", "Nevergrad", "Optimizer", "RandomBeta", "RandomSearch",
+    "Reinforce", "register",
+]  # fmt: skip

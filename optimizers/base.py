@@ -16,13 +16,18 @@ class Optimizer(ABC):
     """A dataclass whose fields are its hyper-parameters; they become options of the command line.
 
     The loop: points = ask(); tell(points, their losses) if there are any; commit recommend(); and, for an optimizer
-    that uses the gradient, tell(the committed point, its loss, the gradient).
+    that uses steps, tell(the committed point, its loss, the gradient).
     """
 
     uses_gradient: ClassVar[bool] = False
     """Wants the gradient at the committed point. It may be None at steps that do not compute one."""
     spread: ClassVar[str | None] = None
     """Demands this spread of the samples from the environment."""
+
+    @property
+    def uses_steps(self) -> bool:
+        """Wants to be told the committed point and its loss, and the gradient if there is one."""
+        return self.uses_gradient
 
     @abstractmethod
     def init(self, x0: Array, rng: np.random.Generator) -> None:
@@ -37,7 +42,11 @@ class Optimizer(ABC):
 
     @abstractmethod
     def recommend(self) -> Array:
-        """The point (d,) to commit next; valid before the first tell."""
+        """The point (d,) to commit next; the start before the first tell."""
+
+    def found(self) -> Array:
+        """The answer (d,) so far, which differs from recommend() only where what is committed explores."""
+        return self.recommend()
 
 
 T = TypeVar("T", bound=type[Optimizer])

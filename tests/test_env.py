@@ -22,7 +22,7 @@ IDS = sorted(hgenv.TASKS)
 
 
 def small(id: str = "hgenv/ShapeNormals-v0", **changes: object) -> DataGenEnv:
-    sizes = {"validation_size": 6, "test_size": 3} if "ShapeNormals" in id else {}
+    sizes = {"validation_size": 6, "test_size": 3} if "Toy" not in id else {}
     if changes.get("gradient") == "perturbed":
         sizes |= {"differentiated_steps": None}
     env = gymnasium.make(id, disable_env_checker=True, **{**SMALL, **sizes, **changes}).unwrapped
@@ -33,6 +33,10 @@ def small(id: str = "hgenv/ShapeNormals-v0", **changes: object) -> DataGenEnv:
 @pytest.mark.parametrize("gradient", [None, *ESTIMATORS])
 @pytest.mark.parametrize("id", IDS)
 def test_both_checkers_pass_with_warnings_as_errors(id: str, gradient: str | None) -> None:
+    if gradient in ("score", "mixed") and not hgenv.TASKS[id]().layout.has_density:
+        with pytest.raises(ValueError, match="needs a density"):
+            small(id, gradient=gradient)
+        return
     env = small(id, gradient=gradient, render_mode="rgb_array")
     check_env(env)
     stable_baselines3.common.env_checker.check_env(env)
@@ -288,6 +292,51 @@ def test_gradient_every_so_many_steps() -> None:
     env = DataGenEnv(Waves(), EnvOptions(gradient="image", gradient_every=3, train_steps=2, differentiated_steps=1))
     env.reset(seed=0)
     assert ["hybrid_gradient" in env.step(env.start)[4] for _ in range(5)] == [True, False, False, True, False]
+
+
+def test_an_agent_can_see_beta_recent_losses_progress_and_the_gradient() -> None:
+    options = EnvOptions(
+        gradient="image", gradient_every=2, train_steps=2, differentiated_steps=1, observed_losses=3,
+        observe_gradient=True, episode_steps=10,
+    )  # fmt: skip
+    env = DataGenEnv(Waves(), options)
+    first, info = env.reset(seed=0)
+    assert env.observation_space.shape == first.shape == (5 + 3 + 1 + 5,)
+    np.testing.assert_array_equal(first[-5:], 0.0)
+    losses, action = [info["val_loss"]], np.linspace(-0.5, 0.5, 5)
+    gradients = []
+    for _ in range(4):
+        observation, _, _, _, info = env.step(action)
+        losses.append(info["val_loss"])
+        gradients += [info["hybrid_gradient"]] if "hybrid_gradient" in info else []
+    assert env.observation_space.contains(observation)
+    np.testing.assert_allclose(observation[:5], action, rtol=1e-6)
+    newest = np.array(losses[::-1][:3])
+    np.testing.assert_allclose(observation[5:8], newest / (1 + np.abs(newest)), rtol=1e-5)
+    assert observation[8] == np.float32(0.4)
+    assert len(gradients) == 2
+    np.testing.assert_allclose(observation[9:], gradients[-1] / np.abs(gradients[-1]).max(), rtol=1e-5)
+    with pytest.raises(ValueError, match="observe_gradient needs"):
+        EnvOptions(observe_gradient=True)
+
+
+@pytest.mark.parametrize("mode", ["sync", "async"])
+def test_vectorised_environments_are_the_single_ones(mode: str) -> None:
+    envs = gymnasium.make_vec("hgenv/ToyShading-v0", num_envs=2, vectorization_mode=mode, train_steps=2)
+    actions = np.linspace(-0.5, 0.5, 6).reshape(2, 3).astype(np.float32)
+    try:
+        envs.reset(seed=[3, 4])
+        envs.step(actions)
+        observations, rewards, *_ = envs.step(actions)
+    finally:
+        envs.close()
+    for seed, action, observation, reward in zip((3, 4), actions, observations, rewards, strict=True):
+        env = small("hgenv/ToyShading-v0", batch_size=8, validation_images=16, differentiated_steps=None)
+        env.reset(seed=seed)
+        env.step(action)
+        alone, expected, *_ = env.step(action)
+        np.testing.assert_array_equal(observation, alone)
+        assert reward == pytest.approx(expected)
 
 
 def test_rendering_shows_samples() -> None:

@@ -3,102 +3,38 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
 
-from hgenv.domains import Blobs, NormalDomain, Photographs
-from hgenv.grammar import ShapeBeta, derive, unit_vector
-from hgenv.networks import HourglassSize, StackedHourglass
+from hgenv.grammar import ShapeBeta, derive
 from hgenv.noise import Noise
-from hgenv.normals import NormalTask
-from hgenv.render.ray_csg import Images, render
-from hgenv.task import Batch, Split, register
+from hgenv.objects import ObjectNormals, as_batch
+from hgenv.render.ray_csg import Images
+from hgenv.task import Batch, register
 
 
 @register("hgenv/ShapeNormals-v0")
 @dataclass(frozen=True)
-class ShapeNormals(HourglassSize, NormalTask):
+class ShapeNormals(ObjectNormals):
     """One shape a picture, orthographic, Lambertian under a random directional light with shadows; learn its normals.
 
     Axes of normals: x right, y up, z toward the viewer.
     """
 
-    resolution: int = 32
-    """Side of the training images in pixels."""
-    antialias: int = 1
-    """Subpixels a side; 1 keeps the ground truth exact at pixel centres."""
-    ambient: float = 0.1
-    """Share of light that comes from everywhere."""
     max_depth: int = 3
     """Depth of the grammar's tree: at most 2^max_depth primitives a shape."""
-    target: Literal["blobs", "mit-berkeley"] = "blobs"
-    """Target domain: built-in smooth objects, or photographs from `data`."""
-    data: str | None = None
-    """Folder of the MIT-Berkeley photographs."""
-    validation_size: int = 64
-    """Number of validation images of the built-in domain."""
-    test_size: int = 128
-    """Number of test images of the built-in domain."""
-    threads: int = 1
-    """Threads that render; they change no bit."""
 
     layout = ShapeBeta()
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.resolution < 8 or self.resolution % self.multiple:
-            raise ValueError(f"resolution must be a multiple of {self.multiple} and at least 8, got {self.resolution}")
-        if not (1 <= self.antialias <= 8 and 0 <= self.ambient < 1 and 0 <= self.max_depth <= 5):
-            raise ValueError(
-                "antialias must be in 1..8, ambient in [0, 1), max_depth in 0..5, got "
-                f"{self.antialias}, {self.ambient}, {self.max_depth}"
-            )
-        if min(self.validation_size, self.test_size, self.threads) < 1:
-            raise ValueError("validation_size, test_size and threads must be positive")
-        if self.target not in ("blobs", "mit-berkeley"):
-            raise ValueError(f"target must be 'blobs' or 'mit-berkeley', got {self.target!r}")
-        if (self.target == "blobs") != (self.data is None):
-            raise ValueError("target='mit-berkeley' needs data='FOLDER', and target='blobs' reads no data")
-
-    @cached_property
-    def domain(self) -> NormalDomain:
-        """The target domain."""
-        if self.data is None:
-            return Blobs(self.resolution, self.validation_size, self.test_size)
-        return Photographs(self.data, self.resolution)
+        if not 0 <= self.max_depth <= 5:
+            raise ValueError(f"max_depth must be in 0..5, got {self.max_depth}")
 
     def images(self, beta: NDArray[np.float64], noise: Noise) -> Images:
         """Render n shapes, with depth as well."""
-        shapes = derive(self.layout, beta, noise, self.max_depth)
-        u = noise.uniform("light", (2,))
-        light = unit_vector(np.stack([0.5 + 0.5 * u[:, 0], u[:, 1]], axis=-1))  # uniform over the viewer's hemisphere
-        return render(shapes, light, self.resolution, self.ambient, antialias=self.antialias, threads=self.threads)
+        return self.photograph(derive(self.layout, beta, noise, self.max_depth), noise)
 
     def sample(self, beta: NDArray[np.float64], noise: Noise) -> Batch:
-        images = self.images(beta, noise)
-        return Batch(
-            torch.from_numpy(images.image)[:, None],
-            torch.from_numpy(images.normal),
-            torch.from_numpy(images.mask)[:, None],
-        )
-
-    def network(self) -> nn.Module:
-        return StackedHourglass(1, 3, self)
-
-    def validation(self) -> Batch:
-        return self.domain.batch("validation")
-
-    def test(self) -> Batch:
-        return self.domain.batch("test")
-
-    def metrics(self, prediction: Tensor, split: Split) -> dict[str, float]:
-        """Those of `hgenv.metrics.normal_metrics`; photographs are scored at their full resolution."""
-        return self.domain.metrics(prediction[-1], split)
-
-    def baselines(self, split: Split) -> dict[str, dict[str, float]]:
-        return self.domain.baselines(split)
+        return as_batch(self.images(beta, noise))

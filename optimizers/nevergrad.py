@@ -1,0 +1,80 @@
+"""nevergrad's optimizers by name (Rapin & Teytaud 2018); it takes seconds to import, which waits for a run."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from optimizers.base import Array, Optimizer, register
+
+
+@register("nevergrad")
+@dataclass
+class Nevergrad(Optimizer):
+    """Any of nevergrad's optimizers that search a box and can be asked for several points at a time.
+
+    Losses that are not finite are told as worse than all that were. The losses of different steps come from networks of
+    different ages: optimizers that remember old losses, as OnePlusOne and PSO do, are told what is no longer true.
+    """
+
+    name: str = "TBPSA"
+    """Its name in nevergrad's registry: TBPSA, CMA, DiagonalCMA, DE, PSO, OnePlusOne, NGOpt, ..."""
+    evaluations: int = 4
+    """Points a step."""
+    plan: int = 1000
+    """Evaluations that the optimizer is told to expect, from which some choose their populations."""
+
+    def __post_init__(self) -> None:
+        if self.evaluations < 1 or self.plan < 1:
+            raise ValueError(f"evaluations and plan must be positive, got {self.evaluations} and {self.plan}")
+
+    def init(self, x0: Array, rng: np.random.Generator) -> None:
+        """Raises ValueError for a name that nevergrad does not have, or whose optimizer cannot play."""
+        import nevergrad
+
+        registry = nevergrad.optimizers.registry
+        if self.name not in registry:
+            raise ValueError(f"nevergrad {nevergrad.__version__} has no optimizer {self.name!r}; try TBPSA, CMA or DE")
+        family = registry[self.name]
+        if family.no_parallelization or family.recast:
+            raise ValueError(f"nevergrad's {self.name} cannot be asked for several points at a time; try TBPSA or CMA")
+        parameter = nevergrad.p.Array(init=x0, lower=-1.0, upper=1.0)
+        parameter.random_state = np.random.RandomState(rng.integers(2**32))
+        self._x0, self._worst, self._asked = x0.copy(), -np.inf, list[Any]()
+        with _quiet():
+            self._optimizer = family(parameter, budget=self.plan, num_workers=self.evaluations)
+
+    def ask(self) -> Array:
+        with _quiet():
+            self._asked = [self._optimizer.ask() for _ in range(self.evaluations)]
+        return np.stack([point.value for point in self._asked])
+
+    def tell(self, x: Array, loss: Array, gradient: Array | None = None) -> None:
+        finite = loss[np.isfinite(loss)]
+        if not len(finite) and not np.isfinite(self._worst):
+            return  # nothing to compare with yet
+        self._worst = max(self._worst, *finite)
+        with _quiet():
+            for point, value in zip(self._asked, loss, strict=True):
+                self._optimizer.tell(point, float(value) if np.isfinite(value) else self._worst + 1.0)
+
+    def recommend(self) -> Array:
+        if not np.isfinite(self._worst):
+            return self._x0
+        with _quiet():
+            return np.asarray(self._optimizer.provide_recommendation().value, np.float64)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without nevergrad's advice on settings, which are not the user's here."""
+    from nevergrad.common.errors import NevergradWarning
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NevergradWarning)
+        yield
