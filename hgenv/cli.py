@@ -1,4 +1,4 @@
-"""The command line: list, show, baselines, run, plot, bench, doctor. Options are fields of dataclasses."""
+"""The command line: list, show, baselines, run, plot, film, bench, doctor. Options are fields of dataclasses."""
 
 from __future__ import annotations
 
@@ -17,12 +17,11 @@ import tyro
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from hgenv import plot
 from hgenv.agents import AgentOptions, play
 from hgenv.beta import Layout
 from hgenv.env import DataGenEnv
 from hgenv.options import EnvOptions
-from hgenv.run import Budget, Row, RunFolder, check_served, load_snapshot, run, versions
+from hgenv.run import Budget, Row, RunFolder, check_served, load_snapshot, read_rows, run, versions
 from hgenv.task import TASKS, Task, find
 
 DEFAULT_ENV = "hgenv/ShapeNormals-v0"
@@ -35,6 +34,8 @@ USAGE = """hgenv COMMAND ...
   run OPTIMIZER           optimise beta; writes a run folder
   run sb3                 the same by an agent of stable-baselines3
   plot RUN [RUN ...]      learning curves of runs in one figure
+  film RUN                a GIF of beta's distributions and samples over a run
+  bench ENV [ENV ...]     optimizers against the controls at an equal budget: tables, figures, a page
   bench fidelity          estimates of the gradient against brute force
   bench linearity         the paper's scalar against the exact difference of influence
   bench render            images per core-second of the renderer and of others
@@ -108,6 +109,22 @@ class PlotOptions:
 
 
 @dataclasses.dataclass(frozen=True)
+class FilmOptions:
+    """A film of one run."""
+
+    run: tyro.conf.Positional[str]
+    """Run folder."""
+    out: str = "beta.gif"
+    """GIF to write."""
+    frames: int = 24
+    """Moments of the run that it shows."""
+
+    def __post_init__(self) -> None:
+        if self.frames < 2:
+            raise ValueError(f"a film needs at least 2 frames, got {self.frames}")
+
+
+@dataclasses.dataclass(frozen=True)
 class ListOptions:
     """The environments."""
 
@@ -119,8 +136,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status: 2 for a mistake of the user's, 130 for an interruption."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     commands = {
-        "list": _list, "show": _show, "baselines": _baselines, "run": _run, "plot": _plot, "bench": _bench,
-        "doctor": _doctor,
+        "list": _list, "show": _show, "baselines": _baselines, "run": _run, "plot": _plot, "film": _film,
+        "bench": _bench, "doctor": _doctor,
     }  # fmt: skip
     if not words or words[0] in ("-h", "--help"):
         print(USAGE, end="")
@@ -184,6 +201,8 @@ def _list(words: list[str]) -> int:
 
 
 def _show(words: list[str]) -> int:
+    from hgenv import plot  # here and below: what only some commands need is imported by them
+
     s = _parse("show", words, env=EnvChoice, task=_chosen_task(words), training=EnvOptions, show=ShowOptions)
     if not s.show.out.endswith(".png"):
         raise ValueError(f"--out must end in .png, got {s.show.out!r}")
@@ -301,6 +320,8 @@ def _record(
     if not folder.best:
         return status or _fail(f"no validation {key} of the run was finite: there is no snapshot and no figure")
     if options.figures:
+        from hgenv import plot
+
         plot.of_run(env, folder.path)
     if not status:
         folder.finish()
@@ -314,6 +335,8 @@ def _record(
 
 
 def _plot(words: list[str]) -> int:
+    from hgenv import plot
+
     s = tyro.cli(PlotOptions, args=words, prog="hgenv plot")
     if not s.runs:
         raise ValueError("name at least one run folder")
@@ -322,14 +345,47 @@ def _plot(words: list[str]) -> int:
     return 0
 
 
+def _film(words: list[str]) -> int:
+    from hgenv import history
+
+    s = tyro.cli(FilmOptions, args=words, prog="hgenv film")
+    if not s.out.endswith(".gif"):
+        raise ValueError(f"--out must end in .gif, got {s.out!r}")
+    rows, config = read_rows(Path(s.run)), json.loads((Path(s.run) / "config.json").read_text())
+    env = DataGenEnv(find(config["env"]["env"])(**config["task"]), EnvOptions(**config["training"]))
+    history.film(env, rows, Path(s.out), s.frames)
+    print(s.out)
+    return 0
+
+
 def _bench(words: list[str]) -> int:
     benches = {"fidelity": _bench_fidelity, "linearity": _bench_linearity, "render": _bench_render}
-    if not words or words[0] not in benches:
+    if words and words[0] in benches:
+        return benches[words[0]](words[1:])
+    if not words or "/" not in words[0]:
+        usage = f"hgenv bench ENV [ENV ...] [options], or hgenv bench {'|'.join(benches)} [options]"
         if words[:1] in (["-h"], ["--help"]):
-            print(f"usage: hgenv bench BENCH [options]\n\nbenches: {', '.join(benches)}")
+            print(f"usage: {usage}\n\noptions: hgenv bench ENV --help")
             return 0
-        raise ValueError(f"name a bench: one of {', '.join(benches)}; got {words[0] if words else 'none'!r}")
-    return benches[words[0]](words[1:])
+        raise ValueError(f"expected {usage}; got {words[0] if words else 'nothing'!r}")
+    return _bench_compare(words)
+
+
+def _bench_compare(words: list[str]) -> int:
+    from hgenv.bench import compare, report
+
+    cut = words.index("--") if "--" in words else len(words)
+    s = _parse("bench ENV ...", words[:cut], bench=compare.CompareOptions, budget=DefaultBudget)
+    common, out, failed = words[cut + 1 :], Path(s.bench.out), 0
+    with tqdm(unit="cell", disable=None) as bar:
+        for done, total, name in compare.play(s.bench, s.budget, common):
+            bar.total = total
+            bar.update(done - bar.n)
+            if ":" in name:
+                failed += 1
+                bar.write(f"not measured: {name}", file=sys.stderr)
+    print(report.write(out, compare.cells(s.bench, s.budget, common), shlex.join(["hgenv", "bench", *words])))
+    return 1 if failed else 0
 
 
 def _bench_fidelity(words: list[str]) -> int:

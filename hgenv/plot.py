@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 from numpy.typing import NDArray
 
+from hgenv import history
 from hgenv.env import DataGenEnv, sheet
 from hgenv.run import load_snapshot, read_rows, restore
 
@@ -86,14 +87,11 @@ def predictions(env: DataGenEnv, path: Path, count: int = 10) -> None:
 
 
 def of_run(env: DataGenEnv, folder: Path) -> None:
-    """All figures of one run, from what its folder holds: curves, samples at the first and last beta, predictions."""
+    """The figures of one run, from what its folder holds: curves, distributions and samples over time, predictions."""
     rows = read_rows(folder)
     curves([folder], env.task.primary, folder / "curves.png")
-    names = env.task.layout.names
-    for which, row in (("first", rows[0]), ("last", rows[-1])):
-        beta = np.array([row[f"beta.{name}"] for name in names])
-        picture = env.contact_sheet(env.task.layout.to_action(beta)[env.movable], 24, columns=12)
-        write_png(folder / f"samples_{which}.png", picture, scale=2)
+    history.distributions(env.task.layout, rows, folder / "beta.png")
+    write_png(folder / "samples.png", history.samples(env, rows), scale=2)
     restore(env, load_snapshot(folder))
     predictions(env, folder / "predictions.png")
 

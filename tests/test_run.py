@@ -49,7 +49,7 @@ def test_same_seed_same_rows_and_a_whole_run_folder(optimizer: str, tmp_path: Pa
     moved = rows[0]["beta.scale.mean.x"] != rows[-1]["beta.scale.mean.x"]
     assert moved == (optimizer not in ("fixed", "random-beta"))
     files = {path.name for path in (tmp_path / "a").iterdir()}
-    pictures = {"curves.png", "samples_first.png", "samples_last.png", "predictions.png"}
+    pictures = {"curves.png", "beta.png", "samples.png", "predictions.png"}
     assert files == {"config.json", "metrics.csv", "best.npz", "summary.json"} | pictures
     summary = json.loads((tmp_path / "a" / "summary.json").read_text())
     assert summary["last"]["step"] == 6

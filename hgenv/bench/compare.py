@@ -1,0 +1,227 @@
+"""Environments x optimizers x seeds at an equal budget: the cells of a comparison, each a run folder of its own.
+
+Cells are `hgenv run` processes of one thread. Finished ones are kept, so that an interrupted comparison continues; one
+that fails leaves its reason beside its folder, is named in the report and tried again the next time.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+from typing import NamedTuple
+
+import tyro
+
+from hgenv.run import Budget
+from hgenv.task import find
+
+CONTROLS = ("fixed", "random-beta")
+OPTIMIZERS = (
+    "random-search=random-search --train-steps 10 --variant BRS --step 5",
+    "cma=nevergrad --name CMA --train-steps 10",
+    "tbpsa=nevergrad --name TBPSA --train-steps 10",
+    "one-plus-one=nevergrad --name OnePlusOne --train-steps 10",
+    "evolution=evolution --train-steps 10",
+    "reinforce=reinforce",
+    "paper=hybrid-gradient --gradient image --gradient-weights last --rule rmsprop --decay-after None",
+    "image=hybrid-gradient --gradient image",
+    "influence=hybrid-gradient --gradient influence",
+    "score=hybrid-gradient --gradient score",
+    "mixed=hybrid-gradient --gradient mixed",
+    "perturbed=hybrid-gradient --gradient perturbed",
+    "ppo=sb3 --algorithm PPO",
+    "sac=sb3 --algorithm SAC",
+    "td3=sb3 --algorithm TD3",
+)
+RANDOM_FIXED = "random-fixed"
+
+
+@dataclasses.dataclass(frozen=True)
+class CompareOptions:
+    """Optimizers against the controls at an equal budget. Options after -- go to every run."""
+
+    envs: tyro.conf.Positional[tuple[str, ...]] = ("hgenv/ToyShading-v0",)
+    """Environment ids."""
+    out: str = "bench"
+    """Folder of the cells and the report."""
+    optimizers: tuple[str, ...] = OPTIMIZERS
+    """LABEL=OPTIMIZER OPTIONS..., or the label of one of the defaults; fixed and random-beta are always there."""
+    seeds: int = 5
+    """Seeds of each, at least 2."""
+    random_fixed: int = 10
+    """Random betas that are kept: their best, median and worst are reported (the paper's Table 1). 0 for none."""
+    retrain_steps: int = 1000
+    """Training steps from scratch on each found beta, on seeds of their own; 0 for none."""
+    report_every: int = 5
+    """Environment steps between scores."""
+    workers: int = os.cpu_count() or 1
+    """Cells at a time."""
+
+    def __post_init__(self) -> None:
+        if self.seeds < 2 or min(self.random_fixed, self.retrain_steps) < 0 or min(self.workers, self.report_every) < 1:
+            raise ValueError(
+                "need seeds >= 2, random_fixed and retrain_steps >= 0, workers and report_every >= 1, got "
+                f"{self.seeds}, {self.random_fixed}, {self.retrain_steps}, {self.workers} and {self.report_every}"
+            )
+        if not self.envs:
+            raise ValueError("name at least one environment")
+        for env in self.envs:
+            find(env)
+        labels = [label for label, _ in self.methods()]
+        for label in labels:
+            if not re.fullmatch(r"[A-Za-z0-9._-]+", label) or label.endswith(".failed"):
+                raise ValueError(f"{label!r} cannot be a label: give optimizers as LABEL=OPTIMIZER OPTIONS...")
+        if len(set(labels)) < len(labels) or RANDOM_FIXED in labels:
+            raise ValueError(f"labels must differ from each other and from {RANDOM_FIXED}, got {', '.join(labels)}")
+
+    def methods(self) -> list[tuple[str, list[str]]]:
+        """Label and words of every optimizer, the controls first."""
+        presets, found = dict(text.split("=", 1) for text in OPTIMIZERS), []
+        for text in self.optimizers:
+            label, equals, words = text.partition("=")
+            given = words if equals and " " not in label else presets.get(text, text)
+            found.append((label if given is words else text, shlex.split(given)))
+        controls = [(name, [name]) for name in CONTROLS if name not in [label for label, _ in found]]
+        return controls + found
+
+
+class Cell(NamedTuple):
+    """One run: where it goes, and the words after `hgenv run`."""
+
+    env: str
+    label: str
+    seed: int
+    folder: Path
+    words: list[str]
+
+    @property
+    def retrained(self) -> Path:
+        """The folder of the training from scratch on what this cell found."""
+        return self.folder.with_name(self.folder.name + "-retrained")
+
+    @property
+    def failure(self) -> Path:
+        """The file that says why the cell could not be run, if it could not."""
+        return self.folder.with_name(self.folder.name + ".failed.txt")
+
+
+def cells(o: CompareOptions, budget: Budget, common: list[str]) -> list[Cell]:
+    """All cells, seed by seed, so that whatever is finished can be compared."""
+    limits = {name: value for name, value in dataclasses.asdict(budget).items() if value is not None}
+    ending = [word for name, value in limits.items() for word in (f"--{name.replace('_', '-')}", str(value))]
+    found = []
+    plan = [(seed, label, words) for seed in range(o.seeds) for label, words in o.methods()]
+    plan += [(seed, RANDOM_FIXED, ["fixed", "--start", "random"]) for seed in range(o.random_fixed)]
+    for seed, label, words in plan:
+        for env in o.envs:
+            folder = Path(o.out) / env.split("/")[-1] / f"{label}-s{seed}"
+            options = ["--env", env, *ending, "--seed", str(seed), "--report-every", str(o.report_every)]
+            found.append(Cell(env, label, seed, folder, [*words, *options, *common]))
+    return found
+
+
+def play(o: CompareOptions, budget: Budget, common: list[str]) -> Iterator[tuple[int, int, str]]:
+    """Run the cells that are not finished; yields (cells done, cells in all, name of the last, with its failure).
+
+    Raises ValueError, before anything is run, if a finished cell was made by another command.
+    """
+    todo = cells(o, budget, common)
+    for cell in todo:
+        _check(cell.folder, cell.words)
+    workers = _Workers()
+    with ThreadPoolExecutor(o.workers) as pool:
+        futures = {pool.submit(_play_cell, cell, o, common, workers): cell for cell in todo}
+        try:
+            for count, future in enumerate(as_completed(futures), 1):
+                reason, cell = future.result(), futures[future]
+                yield count, len(todo), cell.folder.name + (f": {reason}" if reason else "")
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+            workers.stop()
+
+
+# One process a cell: importing torch takes longer than a short run.
+_COMMANDS = """import json, sys
+from hgenv.cli import main
+for words in json.loads(sys.argv[1]):
+    if status := main(words):
+        sys.exit(status)
+"""
+
+
+class _Workers:
+    """The processes that run now, so that an interruption ends them too."""
+
+    def __init__(self) -> None:
+        self._lock, self._running, self._stopped = threading.Lock(), set[subprocess.Popen](), False
+
+    def run(self, commands: list[list[str]]) -> str:
+        """Run commands of hgenv one after another in one process; returns why one failed, or nothing."""
+        command = [sys.executable, "-c", _COMMANDS, json.dumps(commands)]
+        one_thread = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "MKL", "OPENBLAS", "NUMBA")}
+        with self._lock:
+            if self._stopped:
+                return "interrupted"
+            process = subprocess.Popen(
+                command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=os.environ | one_thread
+            )
+            self._running.add(process)
+        _, errors = process.communicate()
+        with self._lock:
+            self._running.discard(process)
+        lines = [line.removeprefix("hgenv: error: ") for line in errors.splitlines() if line.strip()]
+        return "" if process.returncode == 0 else (lines or [f"exit status {process.returncode}"])[-1]
+
+    def stop(self) -> None:
+        with self._lock:
+            self._stopped = True
+            for process in self._running:
+                process.terminate()
+
+
+def _play_cell(cell: Cell, o: CompareOptions, common: list[str], workers: _Workers) -> str:
+    cell.folder.parent.mkdir(parents=True, exist_ok=True)
+    cell.failure.unlink(missing_ok=True)
+    commands = _missing(cell.folder, cell.words)
+    if o.retrain_steps:
+        # Random beta has no beta of its own to train on: it is trained anew as it is.
+        player = ["random-beta"] if cell.label == "random-beta" else ["fixed", "--start", str(cell.folder)]
+        options = ["--env", cell.env, "--max-train-steps", str(o.retrain_steps), "--seed", str(100 + cell.seed)]
+        commands += _missing(cell.retrained, [*player, *options, "--report-every", "10", *common])
+    reason = workers.run(commands) if commands else ""
+    if reason and reason != "interrupted":
+        cell.failure.write_text(reason + "\n")
+    return reason
+
+
+def finished(folder: Path) -> bool:
+    """Whether a run has come to its end."""
+    return (folder / "summary.json").is_file()
+
+
+def _missing(folder: Path, words: list[str]) -> list[list[str]]:
+    """The command that makes a run, unless it is there; what was cut short is removed."""
+    if finished(folder):
+        return []
+    if (folder / "config.json").is_file():
+        shutil.rmtree(folder)
+    return [["run", *words, "--no-figures", "--out", str(folder)]]
+
+
+def _check(folder: Path, words: list[str]) -> None:
+    if not finished(folder):
+        return
+    made = shlex.split(json.loads((folder / "config.json").read_text())["command"])[2:]
+    made = made[: made.index("--no-figures")] if "--no-figures" in made else made
+    if made != words:
+        raise ValueError(f"{folder} was made by {shlex.join(made)!r}, not {shlex.join(words)!r}: name another --out")

@@ -1,0 +1,269 @@
+"""The report of a comparison: cells.csv, report.md, figures, and one self-contained page, report.html."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import html
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter
+
+from hgenv.bench.compare import RANDOM_FIXED, Cell
+from hgenv.bench.statistics import AXES, Result, interquartile_mean, interval, median_and_band, ranks, read
+from hgenv.env import DataGenEnv
+from hgenv.plot import target_samples
+from hgenv.run import load_snapshot
+from hgenv.task import find
+
+Rows = list[list[str]]
+_PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>{title}</title>
+<meta name="viewport" content="width=device-width, initial-scale=1"><style>
+:root {{ color-scheme: light dark }}
+body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto; padding: 0 1rem }}
+h1, h2, h3 {{ line-height: 1.2; font-weight: 600 }} h2 {{ margin-top: 3rem }}
+code, pre {{ font: 13px/1.4 ui-monospace, monospace; background: #8881; padding: .1em .3em; border-radius: 3px }}
+pre {{ padding: .8em; overflow-x: auto }}
+.wide {{ overflow-x: auto }}
+table {{ border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: 14px }}
+th, td {{ padding: .3em .7em; text-align: right; border-bottom: 1px solid #8884; white-space: nowrap }}
+th:first-child, td:first-child {{ text-align: left }} tr.control {{ background: #8882 }}
+img {{ max-width: 100%; background: white; border-radius: 4px; margin: .5rem 0 }}
+figure {{ margin: 0 0 1rem }} figcaption {{ font-size: 14px; opacity: .8 }}
+</style></head><body>
+{body}
+</body></html>
+"""
+
+
+def write(out: Path, cells: list[Cell], command: str) -> Path:
+    """Write the report of all finished cells; returns the page. Raises ValueError if none is finished."""
+    results = [result for result in map(read, cells) if result is not None]
+    if not results:
+        raise ValueError(f"no cell in {out} is finished")
+    _write_cells(out / "cells.csv", results)
+    text, body = [f"    {command}\n"], [f"<h1>Optimizers of beta, compared</h1><pre>{html.escape(command)}</pre>"]
+    note = _note(results)
+    text.append(note + "\n")
+    body.append(f"<p>{html.escape(note)}</p>")
+    for env in dict.fromkeys(cell.env for cell in cells):
+        mine = [r for r in results if r.env == env]
+        if mine:
+            _section(out, env, mine, text, body)
+    _overall(results, text, body)
+    _failures(cells, text, body)
+    (out / "report.md").write_text("\n".join(text))
+    page = out / "report.html"
+    page.write_text(_PAGE.format(title="hgenv bench", body="\n".join(body)))
+    return page
+
+
+def _note(results: list[Result]) -> str:
+    return (
+        "Interquartile means over seeds with 95 % bootstrap intervals in brackets. Test: of the snapshot with the best "
+        "validation metric. Retrained: after training from scratch on the beta found. To the control's error: median "
+        "cost until the test metric of the best validated snapshot is at fixed beta's final one, and how many seeds "
+        f"reach it. Measured on {len(results)} finished cells."
+    )
+
+
+def _section(out: Path, env: str, results: list[Result], text: list[str], body: list[str]) -> None:
+    metric, slug = results[0].metric, env.split("/")[-1]
+    compared = [r for r in results if r.label != RANDOM_FIXED]
+    labels = list(dict.fromkeys(r.label for r in compared))
+    text.append(f"\n## {env}\n")
+    body.append(f"<h2>{html.escape(env)}</h2>")
+    header, rows = _table(compared, metric)
+    _add_table(header, rows, text, body)
+    others = sorted((r for r in results if r.label == RANDOM_FIXED), key=lambda r: r.test)
+    if others:
+        header = [f"random fixed beta, of {len(others)}", f"test {metric}", f"retrained {metric}"]
+        chosen = {"best": others[0], "median": others[len(others) // 2], "worst": others[-1]}
+        rows = [[name, f"{r.test:.4g}", _number(r.retrained)] for name, r in chosen.items()]
+        _add_table(header, rows, text, body)
+    shown = {
+        "intervals": ("Interquartile means and 95 % intervals.", _intervals(compared, labels)),
+        "curves": (
+            f"Test {metric} of the best validated snapshot: median, lowest and highest seed.",
+            _curves(compared, labels),
+        ),
+        "samples": ("The target domain, the start, and what the first seed of each found.", _samples(compared, labels)),
+    }
+    for name, (title, figure) in shown.items():
+        path = out / f"{slug}-{name}.png"
+        figure.savefig(path, dpi=90)
+        text.append(f"\n![{title}]({path.name})")
+        body.append(_picture(path, title))
+
+
+def _number(value: float) -> str:
+    return "-" if np.isnan(value) else f"{value:.4g}"
+
+
+def _spread(values: Sequence[float]) -> str:
+    finite = np.array([v for v in values if not np.isnan(v)])
+    if not len(finite):
+        return "-"
+    mean, low, high = interval([finite])
+    return f"{mean:.4g} [{low:.4g}, {high:.4g}]"
+
+
+def _table(results: list[Result], metric: str) -> tuple[list[str], Rows]:
+    rank = ranks(results)
+    level = interquartile_mean(np.array([r.test for r in results if r.label == "fixed"] or [np.nan]))
+    header = ["optimizer", f"test {metric}", f"retrained {metric}", "rank", *AXES.values()]
+    header += [f"{name} to {level:.4g}" for name in AXES.values()]
+    rows = []
+    for label in dict.fromkeys(r.label for r in results):
+        mine = [r for r in results if r.label == label]
+        row = [label, _spread([r.test for r in mine]), _spread([r.retrained for r in mine])]
+        row.append(f"{rank[label]:.1f}" if label in rank else "-")
+        row += [f"{np.median([r.last[axis] for r in mine]):.0f}" for axis in AXES]
+        rows.append(row + [_reached([r.cost_to(level)[axis] for r in mine]) for axis in AXES])
+    return header, sorted(
+        rows, key=lambda row: interquartile_mean(np.array([r.test for r in results if r.label == row[0]]))
+    )
+
+
+def _reached(costs: list[float]) -> str:
+    finite = [cost for cost in costs if np.isfinite(cost)]
+    count = f"({len(finite)} of {len(costs)})"
+    return f"{np.median(costs):.3g} {count}" if len(finite) > len(costs) / 2 else f"- {count}"
+
+
+def _overall(results: list[Result], text: list[str], body: list[str]) -> None:
+    """Over all environments: test metrics relative to fixed beta's, and ranks."""
+    results = [r for r in results if r.label != RANDOM_FIXED]
+    envs = list(dict.fromkeys(r.env for r in results))
+    if len(envs) < 2:
+        return
+    control = {env: [r.test for r in results if r.env == env and r.label == "fixed"] for env in envs}
+    rank, rows = ranks(results), []
+    for label in dict.fromkeys(r.label for r in results):
+        strata = []
+        for env in envs:
+            values = np.array([r.test for r in results if r.env == env and r.label == label])
+            if len(values) and control[env]:
+                strata.append(values / interquartile_mean(np.array(control[env])))
+        if len(strata) == len(envs):
+            mean, low, high = interval(strata)
+            rows.append([label, f"{mean:.3f} [{low:.3f}, {high:.3f}]", f"{rank[label]:.1f}" if rank else "-"])
+    text.append("\n## All environments\n")
+    body.append("<h2>All environments</h2>")
+    rows.sort(key=lambda row: float(row[1].split()[0]))
+    _add_table(["optimizer", "test metric over fixed beta's", "rank"], rows, text, body)
+
+
+def _failures(cells: list[Cell], text: list[str], body: list[str]) -> None:
+    failed = [(cell.folder.name, cell.failure.read_text().strip()) for cell in cells if cell.failure.is_file()]
+    if failed:
+        text.append("\n## Not measured\n")
+        body.append("<h2>Not measured</h2>")
+        _add_table(["cell", "reason"], [list(pair) for pair in failed], text, body)
+
+
+def _add_table(header: list[str], rows: Rows, text: list[str], body: list[str]) -> None:
+    lines = ["| " + " | ".join(row) + " |" for row in (header, *rows)]
+    text.append("\n".join([lines[0], "|---" * len(header) + "|", *lines[1:]]) + "\n")
+    body.append('<div class="wide"><table><tr>' + "".join(f"<th>{html.escape(cell)}</th>" for cell in header) + "</tr>")
+    for row in rows:
+        kind = ' class="control"' if row[0] in ("fixed", "random-beta") else ""
+        body.append(f"<tr{kind}>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>")
+    body.append("</table></div>")
+
+
+def _picture(path: Path, title: str) -> str:
+    data = base64.b64encode(path.read_bytes()).decode()
+    alt = html.escape(title)
+    return f'<figure><img src="data:image/png;base64,{data}" alt="{alt}"><figcaption>{alt}</figcaption></figure>'
+
+
+def _write_cells(path: Path, results: list[Result]) -> None:
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["env", "optimizer", "seed", "metric", "test", "retrained", *AXES, "best_step"])
+        for r in results:
+            costs = [r.last[axis] for axis in AXES]
+            writer.writerow([r.env, r.label, r.seed, r.metric, r.test, r.retrained, *costs, r.best["step"]])
+
+
+_COLOURS = ("C0", "C1", "C2", "C3", "C4", "C5", "C6", "C8", "C9")
+_CONTROLS = {"fixed": "black", "random-beta": "grey"}
+
+
+def _style(labels: list[str], label: str) -> dict[str, Any]:
+    """The controls are thick, black and grey; when the colours are used up, dashes distinguish."""
+    if label in _CONTROLS:
+        return {"color": _CONTROLS[label], "lw": 2.5}
+    place = [name for name in labels if name not in _CONTROLS].index(label)
+    return {"color": _COLOURS[place % len(_COLOURS)], "ls": ("-", "--", ":")[place // len(_COLOURS) % 3], "lw": 1.3}
+
+
+def _intervals(results: list[Result], labels: list[str]) -> Figure:
+    """Test and retrained metric of every optimizer, best first, every seed a dot."""
+    figure = Figure(figsize=(10, 0.9 + 0.28 * len(labels)), layout="constrained")
+    panels = figure.subplots(1, 2, sharey=True)
+    order = sorted(labels, key=lambda name: -interquartile_mean(np.array([r.test for r in results if r.label == name])))
+    for panel, what in zip(panels, ("test", "retrained"), strict=True):
+        for y, label in enumerate(order):
+            values = np.array([getattr(r, what) for r in results if r.label == label])
+            values = values[~np.isnan(values)]
+            if len(values):
+                mean, low, high = interval([values])
+                colour = _style(labels, label)["color"]
+                panel.plot([low, high], [y, y], color=colour, lw=5, alpha=0.4, solid_capstyle="butt")
+                panel.plot(values, np.full(len(values), y), ".", color=colour, ms=4)
+                panel.plot([mean], [y], "|", color=colour, ms=12, mew=2)
+        panel.set_xlabel(f"{what} {results[0].metric}")
+        panel.grid(alpha=0.3, axis="x")
+    panels[0].set_yticks(range(len(order)), order)
+    return figure
+
+
+def _samples(results: list[Result], labels: list[str], count: int = 12) -> Figure:
+    """Images and ground truth of the target domain, of the start and at the beta that each optimizer found."""
+    task = find(results[0].env)(**json.loads((results[0].folder / "config.json").read_text())["task"])
+    env = DataGenEnv(task)
+    strips = {"target domain": target_samples(env, count, count), "start": env.contact_sheet(env.start, count, count)}
+    for label in labels:
+        first = next(r for r in results if r.label == label)
+        snapshot = load_snapshot(first.folder)
+        env.start_from(snapshot["beta"], snapshot.get("state.memory"))
+        strips[label] = env.contact_sheet(env.start, count, count)
+    lines = -(-len(strips) // 2)
+    figure = Figure(figsize=(14, 1.45 * lines), layout="constrained")
+    grid = figure.subplots(lines, 2, squeeze=False).T.ravel()
+    for panel, (name, strip) in zip(grid, strips.items(), strict=False):
+        panel.imshow(strip, interpolation="nearest")
+        panel.set_title(name, fontsize=9, loc="left")
+    for panel in grid:
+        panel.set_axis_off()
+    return figure
+
+
+def _curves(results: list[Result], labels: list[str]) -> Figure:
+    """Median and band against every axis (the paper's Fig. 4)."""
+    figure = Figure(figsize=(14, 5), layout="constrained")
+    panels = figure.subplots(1, len(AXES), sharey=True)
+    for panel, (axis, title) in zip(panels, AXES.items(), strict=True):
+        for label in labels:
+            style = _style(labels, label)
+            x, middle, low, high = median_and_band([r for r in results if r.label == label], axis)
+            panel.plot(x, middle, label=label, **style)
+            panel.fill_between(x, low, high, color=style["color"], alpha=0.06, lw=0)
+        panel.set_xlabel(title)
+        panel.set_xscale("log")
+        panel.grid(alpha=0.3)
+        panel.xaxis.set_major_formatter(EngFormatter(sep=""))
+    finals = np.array([r.test for r in results])
+    top = max(finals.max(), np.percentile(np.concatenate([r.curve["test"][1:] for r in results]), 75))
+    panels[0].set_ylim(finals.min() - 0.03 * (top - finals.min()), top + 0.03 * (top - finals.min()))
+    panels[0].set_ylabel(f"test {results[0].metric}")
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside right upper", fontsize=8)
+    return figure
