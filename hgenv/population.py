@@ -20,6 +20,8 @@ Array = NDArray[np.float64]
 Inside = NDArray[np.bool_]
 RADIUS = 0.85
 PRIMITIVES = 4
+_SAME = 0.95  # intersection over union from which on two shapes are hardly different
+_SMALLEST = 20  # of the points inside, for a shape that fits the ball: thinner ones are all but invisible
 _COUNT = 4096
 # Evenly spread points of [-1, 1]^3: the additive recurrence on powers of the root of x^4 = x + 1 (Roberts 2018).
 _POINTS = 2.0 * ((np.arange(1, _COUNT + 1)[:, None] * 1.2207440846057596 ** -np.arange(1.0, 4.0)) % 1.0) - 1.0
@@ -65,6 +67,11 @@ def picked(shapes: Shapes, index: NDArray[np.int64]) -> Shapes:
     return Shapes._make(array[index] for array in shapes)
 
 
+def _within(low: Array, high: Array) -> Array:
+    """The fixed points, moved to a box."""
+    return 0.5 * (low + high) + 0.5 * (high - low) * _POINTS
+
+
 class Member(NamedTuple):
     """A shape (one row), and which of the points (m,) are inside it."""
 
@@ -73,12 +80,15 @@ class Member(NamedTuple):
 
 
 def normalised(shape: Shapes) -> Member | None:
-    """One shape (row 0), centred and scaled to RADIUS; None if it is empty."""
+    """One shape (row 0), centred and scaled to RADIUS, to a few percent; None if it is all but empty."""
     low, high = _bounds(shape, 0)
-    points = 0.5 * (low + high) + 0.5 * (high - low) * _POINTS
-    occupied = points[inside(shape, 0, points)]
-    if len(occupied) < 8:
-        return None
+    for _ in range(3):  # close in on what is there, so that the points are not spent on what was taken away
+        points = _within(low, high)
+        occupied = points[inside(shape, 0, points)]
+        if len(occupied) < 8:
+            return None
+        gap = (high - low) * _COUNT ** (-1 / 3)
+        low, high = np.maximum(low, occupied.min(0) - gap), np.minimum(high, occupied.max(0) + gap)
     centre = 0.5 * (occupied.min(0) + occupied.max(0))
     scale = RADIUS / np.linalg.norm(occupied - centre, axis=1).max()
     moved = transformed(shape, np.concatenate([scale * np.eye(3), -scale * centre[:, None]], axis=1))
@@ -160,14 +170,16 @@ class Population:
         Trivial: all but empty, or hardly different from a parent or from any other member.
         """
         a, b = self.parents(first, second)
-        moved = transformed(self.member(b), placement)
-        made = compose(self.member(a), moved, subtract)
-        result = normalised(made)
-        if result is None:
+        first_parent, second_parent = self.member(a), transformed(self.member(b), placement)
+        made = compose(first_parent, second_parent, subtract)
+        points = _within(*_bounds(made, 0))
+        parents = np.stack([inside(parent, 0, points) for parent in (first_parent, second_parent)])
+        if overlap(inside(made, 0, points), parents).max() > _SAME:
             return None
-        alone = normalised(moved)
-        others = self.occupied if alone is None else np.concatenate([self.occupied, alone.inside[None]])
-        return None if result.inside.sum() < 20 or overlap(result.inside, others).max() > 0.95 else result
+        result = normalised(made)
+        if result is None or result.inside.sum() < _SMALLEST or overlap(result.inside, self.occupied).max() > _SAME:
+            return None
+        return result
 
     def grown(self, member: Member, limit: int) -> Population:
         """With one more member; beyond the limit the oldest that is not a primitive leaves."""

@@ -72,9 +72,7 @@ class Nevergrad(Optimizer):
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without nevergrad's advice on settings, which are not the user's here."""
-    from nevergrad.common.errors import NevergradWarning
-
+    """Without nevergrad's and cma's advice on settings, which are not the user's here."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", NevergradWarning)
+        warnings.filterwarnings("ignore", module=r"(nevergrad|cma)\b")
         yield

@@ -27,3 +27,7 @@ def photographs(data: Path) -> Path:
     if not folder.is_dir():
         pytest.skip(f"no MIT-Berkeley photographs in {data}")
     return folder
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--regenerate-golden", action="store_true", help="write the golden trajectories anew")

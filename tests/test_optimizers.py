@@ -1,10 +1,17 @@
 """The contract of every registered optimizer, and the textbook formulas of each."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
-from optimizers import OPTIMIZERS, HybridGradient, Optimizer, RandomSearch, register
+from hgenv.env import DataGenEnv
+from hgenv.options import EnvOptions
+from hgenv.run import Budget, run
+from hgenv.tasks.toy_shading import ToyShading
+from optimizers import OPTIMIZERS, Evolution, HybridGradient, Nevergrad, Optimizer, RandomSearch, Reinforce, register
 
 NAMES = sorted(OPTIMIZERS)
 OPTIMUM = np.array([0.5, -0.3, 0.8, 0.0])
@@ -55,6 +62,43 @@ def optimizer_asks(name: str) -> np.ndarray:
     optimizer = OPTIMIZERS[name]()
     optimizer.init(np.zeros(4), np.random.default_rng(0))
     return optimizer.ask()
+
+
+GOLDEN = Path(__file__).parent / "golden_trajectories.json"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_trajectories_are_the_golden_ones(name: str, request: pytest.FixtureRequest) -> None:
+    """The found points of eight steps on the quadratic: `pytest --regenerate-golden -n 0` writes them anew."""
+    path = [point.tolist() for point in play(OPTIMIZERS[name](), 8)]
+    golden = json.loads(GOLDEN.read_text()) if GOLDEN.exists() else {}
+    if request.config.getoption("--regenerate-golden"):
+        GOLDEN.write_text(json.dumps(golden | {name: path}, indent=1, sort_keys=True) + "\n")
+    else:
+        np.testing.assert_allclose(path, golden[name], atol=1e-9)
+
+
+def toy_loss(actions: np.ndarray) -> np.ndarray:
+    """Validation losses (k,) of networks trained from scratch at actions (k, 3), means over three seeds."""
+    env = DataGenEnv(ToyShading(), EnvOptions(train_steps=400, validation_images=None))
+    losses = []
+    for seed in range(3):
+        env.reset(seed=seed)
+        losses.append(env.evaluate(actions))
+    return np.mean(losses, axis=0)
+
+
+@pytest.mark.parametrize("name", [n for n in NAMES if n not in ("fixed", "random-beta")])
+def test_finds_the_optimum_of_toy_shading(name: str) -> None:
+    """Of the start's regret, its loss less the optimum's at equal training, a fifth is left at most."""
+    optimizer = OPTIMIZERS[name]()
+    gradient = "perturbed" if optimizer.uses_gradient else None
+    env = DataGenEnv(ToyShading(), EnvOptions(train_steps=10, gradient=gradient, validation_images=None))
+    rows = list(run(env, optimizer, Budget(max_train_steps=4000), report_every=1000))
+    layout = ToyShading.layout
+    found = layout.to_action([rows[-1][f"beta.{key}"] for key in layout.names])
+    best, start, ours = toy_loss(np.stack([layout.to_action(ToyShading.optimum), env.start, found]))
+    assert ours - best < 0.2 * (start - best), f"regret {ours - best:.4f}, of the start {start - best:.4f}"
 
 
 @pytest.mark.parametrize("rule", ["rmsprop", "adam", "momentum"])
@@ -144,6 +188,77 @@ def test_normalised_random_search_steps_by_hand(variant: str, kept: list[int]) -
     np.testing.assert_allclose(search.recommend(), np.clip(expected, -1, 1))
 
 
+@pytest.mark.parametrize("name", ["CMA", "DiagonalCMA", "DE", "PSO", "OnePlusOne", "NGOpt", "ES", "TBPSA"])
+def test_nevergrads_optimizers_improve_and_repeat_themselves(name: str) -> None:
+    path = play(Nevergrad(name=name), 100)
+    assert np.linalg.norm(path[-1] - OPTIMUM) < 0.7 * np.linalg.norm(OPTIMUM)
+    np.testing.assert_array_equal(path, play(Nevergrad(name=name), 100))
+    assert any((a != b).any() for a, b in zip(path, play(Nevergrad(name=name), 100, seed=1), strict=True))
+
+
+@pytest.mark.parametrize(("name", "message"), [("Nonsense", "has no optimizer"), ("Cobyla", "several points")])
+def test_nevergrads_that_cannot_play_are_refused(name: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Nevergrad(name=name).init(np.zeros(4), np.random.default_rng(0))
+
+
+def test_reinforce_by_hand() -> None:
+    """Two probes: the mean moves along the losses less the baseline, times the scores."""
+    policy = Reinforce(
+        play="probes", reward="level", samples=2, sigma=0.1, rule="rmsprop", step=0.1, decay=0.0, decay_after=None,
+        baseline_decay=0.5,
+    )  # fmt: skip
+    policy.init(np.zeros(3), np.random.default_rng(7))
+    z = np.random.default_rng(7).standard_normal((2, 2, 3))
+    points = policy.ask()
+    np.testing.assert_allclose(points, 0.1 * z[0])
+    policy.tell(points, np.array([1.0, 3.0]))  # the baseline starts at their mean, 2
+    mean = -0.1 * np.sign(-z[0, 0] + z[0, 1])  # rmsprop without memory keeps the sign
+    np.testing.assert_allclose(policy.recommend(), mean)
+    policy.tell(policy.ask(), np.array([4.0, 4.0]))  # now 0.5 * 2 + 0.5 * 4 = 3
+    np.testing.assert_allclose(policy.recommend(), mean - 0.1 * np.sign(z[1].sum(0)))
+
+
+def test_reinforce_on_steps_plays_its_draws_and_is_paid_by_the_drop() -> None:
+    policy = Reinforce(samples=2, sigma=0.1, rule="rmsprop", step=0.1, decay=0.0, decay_after=None)
+    policy.init(np.zeros(3), np.random.default_rng(7))
+    z = np.random.default_rng(7).standard_normal((2, 3))
+    assert len(policy.ask()) == 0
+    np.testing.assert_array_equal(policy.recommend(), np.zeros(3))
+    for x, loss in ((np.zeros(3), 5.0), (0.1 * z[0], 4.0), (0.1 * z[1], 3.5)):  # drops of 1 and 0.5
+        np.testing.assert_allclose(policy.recommend(), x)
+        np.testing.assert_array_equal(policy.found(), np.zeros(3))
+        policy.tell(x[None], np.array([loss]))
+    np.testing.assert_allclose(policy.found(), 0.1 * np.sign(z[0] - z[1]))
+
+
+def test_reinforce_learns_its_spread() -> None:
+    """At the optimum of a quadratic the best spread is none."""
+    policy = Reinforce(play="probes", samples=16, learn_sigma=True, reward="level")
+    policy.init(OPTIMUM.copy(), np.random.default_rng(0))
+    for _ in range(40):
+        points = policy.ask()
+        policy.tell(points, ((points - OPTIMUM) ** 2).sum(1))
+    policy.ask()
+    assert np.exp(policy._log_sigma).mean() < 0.1
+
+
+def test_evolution_keeps_the_fittest_and_evaluates_parents_anew() -> None:
+    search = Evolution(parents=2, children=3)
+    search.init(np.zeros(4), np.random.default_rng(0))
+    first = search.ask()
+    assert len(first) == 1 + 3
+    search.tell(first, np.array([2.0, np.nan, 1.0, 3.0]))
+    np.testing.assert_array_equal(search.recommend(), first[2])
+    second = search.ask()
+    np.testing.assert_array_equal(second[:2], first[[2, 0]])
+    search.tell(second, np.array([5.0, 4.0, 9.0, 9.0, 9.0]))  # the losses of a network that has changed
+    np.testing.assert_array_equal(search.recommend(), first[0])
+    unmixed = Evolution(crossover=0.0, mutation=0.0)
+    unmixed.init(np.zeros(4), np.random.default_rng(0))
+    assert ((unmixed.ask()[1:] != 0).sum(1) == 1).all()
+
+
 @pytest.mark.parametrize(
     ("cls", "options"),
     [
@@ -153,6 +268,12 @@ def test_normalised_random_search_steps_by_hand(variant: str, kept: list[int]) -
         (HybridGradient, {"rule": "sgd"}),
         (HybridGradient, {"step": -1.0}),
         (HybridGradient, {"decay": 1.0}),
+        (Reinforce, {"samples": 0}),
+        (Reinforce, {"play": "both"}),
+        (Reinforce, {"rule": "sgd"}),
+        (Evolution, {"children": 0}),
+        (Evolution, {"mutation": 2.0}),
+        (Nevergrad, {"evaluations": 0}),
     ],
 )
 def test_bad_hyper_parameters_are_refused(cls: type[Optimizer], options: dict) -> None:

@@ -1,0 +1,163 @@
+"""The comparison of optimizers: statistics by hand, cells that are kept, failures that are named."""
+
+import csv
+import html.parser
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hgenv import cli
+from hgenv.bench import statistics
+from hgenv.bench.compare import OPTIMIZERS, CompareOptions
+from hgenv.bench.statistics import Result
+
+TOY = "hgenv/ToyShading-v0"
+
+
+def result(label: str, seed: int, test: float, env: str = TOY, curve: list[float] | None = None) -> Result:
+    tests = np.array(curve or [90.0, test])
+    axes = {"cpu_seconds": 1.0, "train_steps": 100.0, "renders": 800.0}
+    line = {axis: unit * np.arange(len(tests)) for axis, unit in axes.items()} | {"test": tests}
+    return Result(env, label, seed, Path(), {"test.mae": test, "step": 1.0}, axes, line, np.nan)
+
+
+def test_the_interquartile_mean_leaves_out_a_quarter_on_either_side() -> None:
+    assert statistics.interquartile_mean(np.array([100.0, 1, 2, 3, -50])) == 2.0
+    assert statistics.interquartile_mean(np.array([1.0, 2, 6])) == 3.0
+    assert statistics.interquartile_mean(np.arange(8.0)) == 3.5
+
+
+def test_intervals_cover_the_mean_and_strata_are_resampled_apart() -> None:
+    rng = np.random.default_rng(0)
+    hits = 0
+    for k in range(100):
+        _, low, high = statistics.interval([rng.standard_normal(20)], seed=k)
+        hits += low <= 0.0 <= high
+    assert 85 <= hits <= 99
+    # Two environments without any spread between seeds: nothing to resample, whatever is between them.
+    assert statistics.interval([np.full(3, 1.0), np.full(3, 5.0)]) == (3.0, 3.0, 3.0)
+
+
+def test_the_curve_follows_the_best_validated_snapshot() -> None:
+    rows = [
+        {"cpu_seconds": float(k), "train_steps": 10.0 * k, "renders": 80.0 * k, "validation.mae": v, "test.mae": t}
+        for k, (v, t) in enumerate([(9.0, 50.0), (5.0, 20.0), (7.0, 10.0), (4.0, 25.0)])
+    ]
+    curve = statistics.curve([*rows, {"cpu_seconds": 4.0, "train_steps": 40.0, "renders": 320.0}], "mae")
+    assert curve["test"].tolist() == [50.0, 20.0, 20.0, 25.0]
+    assert curve["renders"].tolist() == [0.0, 80.0, 160.0, 240.0]
+
+
+def test_costs_to_a_level_and_bands_by_hand() -> None:
+    r = result("a", 0, 20.0, curve=[50.0, 30.0, 20.0])
+    assert r.cost_to(30.0) == {"cpu_seconds": 1.0, "train_steps": 100.0, "renders": 800.0}
+    assert r.cost_to(10.0)["renders"] == np.inf
+    x, middle, low, high = statistics.median_and_band([r, result("a", 1, 10.0, curve=[50.0, 40.0, 10.0])], "renders", 3)
+    assert x.tolist() == [800.0, 1200.0, 1600.0]
+    assert (middle.tolist(), low.tolist(), high.tolist()) == ([35.0, 35.0, 15.0], [30, 30, 10], [40, 40, 20])
+
+
+def test_ranks_are_of_whole_groups_only() -> None:
+    results = [result("a", 0, 1.0), result("b", 0, 2.0), result("a", 1, 5.0), result("b", 1, 4.0), result("a", 2, 0.0)]
+    assert statistics.ranks(results) == {"a": 1.5, "b": 1.5}
+    assert statistics.ranks([*results, result("b", 2, 1.0)]) == {"a": pytest.approx(4 / 3), "b": pytest.approx(5 / 3)}
+
+
+def test_labels_presets_and_controls() -> None:
+    o = CompareOptions(envs=(TOY,), optimizers=("cma", "x=fixed --start a b=c", "random-beta"))
+    methods = dict(o.methods())
+    assert list(methods) == ["fixed", "cma", "x", "random-beta"]
+    assert methods["cma"] == ["nevergrad", "--name", "CMA", "--train-steps", "10"]
+    assert methods["x"] == ["fixed", "--start", "a", "b=c"]
+    for bad in (("a/b=fixed",), ("a=fixed", "a=random-beta"), ("random-fixed=fixed",), ("fixed --start x",)):
+        with pytest.raises(ValueError, match="label"):
+            CompareOptions(envs=(TOY,), optimizers=bad)
+    with pytest.raises(ValueError, match="seeds >= 2"):
+        CompareOptions(seeds=1)
+    with pytest.raises(KeyError, match="unknown environment"):
+        CompareOptions(envs=("hgenv/Nothing-v0",))
+    assert len(OPTIMIZERS) == len(dict(CompareOptions().methods())) - 2
+
+
+class Page(html.parser.HTMLParser):
+    """Counts what a page holds, and checks that every tag that is opened is closed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.found: list[tuple[str, dict]] = []
+
+    def handle_starttag(self, tag: str, attrs: list) -> None:
+        self.found.append((tag, dict(attrs)))
+        if tag not in ("meta", "img"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def words(out: Path, *more: str) -> list[str]:
+    options = ["--max-steps", "2", "--seeds", "2", "--random-fixed", "3", "--retrain-steps", "20", "--workers", "2"]
+    return ["bench", TOY, "--out", str(out), *options, *more]
+
+
+def test_a_comparison_makes_its_report_keeps_cells_and_names_failures(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    optimizers = ["--optimizers", "cma", "broken=nevergrad --name Nonsense", "--", "--test-size", "8"]
+    assert cli.main(words(tmp_path, *optimizers)) == 1
+    assert "broken-s0: nevergrad" in capsys.readouterr().err
+    report = (tmp_path / "report.md").read_text()
+    assert report.count("\n| cma | ") == 1
+    assert report.count("\n| broken-s") == 2
+    assert "has no optimizer 'Nonsense'" in report
+    assert all(f"\n| {name} | " in report for name in ("fixed", "random-beta", "best", "median", "worst"))
+    page = Page()
+    page.feed((tmp_path / "report.html").read_text())
+    assert page.open == []
+    pictures = [attributes["src"] for tag, attributes in page.found if tag == "img"]
+    assert len(pictures) == 3
+    assert all(source.startswith("data:image/png;base64,") for source in pictures)
+    with (tmp_path / "cells.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 3 * 2 + 3
+    assert all(float(row["retrained"]) > 0 for row in rows)
+    kept = {path: path.stat().st_mtime for path in tmp_path.rglob("metrics.csv")}
+    (tmp_path / "ToyShading-v0" / "fixed-s1" / "summary.json").unlink()  # as if it had been interrupted
+    assert cli.main(words(tmp_path, *optimizers)) == 1
+    again = {path: path.stat().st_mtime for path in tmp_path.rglob("metrics.csv")}
+    assert {path.parent.name for path in kept if again[path] != kept[path]} == {"fixed-s1"}
+    assert (tmp_path / "report.md").read_text() == report
+    capsys.readouterr()
+    assert cli.main(words(tmp_path, *optimizers[:-1], "9")) == 2
+    assert "was made by" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [["bench"], ["bench", "nonsense"], ["bench", "hgenv/Nothing-v0"]])
+def test_mistakes_are_named(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(arguments) == 2
+    shown = "".join(capsys.readouterr())
+    assert "expected hgenv bench" in shown or "unknown environment" in shown
+
+
+def test_an_interrupted_comparison_leaves_no_process_and_goes_on(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "hgenv", *words(tmp_path, "--max-seconds", "100", "--optimizers", "cma")]
+    command[command.index("--max-steps") : command.index("--max-steps") + 2] = []
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    begin = time.monotonic()
+    while not list(tmp_path.rglob("metrics.csv")) and time.monotonic() - begin < 60:
+        time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
+    assert "interrupted" in errors
+    assert not list(tmp_path.rglob("summary.json"))
+    running = [Path(f"/proc/{pid}/cmdline") for pid in os.listdir("/proc") if pid.isdigit()]
+    left = [path for path in running if path.exists() and str(tmp_path).encode() in path.read_bytes()]
+    assert not left, "a cell still runs"
