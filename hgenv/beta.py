@@ -74,8 +74,8 @@ class Layout:
 
     @cached_property
     def discrete(self) -> NDArray[np.bool_]:
-        """(d,) True for the coordinates of discrete distributions: draws jump when they change."""
-        return np.concatenate([np.full(len(d.parameters()), d.discrete) for d in self.distributions.values()])
+        """(d,) True for the coordinates that make draws jump: of discrete distributions, and weights of mixtures."""
+        return np.concatenate([d.jumps for d in self.distributions.values()])
 
     @property
     def has_density(self) -> bool:
@@ -110,7 +110,7 @@ class Layout:
         )
 
     def _parameters_of(self, name: str, beta: Array) -> Array:
-        event = self.distributions[name].event
+        event = self.distributions[name].parameter_event
         block = beta[..., self.slices[name]]
         count = block.shape[-1] // int(np.prod(event))
         return np.moveaxis(block.reshape(block.shape[:-1] + (count,) + event), beta.ndim - 1, 0)
@@ -133,15 +133,15 @@ class Layout:
             distribution = self.distributions[draw.name]
             terms = distribution.log_probability_gradient(draw.values, self._against(draw, values))
             used = np.stack([self._used(draw, term, lead) for term in terms])
-            inner = tuple(range(1 + lead, used.ndim - len(distribution.event)))
+            inner = tuple(range(1 + lead, used.ndim - len(distribution.parameter_event)))
             summed = np.moveaxis(used.sum(axis=inner), 0, lead)
             gradient[..., self.slices[draw.name]] += summed.reshape(values.shape[:-1] + (-1,))
         return gradient
 
     def _against(self, draw: Draw, beta: Array) -> Array:
-        event = len(self.distributions[draw.name].event)
+        event = len(self.distributions[draw.name].parameter_event)
         return spread_axes(self._parameters_of(draw.name, beta), draw.used.ndim - (beta.ndim - 1), event)
 
     def _used(self, draw: Draw, terms: Array, lead: int) -> Array:
-        mask = draw.used.reshape(draw.used.shape + (1,) * len(self.distributions[draw.name].event))
+        mask = draw.used.reshape(draw.used.shape + (1,) * len(self.distributions[draw.name].parameter_event))
         return np.where(mask, terms, 0.0)

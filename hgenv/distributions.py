@@ -39,21 +39,36 @@ class Distribution(ABC):
         """Shape of one draw: () for a scalar, (len(axes),) for independent axes."""
         return (len(self.axes),) if self.axes else ()
 
+    @property
+    def parameter_event(self) -> tuple[int, ...]:
+        """Shape of the event as far as every axis has the same parameters of its own: () where axes share some."""
+        return self.event
+
+    @property
+    def uniforms(self) -> tuple[int, ...]:
+        """Shape of the uniforms that one draw takes."""
+        return self.event
+
+    @property
+    def jumps(self) -> NDArray[np.bool_]:
+        """Which coordinates make draws jump when they change."""
+        return np.full(len(self.parameters()), self.discrete)
+
     @abstractmethod
     def parameters(self) -> tuple[Parameter, ...]:
         """The coordinates, in the order of beta: parameter-major, axis-minor."""
 
     @abstractmethod
     def inverse_cdf(self, u: Array, parameters: Array) -> NDArray:
-        """Values for uniforms u in (0, 1)."""
+        """Values (..., *event) for uniforms in (0, 1), (..., *uniforms)."""
 
     @abstractmethod
     def log_probability(self, x: NDArray, parameters: Array) -> Array:
-        """Log-probability or log-density of x."""
+        """Log-probability or log-density of x (..., *event), (..., *parameter_event)."""
 
     @abstractmethod
     def log_probability_gradient(self, x: NDArray, parameters: Array) -> Array:
-        """Derivative of the log-probability by each parameter, (k, ...)."""
+        """Derivative of the log-probability by each parameter, (k, ..., *parameter_event)."""
 
 
 class Categorical(Distribution):
@@ -67,7 +82,7 @@ class Categorical(Distribution):
     def __init__(self, *names: str, weight: Range = (0.02, 1.0), initial: float = 0.5, meaning: str = "") -> None:
         if len(names) < 2:
             raise ValueError(f"a categorical needs at least two names, got {names}")
-        _check_range("weight", weight, positive=True)
+        check_range("weight", weight, positive=True)
         self.names, self.weight, self.initial, self.meaning = names, weight, initial, meaning
 
     def parameters(self) -> tuple[Parameter, ...]:
@@ -95,9 +110,10 @@ class Bernoulli(Distribution):
     """True with a probability that is the coordinate."""
 
     discrete = True
+    names = ("no", "yes")
 
     def __init__(self, probability: Range = (0.02, 0.98), initial: float = 0.5, meaning: str = "") -> None:
-        _check_range("probability", probability, positive=True)
+        check_range("probability", probability, positive=True)
         if probability[1] >= 1:
             raise ValueError(f"probability must stay below 1, got the range {probability}")
         self.probability, self.initial, self.meaning = probability, initial, meaning
@@ -121,8 +137,8 @@ class Normal(Distribution):
     def __init__(
         self, mean: Range, std: Range, axes: tuple[str, ...] = (), initial: Range | None = None, meaning: str = ""
     ) -> None:
-        _check_range("mean", mean)
-        _check_range("std", std, positive=True)
+        check_range("mean", mean)
+        check_range("std", std, positive=True)
         start = initial or (sum(mean) / 2, sum(std) / 2)
         self.mean, self.std, self.axes, self.initial, self.meaning = mean, std, axes, start, meaning
 
@@ -179,7 +195,7 @@ class Value(Distribution):
         self, bounds: Range, axes: tuple[str, ...] = (), initial: float | None = None, discrete: bool = False,
         meaning: str = "",
     ) -> None:  # fmt: skip
-        _check_range("value", bounds)
+        check_range("value", bounds)
         self.bounds, self.axes, self.discrete, self.meaning = bounds, axes, discrete, meaning
         self.initial = sum(bounds) / 2 if initial is None else initial
 
@@ -198,7 +214,8 @@ class Value(Distribution):
         raise TypeError("a value has no density")
 
 
-def _check_range(name: str, bounds: Range, positive: bool = False) -> None:
+def check_range(name: str, bounds: Range, positive: bool = False) -> None:
+    """Raise ValueError unless bounds are finite, ascending and, if so asked, positive."""
     low, high = bounds
     if not (np.isfinite(low) and np.isfinite(high) and low < high and (low > 0 or not positive)):
         raise ValueError(f"{name} must be a finite{' positive' if positive else ''} range (low, high), got {bounds}")

@@ -45,12 +45,17 @@ def panels(layout: Layout, betas: Array) -> Iterator[Panel]:
         elif distribution.discrete:
             u = (np.arange(400) + 0.5)[:, None] / 400
             drawn = distribution.inverse_cdf(u, parameters[:, None]).astype(int)
-            names = getattr(distribution, "names", ("no", "yes"))
+            names = getattr(distribution, "names", None) or [str(i) for i in range(drawn.max() + 1)]
             share = np.stack([np.mean(drawn == i, axis=0) for i in range(len(names))])
             yield Panel(name, "discrete", share, tuple(names))
         else:
-            u = np.array(_LEVELS).reshape(-1, *[1] * (parameters.ndim - 1))
-            quantiles = distribution.inverse_cdf(u, parameters[:, None]).reshape(len(_LEVELS), len(betas), -1)
+            if distribution.uniforms == distribution.event:
+                u = np.array(_LEVELS).reshape(-1, *[1] * (parameters.ndim - 1))
+                quantiles = distribution.inverse_cdf(u, parameters[:, None])
+            else:  # of a mixture there is no inverse CDF an axis: quantiles of many draws
+                u = np.random.default_rng(0).random((1000, 1, *distribution.uniforms))
+                quantiles = np.quantile(distribution.inverse_cdf(u, parameters[:, None]), _LEVELS, axis=0)
+            quantiles = quantiles.reshape(len(_LEVELS), len(betas), -1)
             for i, axis in enumerate(distribution.axes or ("",)):
                 yield Panel(f"{name} {axis}".strip(), "continuous", quantiles[..., i])
 

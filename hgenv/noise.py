@@ -36,7 +36,7 @@ def keys(seeds: ArrayLike, place: str, count: int) -> NDArray[np.uint64]:
 
 @dataclass(frozen=True)
 class Bound:
-    """A distribution with its parameters: an array (k, *lead, *event), one leading entry a parameter."""
+    """A distribution with its parameters: an array (k, *lead, *parameter_event), one leading entry a parameter."""
 
     name: str
     distribution: Distribution
@@ -71,9 +71,9 @@ class Noise:
 
         `used` broadcasts to (*seeds.shape, *shape): False where the value cannot influence the sample.
         """
-        event = bound.distribution.event
-        u = self.uniform(place, shape + event)
-        values = bound.distribution.inverse_cdf(u, spread_axes(bound.parameters, len(shape), len(event)))
+        family = bound.distribution
+        u = self.uniform(place, shape + family.uniforms)
+        values = family.inverse_cdf(u, spread_axes(bound.parameters, len(shape), len(family.parameter_event)))
         used_here = np.broadcast_to(np.asarray(used, dtype=bool), self.seeds.shape + shape)
         self.draws.append(Draw(bound.name, values, used_here))
         return values
