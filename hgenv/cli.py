@@ -6,6 +6,7 @@ import dataclasses
 import json
 import os
 import shlex
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -251,23 +252,32 @@ def _baselines(words: list[str]) -> int:
     return 0
 
 
-def _run(words: list[str]) -> int:
+def _players() -> dict[str, type[Any]]:
+    """What can be run: the optimizers, and the agents."""
     try:
         from optimizers import OPTIMIZERS
     except ImportError as error:
         raise ValueError(f"the package `optimizers` that is found first is not hgenv's: {error}") from error
-    players = {**OPTIMIZERS, AGENT: AgentOptions}
+    return {**OPTIMIZERS, AGENT: AgentOptions}
+
+
+def _parse_run(players: dict[str, type[Any]], words: list[str]) -> Any:
+    """The settings of `hgenv run`. Raises ValueError for an unknown optimizer; tyro exits for options it has not."""
     if not words or words[0] not in players:
-        if words[:1] in (["-h"], ["--help"]):
-            print(f"usage: hgenv run OPTIMIZER [options]\n\noptimizers: {', '.join(OPTIMIZERS)}; agents: {AGENT}")
-            print("their options, and those of the environment: hgenv run OPTIMIZER --help")
-            return 0
         raise ValueError(f"name an optimizer: one of {', '.join(players)}; got {words[0] if words else 'none'!r}")
-    name, cls = words[0], players[words[0]]
-    s = _parse(
-        f"run {name}", words[1:], run=RunOptions, budget=DefaultBudget, env=EnvChoice, task=_chosen_task(words),
-        training=EnvOptions, optimizer=cls,
+    return _parse(
+        f"run {words[0]}", words[1:], run=RunOptions, budget=DefaultBudget, env=EnvChoice, task=_chosen_task(words),
+        training=EnvOptions, optimizer=players[words[0]],
     )  # fmt: skip
+
+
+def _run(words: list[str]) -> int:
+    players = _players()
+    if words[:1] in (["-h"], ["--help"]):
+        print(f"usage: hgenv run OPTIMIZER [options]\n\noptimizers: {', '.join(players)}")
+        print("their options, and those of the environment: hgenv run OPTIMIZER --help")
+        return 0
+    name, cls, s = words[0], players[words[0]], _parse_run(players, words)
     env = DataGenEnv(s.task, s.training if name == AGENT else _demanded(s.training, cls))
     if s.run.start:
         _start_from(env, s.run.start, s.run.seed)
@@ -353,6 +363,7 @@ def _film(words: list[str]) -> int:
         raise ValueError(f"--out must end in .gif, got {s.out!r}")
     rows, config = read_rows(Path(s.run)), json.loads((Path(s.run) / "config.json").read_text())
     env = DataGenEnv(find(config["env"]["env"])(**config["task"]), EnvOptions(**config["training"]))
+    env.start_from([rows[0][f"beta.{name}"] for name in env.task.layout.names])  # frozen coordinates stay there
     history.film(env, rows, Path(s.out), s.frames)
     print(s.out)
     return 0
@@ -377,15 +388,26 @@ def _bench_compare(words: list[str]) -> int:
     cut = words.index("--") if "--" in words else len(words)
     s = _parse("bench ENV ...", words[:cut], bench=compare.CompareOptions, budget=DefaultBudget)
     common, out, failed = words[cut + 1 :], Path(s.bench.out), 0
+    todo, players = compare.cells(s.bench, s.budget, common), _players()
+    for cell in todo:
+        if cell.seed == 0:  # a mistake in an option shows before anything is run
+            _parse_run(players, cell.words)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # it must not leave cells behind
+    status = 0
     with tqdm(unit="cell", disable=None) as bar:
-        for done, total, name in compare.play(s.bench, s.budget, common):
-            bar.total = total
-            bar.update(done - bar.n)
-            if ":" in name:
-                failed += 1
-                bar.write(f"not measured: {name}", file=sys.stderr)
-    print(report.write(out, compare.cells(s.bench, s.budget, common), shlex.join(["hgenv", "bench", *words])))
-    return 1 if failed else 0
+        try:
+            for done, total, name in compare.play(s.bench, s.budget, common):
+                bar.total = total
+                bar.update(done - bar.n)
+                if ":" in name:
+                    failed += 1
+                    bar.write(f"not measured: {name}", file=sys.stderr)
+        except KeyboardInterrupt:
+            print("interrupted: finished cells are kept", file=sys.stderr)
+            status = 130
+    if status == 0 or any(compare.finished(cell.folder) for cell in todo):
+        print(report.write(out, todo, shlex.join(["hgenv", "bench", *words])))
+    return status or (1 if failed else 0)
 
 
 def _bench_fidelity(words: list[str]) -> int:

@@ -251,12 +251,17 @@ class DataGenEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         tensors = {k: torch.from_numpy(given[k]).to(self.device) for k in mine if k.startswith(("weights", "moment"))}
         average = torch.from_numpy(given["average"]).to(self.device)
         weights, *moments = tensors.values()
+        scratch: Any = np.random.PCG64()
+        try:
+            scratch.state = _generator_state(given["generator"])
+        except (OverflowError, ValueError, TypeError) as error:
+            raise ValueError(f"generator is not the state of a random generator: {error}") from error
         remembered = {k: self.task.recall(given[k]) for k in ("memory", "first_memory") if k in given}
         self._state, self._average = State(weights, tuple(moments), int(given["taken"])), average
         self._action, self._start = given["action"], given["start"]
         self._steps, self._evaluations, self.seed = (int(given[k]) for k in ("steps", "evaluations", "seed"))
         self.ledger = Ledger(*(int(given[f"ledger.{f.name}"]) for f in dataclasses.fields(Ledger)))
-        self.np_random.bit_generator.state = _generator_state(given["generator"])
+        self.np_random.bit_generator.state = scratch.state
         self._losses, self._direction, self._signal = list(given["losses"]), given["direction"], None
         if remembered:
             self.task, self._first_task = remembered["memory"], remembered["first_memory"]

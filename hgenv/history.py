@@ -106,14 +106,21 @@ def moments(rows: list[Row], count: int) -> list[Row]:
 
 
 def samples(env: DataGenEnv, rows: list[Row], columns: int = 16, count: int = 6) -> NDArray[np.uint8]:
-    """The same seeds at `count` moments of the run, the first above: images and ground truth, (h, w, 3) uint8."""
+    """The same seeds at `count` moments of the run, the first above: images and ground truth, (h, w, 3) uint8.
+
+    Of a task with a memory only the last, as the environment holds that memory alone.
+    """
     layout = env.task.layout
-    actions = layout.to_action(_betas(layout, moments(rows, count)))[:, env.movable]
+    chosen = moments(rows, count) if env.task.memory is None else rows[-1:]
+    actions = layout.to_action(_betas(layout, chosen))[:, env.movable]
     return np.concatenate([env.contact_sheet(action, columns, columns) for action in actions])
 
 
 def film(env: DataGenEnv, rows: list[Row], path: Path, frames: int = 24) -> None:
-    """A GIF: samples of the same seeds above, the distributions so far below. Raises ValueError for a one-row run."""
+    """A GIF: samples of the same seeds above, and below the distributions, where a line shows the moment.
+
+    Of a task with a memory the samples are left out. Raises ValueError for a run of one row.
+    """
     if len(rows) < 2:
         raise ValueError("a film needs a run of at least one step")
     layout, chosen = env.task.layout, moments(rows, frames)
@@ -128,11 +135,11 @@ def film(env: DataGenEnv, rows: list[Row], path: Path, frames: int = 24) -> None
             line.set_xdata([row["train_steps"], row["train_steps"]])
         canvas.draw()  # type: ignore[no-untyped-call]
         drawn = np.asarray(canvas.buffer_rgba())  # type: ignore[no-untyped-call]
-        below = Image.fromarray(drawn[..., :3].copy())
-        sheet = Image.fromarray(env.contact_sheet(layout.to_action(beta)[env.movable], 16, 16))
-        above = sheet.resize((below.width, round(sheet.height * below.width / sheet.width)), Image.Resampling.NEAREST)
-        whole = Image.new("RGB", (below.width, above.height + below.height))
-        whole.paste(above, (0, 0))
-        whole.paste(below, (0, above.height))
-        pictures.append(whole.quantize(64))
+        picture = drawn[..., :3].copy()
+        if env.task.memory is None:
+            sheet = env.contact_sheet(layout.to_action(beta)[env.movable], 16, 16)
+            size = (picture.shape[1], round(len(sheet) * picture.shape[1] / sheet.shape[1]))
+            above = Image.fromarray(sheet).resize(size, Image.Resampling.NEAREST)
+            picture = np.concatenate([np.asarray(above), picture])
+        pictures.append(Image.fromarray(picture).quantize(64))
     pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=200, loop=0)

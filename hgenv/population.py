@@ -182,10 +182,9 @@ class Population:
         return result
 
     def grown(self, member: Member, limit: int) -> Population:
-        """With one more member; beyond the limit the oldest that is not a primitive leaves."""
-        keep = np.arange(len(self))
-        if len(keep) >= limit:
-            keep = np.delete(keep, PRIMITIVES)
+        """With one more member; beyond the limit the oldest that are not primitives leave."""
+        leaving = max(0, len(self) + 1 - limit)
+        keep = np.delete(np.arange(len(self)), slice(PRIMITIVES, PRIMITIVES + leaving))
         return _gathered([Member(self.rows(keep), self.occupied[keep]), Member(member.shape, member.inside[None])])
 
     def to_array(self) -> Array:
@@ -211,8 +210,10 @@ class Population:
             kind.astype(np.int64), size.reshape(n, slots, 3), maps, maps.copy(),
             operations.reshape(n, slots, 3).astype(np.int64), used[:, 0].astype(np.int64),
         )  # fmt: skip
-        whole = (np.isin(shapes.kind, range(-1, PRIMITIVES)).all(), (shapes.kind[:, 0] != ABSENT).all())
-        counts = np.sum(shapes.kind != ABSENT, axis=1)
+        present = shapes.kind != ABSENT
+        gaps = (np.diff(present.astype(int), axis=1) > 0).any() or not present[:, 0].all()
+        whole = (np.isin(shapes.kind, range(-1, PRIMITIVES)).all(), not gaps)
+        counts = np.sum(present, axis=1)
         inner = shapes.operations[..., :2]
         if not (all(whole) and (shapes.used == counts - 1).all() and ((inner >= 0) & (inner < slots)).all()):
             raise ValueError("the array is not a population: kinds, operations and their number do not fit")

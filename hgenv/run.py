@@ -114,8 +114,8 @@ def run(env: DataGenEnv, optimizer: Player, budget: Budget, seed: int = 0, repor
     env.contact_sheet(env.start, 1, 1)  # compiles the renderer before the clock starts
     clock, step = Clock(), 0
     with clock.pause():  # what becomes of the row is not the optimizer's time
-        yield make_row(env, clock, step, info, env.start, report=True)
-    while (spent := budget.spent(step, env.ledger, clock.read()[0])) < 1.0:
+        yield make_row(env, (0.0, 0.0), step, info, env.start, report=True)
+    while budget.spent(step, env.ledger, clock.read()[0]) < 1.0:
         points = optimizer.ask()
         if len(points):
             optimizer.tell(points, env.evaluate(points))
@@ -124,10 +124,10 @@ def run(env: DataGenEnv, optimizer: Player, budget: Budget, seed: int = 0, repor
         if optimizer.uses_steps:
             optimizer.tell(x[None], np.array([info["val_loss"]]), info.get("hybrid_gradient"))
         step += 1
-        spent = budget.spent(step, env.ledger, clock.read()[0])
+        seconds = clock.read()
         with clock.pause():
-            report = step % report_every == 0 or spent >= 1.0
-            yield make_row(env, clock, step, info, optimizer.found(), report)
+            report = step % report_every == 0 or budget.spent(step, env.ledger, seconds[0]) >= 1.0
+            yield make_row(env, seconds, step, info, optimizer.found(), report)
 
 
 def check_served(env: DataGenEnv, optimizer: Player) -> None:
@@ -138,9 +138,11 @@ def check_served(env: DataGenEnv, optimizer: Player) -> None:
         raise ValueError(f"the optimizer needs spread={optimizer.spread!r}, the environment has {env.options.spread!r}")
 
 
-def make_row(env: DataGenEnv, clock: Clock, step: int, info: dict[str, Any], found: Array, report: bool) -> Row:
-    """A row after a committed step, whose answer so far is the action `found` (d,)."""
-    cpu, wall = clock.read()
+def make_row(
+    env: DataGenEnv, seconds: tuple[float, float], step: int, info: dict[str, Any], found: Array, report: bool
+) -> Row:
+    """A row after a committed step, (CPU, wall) seconds into the run, whose answer so far is the action found (d,)."""
+    cpu, wall = seconds
     row: Row = {"step": step, "val_loss": info["val_loss"]}
     row |= {name: info[name] for name in COST} | {"cpu_seconds": cpu, "wall_seconds": wall} | env.task.report()
     for split in SPLITS if report else ():
@@ -223,12 +225,16 @@ def read_rows(folder: Path) -> list[dict[str, float]]:
 
 def best_row(rows: list[dict[str, float]], primary: str) -> dict[str, float]:
     """The reported row with the lowest validation metric: the one whose snapshot is kept. ValueError if none."""
-    return min((r for r in rows if f"validation.{primary}" in r), key=lambda r: r[f"validation.{primary}"])
+    reported = [row for row in rows if np.isfinite(row.get(f"validation.{primary}", np.nan))]
+    return min(reported, key=lambda row: row[f"validation.{primary}"])
 
 
 def versions() -> dict[str, str]:
     """Versions of Python, the platform and the packages that results depend on."""
-    packages = ("hgenv", "torch", "numpy", "scipy", "numba", "gymnasium", "manifold3d", "trimesh")
+    packages = [
+        "hgenv", "torch", "numpy", "scipy", "numba", "gymnasium", "nevergrad", "stable_baselines3", "manifold3d",
+        "trimesh",
+    ]  # fmt: skip
     found = {"python": sys.version.split()[0], "platform": platform.platform()}
     for name in packages:
         try:

@@ -2,7 +2,7 @@
 
 from optimizers.base import OPTIMIZERS, Optimizer, register
 from optimizers.evolution import Evolution
-from optimizers.fixed import Fixed, RandomBeta
+from optimizers.fixed import Fixed, RandomBeta, RandomStep
 from optimizers.hybrid_gradient import HybridGradient
 from optimizers.nevergrad import Nevergrad
 from optimizers.random_search import RandomSearch
@@ -10,5 +10,5 @@ from optimizers.reinforce import Reinforce
 
 __all__ = [
     "OPTIMIZERS", "Evolution", "Fixed", "HybridGradient", "Nevergrad", "Optimizer", "RandomBeta", "RandomSearch",
-    "Reinforce", "register",
+    "RandomStep", "Reinforce", "register",
 ]  # fmt: skip

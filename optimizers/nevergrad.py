@@ -16,18 +16,19 @@ from optimizers.base import Array, Optimizer, register
 @register("nevergrad")
 @dataclass
 class Nevergrad(Optimizer):
-    """Any of nevergrad's optimizers that search a box and can be asked for several points at a time.
+    """Any of nevergrad's optimizers that search a box, and can be asked for several points at a time if there are more.
 
     Losses that are not finite are told as worse than all that were. The losses of different steps come from networks of
     different ages: optimizers that remember old losses, as OnePlusOne and PSO do, are told what is no longer true.
+    An optimizer of nevergrad's that fails, as some do with some versions of numpy, is a ValueError that names it.
     """
 
     name: str = "TBPSA"
-    """Its name in nevergrad's registry: TBPSA, CMA, DiagonalCMA, DE, PSO, OnePlusOne, NGOpt, ..."""
+    """Its name in nevergrad's registry: TBPSA, CMA, DiagonalCMA, DE, PSO, OnePlusOne, ..."""
     evaluations: int = 4
     """Points a step."""
     plan: int = 1000
-    """Evaluations that the optimizer is told to expect, from which some choose their populations."""
+    """Evaluations that the optimizer is told to expect, from which some choose their populations; a few end there."""
 
     def __post_init__(self) -> None:
         if self.evaluations < 1 or self.plan < 1:
@@ -41,38 +42,44 @@ class Nevergrad(Optimizer):
         if self.name not in registry:
             raise ValueError(f"nevergrad {nevergrad.__version__} has no optimizer {self.name!r}; try TBPSA, CMA or DE")
         family = registry[self.name]
-        if family.no_parallelization or family.recast:
+        if family.recast or (family.no_parallelization and self.evaluations > 1):
             raise ValueError(f"nevergrad's {self.name} cannot be asked for several points at a time; try TBPSA or CMA")
-        parameter = nevergrad.p.Array(init=x0, lower=-1.0, upper=1.0)
-        parameter.random_state = np.random.RandomState(rng.integers(2**32))
-        self._x0, self._worst, self._asked = x0.copy(), -np.inf, list[Any]()
-        with _quiet():
-            self._optimizer = family(parameter, budget=self.plan, num_workers=self.evaluations)
+
+        def made() -> Any:
+            parameter = nevergrad.p.Array(init=x0, lower=-1.0, upper=1.0)
+            parameter.random_state = np.random.RandomState(seed)
+            return family(parameter, budget=self.plan, num_workers=self.evaluations)
+
+        self._x0, self._worst, self._asked, seed = x0.copy(), -np.inf, list[Any](), rng.integers(2**32)
+        with self._named():
+            made().ask()  # imports what it needs, which is not the run's time
+            self._optimizer = made()
 
     def ask(self) -> Array:
-        with _quiet():
+        with self._named():
             self._asked = [self._optimizer.ask() for _ in range(self.evaluations)]
         return np.stack([point.value for point in self._asked])
 
     def tell(self, x: Array, loss: Array, gradient: Array | None = None) -> None:
-        finite = loss[np.isfinite(loss)]
-        if not len(finite) and not np.isfinite(self._worst):
+        self._worst = max([self._worst, *loss[np.isfinite(loss)]])
+        if not np.isfinite(self._worst):
             return  # nothing to compare with yet
-        self._worst = max(self._worst, *finite)
-        with _quiet():
+        with self._named():
             for point, value in zip(self._asked, loss, strict=True):
                 self._optimizer.tell(point, float(value) if np.isfinite(value) else self._worst + 1.0)
 
     def recommend(self) -> Array:
         if not np.isfinite(self._worst):
             return self._x0
-        with _quiet():
+        with self._named():
             return np.asarray(self._optimizer.provide_recommendation().value, np.float64)
 
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without nevergrad's and cma's advice on settings, which are not the user's here."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module=r"(nevergrad|cma)\b")
-        yield
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        """Errors name the optimizer; advice of nevergrad and cma on settings, not the user's here, is not shown."""
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module=r"(nevergrad|cma)\b")
+            try:
+                yield
+            except Exception as error:
+                raise ValueError(f"nevergrad's {self.name} failed: {error}") from error

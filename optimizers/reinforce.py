@@ -21,7 +21,7 @@ class Reinforce(Descent):
 
     Learning to Simulate (Ruiz et al. 2019): `--play probes --reward level --samples K`, each sample a training of its
     own (here from the current weights, not from scratch). Meta-Sim (Kar et al. 2019), without its MMD term:
-    `--play steps --reward level --samples 1 --sigma 0.04 --baseline-decay 0.7`, one network trained on throughout.
+    `--play steps --reward level --samples 1 --sigma 0.04 --baseline-decay 0.3`, one network trained on throughout.
     """
 
     samples: int = 4
@@ -43,6 +43,8 @@ class Reinforce(Descent):
         for name, choices in (("play", ("probes", "steps")), ("reward", ("level", "drop"))):
             if getattr(self, name) not in choices:
                 raise ValueError(f"{name} must be one of {choices}, got {getattr(self, name)!r}")
+        if self.samples == 1 and self.baseline_decay == 0:
+            raise ValueError("a single draw is its own mean: it needs a baseline_decay above 0, got 0")
         if not (self.samples >= 1 and self.sigma > 0 and 0 <= self.baseline_decay < 1):
             raise ValueError(
                 "need samples >= 1, sigma > 0 and baseline_decay in [0, 1), got "
@@ -91,12 +93,13 @@ class Reinforce(Descent):
                 self._draw()
 
     def _cost(self, loss: Array) -> Array:
-        """Minus the rewards (k,), NaN where there is none."""
+        """Minus the rewards (k,), NaN where there is none. The first probes' drop is that from their own mean."""
         finite = loss[np.isfinite(loss)]
-        last, self._last = self._last, float(finite.mean()) if len(finite) else self._last
-        if self.reward == "level":
-            return np.where(np.isfinite(loss), loss, np.nan)
-        return np.where(np.isfinite(loss), loss - (np.nan if last is None else last), np.nan)
+        if not len(finite):
+            return np.full(len(loss), np.nan)
+        last, self._last = self._last, float(finite.mean())
+        level = 0.0 if self.reward == "level" else self._last if last is None else last
+        return np.where(np.isfinite(loss), loss - level, np.nan)
 
     def _learn(self, costs: Array) -> None:
         used = np.isfinite(costs)

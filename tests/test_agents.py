@@ -1,5 +1,7 @@
 """stable-baselines3's agents give the rows of a run."""
 
+import dataclasses
+
 import gymnasium
 import numpy as np
 import pytest
@@ -14,7 +16,8 @@ from hgenv.tasks.toy_shading import ToyShading
 def played(algorithm: str, seed: int = 0, **budget: float) -> tuple[hgenv.DataGenEnv, list[run.Row]]:
     options = EnvOptions(train_steps=2, episode_steps=10, gradient="perturbed", observe_gradient=True)
     env, rows = hgenv.DataGenEnv(ToyShading(), options), list[run.Row]()
-    choice = agents.AgentOptions(algorithm=algorithm, warmup=4, rollout=4)
+    own = {"rollout": 4} if algorithm == "PPO" else {"warmup": 4}
+    choice = agents.AgentOptions(algorithm=algorithm, **own)
     agents.play(env, choice, run.Budget(**budget), seed, 3, rows.append)
     return env, rows
 
@@ -36,7 +39,28 @@ def test_rows_are_those_of_a_run_and_depend_on_the_seed(algorithm: str) -> None:
 
 def test_budgets_end_an_agents_run() -> None:
     assert len(played("SAC", max_renders=60)[1]) == 1 + 4  # 16 samples a step
-    assert len(played("PPO", max_seconds=1e-9)[1]) == 2
+    rows = played("PPO", max_seconds=1e-9)[1]
+    assert len(rows) == 2
+    assert rows[0]["cpu_seconds"] == 0.0 < rows[1]["cpu_seconds"] < 0.5, "making the agent is not its time"
+
+
+def test_agents_survive_a_loss_that_is_not_finite() -> None:
+    for algorithm in ("PPO", "SAC"):
+        own = {"rollout": 4} if algorithm == "PPO" else {"warmup": 2}
+        env, rows = hgenv.DataGenEnv(Broken(), EnvOptions(train_steps=2)), list[run.Row]()
+        agents.play(env, agents.AgentOptions(algorithm=algorithm, **own), run.Budget(max_steps=12), 0, 3, rows.append)
+        assert len(rows) == 13
+        assert np.isnan(rows[-1]["val_loss"])
+        assert np.isfinite(rows[-1]["beta.light.mean"])
+
+
+@dataclasses.dataclass(frozen=True)
+class Broken(ToyShading):
+    """A target domain that spoils every loss."""
+
+    def validation(self) -> hgenv.Batch:
+        batch = super().validation()
+        return batch._replace(target=batch.target * np.nan)
 
 
 @pytest.mark.parametrize("algorithm", ["PPO", "SAC", "TD3"])
@@ -51,6 +75,6 @@ def test_agents_learn_on_plain_gymnasium_environments(algorithm: str) -> None:
 
 
 def test_bad_options_are_refused() -> None:
-    for knobs in ({"algorithm": "A2C"}, {"discount": 1.0}, {"warmup": 0}, {"learning_rate": 0.0}):
+    for knobs in ({"algorithm": "A2C"}, {"discount": 1.0}, {"warmup": 0}, {"learning_rate": 0.0}, {"rollout": 8}):
         with pytest.raises(ValueError, match="got"):
             agents.AgentOptions(**knobs)

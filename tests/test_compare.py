@@ -11,11 +11,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import FileLock
 
 from hgenv import cli
 from hgenv.bench import statistics
 from hgenv.bench.compare import OPTIMIZERS, CompareOptions
 from hgenv.bench.statistics import Result
+from hgenv.run import best_row
 
 TOY = "hgenv/ToyShading-v0"
 
@@ -52,6 +54,9 @@ def test_the_curve_follows_the_best_validated_snapshot() -> None:
     curve = statistics.curve([*rows, {"cpu_seconds": 4.0, "train_steps": 40.0, "renders": 320.0}], "mae")
     assert curve["test"].tolist() == [50.0, 20.0, 20.0, 25.0]
     assert curve["renders"].tolist() == [0.0, 80.0, 160.0, 240.0]
+    spoilt = [rows[0], rows[1], rows[2] | {"validation.mae": np.nan, "test.mae": np.nan}]
+    assert statistics.curve(spoilt, "mae")["test"].tolist() == [50.0, 20.0, 20.0]
+    assert best_row(spoilt[::-1], "mae") is rows[1]
 
 
 def test_costs_to_a_level_and_bands_by_hand() -> None:
@@ -75,6 +80,13 @@ def test_labels_presets_and_controls() -> None:
     assert list(methods) == ["fixed", "cma", "x", "random-beta"]
     assert methods["cma"] == ["nevergrad", "--name", "CMA", "--train-steps", "10"]
     assert methods["x"] == ["fixed", "--start", "a", "b=c"]
+    for bad in (("x=fixed --seed 3",), ("x=cma --max-steps 3",), ("x=fixed --resolution 16",), ("x=",)):
+        with pytest.raises(ValueError, match=r"must be the same for all|names no optimizer"):
+            CompareOptions(envs=(TOY,), optimizers=bad)
+    with pytest.raises(ValueError, match="is a control"):
+        CompareOptions(envs=(TOY,), optimizers=("fixed=evolution",))
+    with pytest.raises(ValueError, match="must differ"):
+        CompareOptions(envs=(TOY, TOY))
     for bad in (("a/b=fixed",), ("a=fixed", "a=random-beta"), ("random-fixed=fixed",), ("fixed --start x",)):
         with pytest.raises(ValueError, match="label"):
             CompareOptions(envs=(TOY,), optimizers=bad)
@@ -132,11 +144,25 @@ def test_a_comparison_makes_its_report_keeps_cells_and_names_failures(
     (tmp_path / "ToyShading-v0" / "fixed-s1" / "summary.json").unlink()  # as if it had been interrupted
     assert cli.main(words(tmp_path, *optimizers)) == 1
     again = {path: path.stat().st_mtime for path in tmp_path.rglob("metrics.csv")}
-    assert {path.parent.name for path in kept if again[path] != kept[path]} == {"fixed-s1"}
+    renewed = {path.parent.name for path in kept if again[path] != kept[path]}
+    assert renewed == {"fixed-s1", "fixed-s1-retrained"}, "what was found anew is retrained anew"
     assert (tmp_path / "report.md").read_text() == report
     capsys.readouterr()
-    assert cli.main(words(tmp_path, *optimizers[:-1], "9")) == 2
-    assert "was made by" in capsys.readouterr().err
+    other = words(tmp_path, *optimizers)
+    other[other.index("--retrain-steps") + 1] = "40"
+    for changed in (words(tmp_path, *optimizers[:-1], "9"), other):
+        assert cli.main(changed) == 2
+        assert "was made by" in capsys.readouterr().err
+    for option in ("--start", "--seed", "--max-steps", "--no-figures"):
+        assert cli.main(words(tmp_path, *optimizers, option, "1")) == 2
+        assert "cannot go to every run" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        cli.main(words(tmp_path, "--optimizers", "x=evolution --no-such-option 1"))
+    with FileLock(tmp_path / ".lock"):
+        assert cli.main(words(tmp_path, *optimizers)) == 2
+        assert "another comparison is at work" in capsys.readouterr().err
+    assert cli.main(words(tmp_path, "--optimizers", "cmaa")) == 2
+    assert "name an optimizer" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("arguments", [["bench"], ["bench", "nonsense"], ["bench", "hgenv/Nothing-v0"]])
@@ -157,7 +183,7 @@ def test_an_interrupted_comparison_leaves_no_process_and_goes_on(tmp_path: Path)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130, errors
     assert "interrupted" in errors
-    assert not list(tmp_path.rglob("summary.json"))
+    assert not [*tmp_path.rglob("summary.json"), *tmp_path.rglob("*.failed.txt")]
     running = [Path(f"/proc/{pid}/cmdline") for pid in os.listdir("/proc") if pid.isdigit()]
     left = [path for path in running if path.exists() and str(tmp_path).encode() in path.read_bytes()]
     assert not left, "a cell still runs"

@@ -214,14 +214,15 @@ def test_state_dict_continues_exactly() -> None:
         np.testing.assert_array_equal(expected[name], continued[name])
 
 
-@pytest.mark.parametrize("name", ["average", "weights", "moment0", "seed", "start"])
+@pytest.mark.parametrize("name", ["average", "weights", "moment0", "seed", "start", "generator"])
 def test_a_state_that_does_not_fit_changes_nothing(name: str) -> None:
     env = made_waves()
     before, bad = env.state_dict(), env.state_dict()
     if name == "average":
         del bad[name]
     else:
-        bad[name] = {"weights": np.zeros(3), "seed": "x"}.get(name, np.float32(bad[name]))
+        words = np.full(6, 2**40, np.uint64)  # not a state
+        bad[name] = {"weights": np.zeros(3), "seed": "x", "generator": words}.get(name, np.float32(bad[name]))
     with pytest.raises(ValueError, match=name):
         env.load_state_dict(bad)
     assert_same(before, env.state_dict())

@@ -14,6 +14,7 @@ from hgenv.tasks.toy_shading import ToyShading
 from optimizers import OPTIMIZERS, Evolution, HybridGradient, Nevergrad, Optimizer, RandomSearch, Reinforce, register
 
 NAMES = sorted(OPTIMIZERS)
+CONTROLS = ("fixed", "random-beta", "random-step")
 OPTIMUM = np.array([0.5, -0.3, 0.8, 0.0])
 
 
@@ -51,7 +52,7 @@ def test_same_seed_same_path_and_a_constant_in_the_loss_does_not_matter(name: st
     np.testing.assert_allclose(path, play(OPTIMIZERS[name](), 20, shift=3.0), atol=1e-9)
 
 
-@pytest.mark.parametrize("name", [n for n in NAMES if n not in ("fixed", "random-beta")])
+@pytest.mark.parametrize("name", [n for n in NAMES if n not in CONTROLS])
 def test_finds_the_optimum_of_a_quadratic(name: str) -> None:
     optimizer = OPTIMIZERS[name]()
     steps = 400 if len(optimizer_asks(name)) or optimizer.uses_gradient else 1600  # four points a step, or one
@@ -88,7 +89,7 @@ def toy_loss(actions: np.ndarray) -> np.ndarray:
     return np.mean(losses, axis=0)
 
 
-@pytest.mark.parametrize("name", [n for n in NAMES if n not in ("fixed", "random-beta")])
+@pytest.mark.parametrize("name", [n for n in NAMES if n not in CONTROLS])
 def test_finds_the_optimum_of_toy_shading(name: str) -> None:
     """Of the start's regret, its loss less the optimum's at equal training, a fifth is left at most."""
     optimizer = OPTIMIZERS[name]()
@@ -126,6 +127,25 @@ def test_survives_a_loss_and_gradient_that_are_not_finite(name: str, bad: float)
         if optimizer.uses_steps:
             optimizer.tell(x[None], np.array([bad]), np.full(4, bad))
     assert np.isfinite(optimizer.recommend()).all()
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_survives_a_bad_step_among_good_ones(name: str, bad: float) -> None:
+    """All of one step's losses are bad, and one of the next."""
+    optimizer = OPTIMIZERS[name]()
+    optimizer.init(np.zeros(4), np.random.default_rng(0))
+    for step in range(6):
+        points = optimizer.ask()
+        losses = np.arange(1.0, 1 + len(points))
+        losses[: {2: None, 3: 1}.get(step, 0)] = bad
+        if len(points):
+            optimizer.tell(points, losses)
+        x = optimizer.recommend()
+        assert np.isfinite(x).all()
+        if optimizer.uses_steps:
+            optimizer.tell(x[None], np.array([bad if step in (2, 3) else 1.0]), np.full(4, bad if step == 2 else 1.0))
+    assert np.isfinite(optimizer.found()).all()
 
 
 def test_rmsprop_is_torchs_with_a_debiased_mean() -> None:
@@ -188,12 +208,20 @@ def test_normalised_random_search_steps_by_hand(variant: str, kept: list[int]) -
     np.testing.assert_allclose(search.recommend(), np.clip(expected, -1, 1))
 
 
-@pytest.mark.parametrize("name", ["CMA", "DiagonalCMA", "DE", "PSO", "OnePlusOne", "NGOpt", "ES", "TBPSA"])
+@pytest.mark.parametrize("name", ["CMA", "DiagonalCMA", "DE", "PSO", "OnePlusOne", "ES", "TBPSA"])
 def test_nevergrads_optimizers_improve_and_repeat_themselves(name: str) -> None:
     path = play(Nevergrad(name=name), 100)
     assert np.linalg.norm(path[-1] - OPTIMUM) < 0.7 * np.linalg.norm(OPTIMUM)
     np.testing.assert_array_equal(path, play(Nevergrad(name=name), 100))
     assert any((a != b).any() for a, b in zip(path, play(Nevergrad(name=name), 100, seed=1), strict=True))
+
+
+def test_an_optimizer_of_nevergrads_that_fails_is_named() -> None:
+    search = Nevergrad(name="LHSSearch", plan=6)
+    search.init(np.zeros(4), np.random.default_rng(0))
+    search.tell(search.ask(), np.arange(4.0))
+    with pytest.raises(ValueError, match=r"nevergrad's LHSSearch failed: .*budget"):
+        search.ask()
 
 
 @pytest.mark.parametrize(("name", "message"), [("Nonsense", "has no optimizer"), ("Cobyla", "several points")])
@@ -269,6 +297,7 @@ def test_evolution_keeps_the_fittest_and_evaluates_parents_anew() -> None:
         (HybridGradient, {"step": -1.0}),
         (HybridGradient, {"decay": 1.0}),
         (Reinforce, {"samples": 0}),
+        (Reinforce, {"samples": 1, "baseline_decay": 0.0}),
         (Reinforce, {"play": "both"}),
         (Reinforce, {"rule": "sgd"}),
         (Evolution, {"children": 0}),

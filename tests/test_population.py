@@ -88,6 +88,9 @@ def test_members_leave_but_primitives_stay() -> None:
             first = made.inside if first is None else first
             population = population.grown(made, 8)
     assert len(population) == 8
+    made = grown(9).composition(0.0, 0.0, False, moved(0.7, 0.0, 0.0))
+    assert made is not None
+    assert len(grown(9).grown(made, 6)) == 6, "a population that was larger than the limit"
     np.testing.assert_array_equal(population.occupied[:PRIMITIVES], primitives(8).occupied)
 
 
@@ -101,7 +104,9 @@ def test_a_population_survives_its_array_and_others_are_refused() -> None:
     broken[5, 0] = 7
     wrong_operations = array.copy()
     wrong_operations[5, -1] = 3
-    for bad in (array[:3], array[:, :-1], np.full_like(array, np.nan), broken, wrong_operations):
+    gap = array.copy()
+    gap[0, 1], gap[0, 2] = -1, 0
+    for bad in (gap, array[:3], array[:, :-1], np.full_like(array, np.nan), broken, wrong_operations):
         with pytest.raises(ValueError, match="population"):
             Population.from_array(bad)
 

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import tyro
+from filelock import FileLock, Timeout
 
 from hgenv.run import Budget
 from hgenv.task import find
@@ -33,6 +34,7 @@ OPTIMIZERS = (
     "one-plus-one=nevergrad --name OnePlusOne --train-steps 10",
     "evolution=evolution --train-steps 10",
     "reinforce=reinforce",
+    "random-step=random-step",
     "paper=hybrid-gradient --gradient image --gradient-weights last --rule rmsprop --decay-after None",
     "image=hybrid-gradient --gradient image",
     "influence=hybrid-gradient --gradient influence",
@@ -44,6 +46,9 @@ OPTIMIZERS = (
     "td3=sb3 --algorithm TD3",
 )
 RANDOM_FIXED = "random-fixed"
+# What defines a cell: an option of every run would set it for the controls and the retraining too.
+_OURS = ("env", "out", "seed", "report-every", "figures", "no-figures")
+_BUDGET = tuple(field.name.replace("_", "-") for field in dataclasses.fields(Budget))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,12 +82,26 @@ class CompareOptions:
             raise ValueError("name at least one environment")
         for env in self.envs:
             find(env)
+        if len({env.split("/")[-1] for env in self.envs}) < len(self.envs):
+            raise ValueError(f"environments must differ in what follows the slash, got {', '.join(self.envs)}")
         labels = [label for label, _ in self.methods()]
         for label in labels:
             if not re.fullmatch(r"[A-Za-z0-9._-]+", label) or label.endswith(".failed"):
                 raise ValueError(f"{label!r} cannot be a label: give optimizers as LABEL=OPTIMIZER OPTIONS...")
         if len(set(labels)) < len(labels) or RANDOM_FIXED in labels:
             raise ValueError(f"labels must differ from each other and from {RANDOM_FIXED}, got {', '.join(labels)}")
+        for label, words in self.methods():
+            if label in CONTROLS and words != [label]:
+                raise ValueError(f"{label} is a control: give {' '.join(words)!r} another label")
+            self._check_words(label, words)
+
+    def _check_words(self, label: str, words: list[str]) -> None:
+        if not words:
+            raise ValueError(f"{label}= names no optimizer")
+        of_tasks = [field.name for env in self.envs for field in dataclasses.fields(find(env))]  # type: ignore[arg-type]
+        refused = {*_OURS, *_BUDGET, *(name.replace("_", "-") for name in of_tasks)} & _options(words)
+        if refused:
+            raise ValueError(f"{label}: --{min(refused)} must be the same for all: the bench's own, or after --")
 
     def methods(self) -> list[tuple[str, list[str]]]:
         """Label and words of every optimizer, the controls first."""
@@ -95,14 +114,20 @@ class CompareOptions:
         return controls + found
 
 
+def _options(words: list[str]) -> set[str]:
+    """Names of the options among words, without their dashes."""
+    return {word[2:].partition("=")[0].replace("_", "-") for word in words if word.startswith("--")}
+
+
 class Cell(NamedTuple):
-    """One run: where it goes, and the words after `hgenv run`."""
+    """One run: where it goes, the words after `hgenv run`, and those of the training from scratch, if there is one."""
 
     env: str
     label: str
     seed: int
     folder: Path
     words: list[str]
+    again: list[str]
 
     @property
     def retrained(self) -> Path:
@@ -116,7 +141,13 @@ class Cell(NamedTuple):
 
 
 def cells(o: CompareOptions, budget: Budget, common: list[str]) -> list[Cell]:
-    """All cells, seed by seed, so that whatever is finished can be compared."""
+    """All cells, seed by seed, so that whatever is finished can be compared.
+
+    Raises ValueError if an option of every run is one that defines a cell.
+    """
+    refused = {*_OURS, *_BUDGET, "start"} & _options(common)
+    if refused:
+        raise ValueError(f"--{min(refused)} cannot go to every run; --start can be an option of an optimizer")
     limits = {name: value for name, value in dataclasses.asdict(budget).items() if value is not None}
     ending = [word for name, value in limits.items() for word in (f"--{name.replace('_', '-')}", str(value))]
     found = []
@@ -126,21 +157,36 @@ def cells(o: CompareOptions, budget: Budget, common: list[str]) -> list[Cell]:
         for env in o.envs:
             folder = Path(o.out) / env.split("/")[-1] / f"{label}-s{seed}"
             options = ["--env", env, *ending, "--seed", str(seed), "--report-every", str(o.report_every)]
-            found.append(Cell(env, label, seed, folder, [*words, *options, *common]))
+            # Random beta has no beta of its own to train on: it is trained anew as it is.
+            player = ["random-beta"] if words[0] == "random-beta" else ["fixed", "--start", str(folder)]
+            limit = ["--env", env, "--max-train-steps", str(o.retrain_steps), "--seed", str(100 + seed)]
+            again = [*player, *limit, "--report-every", "10", *common] if o.retrain_steps else []
+            found.append(Cell(env, label, seed, folder, [*words, *options, *common], again))
     return found
 
 
 def play(o: CompareOptions, budget: Budget, common: list[str]) -> Iterator[tuple[int, int, str]]:
     """Run the cells that are not finished; yields (cells done, cells in all, name of the last, with its failure).
 
-    Raises ValueError, before anything is run, if a finished cell was made by another command.
+    Raises ValueError, before anything is run, if a finished cell was made by another command, or if another comparison
+    is at work in the folder.
     """
-    todo = cells(o, budget, common)
+    Path(o.out).mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(Path(o.out) / ".lock", blocking=False):
+            yield from _play(cells(o, budget, common), o.workers)
+    except Timeout as error:
+        raise ValueError(f"another comparison is at work in {o.out}") from error
+
+
+def _play(todo: list[Cell], at_a_time: int) -> Iterator[tuple[int, int, str]]:
     for cell in todo:
         _check(cell.folder, cell.words)
+        if cell.again:
+            _check(cell.retrained, cell.again)
     workers = _Workers()
-    with ThreadPoolExecutor(o.workers) as pool:
-        futures = {pool.submit(_play_cell, cell, o, common, workers): cell for cell in todo}
+    with ThreadPoolExecutor(at_a_time) as pool:
+        futures = {pool.submit(_play_cell, cell, workers): cell for cell in todo}
         try:
             for count, future in enumerate(as_completed(futures), 1):
                 reason, cell = future.result(), futures[future]
@@ -179,7 +225,11 @@ class _Workers:
         _, errors = process.communicate()
         with self._lock:
             self._running.discard(process)
-        lines = [line.removeprefix("hgenv: error: ") for line in errors.splitlines() if line.strip()]
+            if self._stopped:
+                return "interrupted"
+        # The last line with words: option errors come in a box.
+        lines = [re.sub("[│╭╮╰╯─]+", "", line).strip() for line in errors.splitlines()]
+        lines = [line.removeprefix("hgenv: error: ") for line in lines if line]
         return "" if process.returncode == 0 else (lines or [f"exit status {process.returncode}"])[-1]
 
     def stop(self) -> None:
@@ -189,15 +239,14 @@ class _Workers:
                 process.terminate()
 
 
-def _play_cell(cell: Cell, o: CompareOptions, common: list[str], workers: _Workers) -> str:
+def _play_cell(cell: Cell, workers: _Workers) -> str:
     cell.folder.parent.mkdir(parents=True, exist_ok=True)
     cell.failure.unlink(missing_ok=True)
     commands = _missing(cell.folder, cell.words)
-    if o.retrain_steps:
-        # Random beta has no beta of its own to train on: it is trained anew as it is.
-        player = ["random-beta"] if cell.label == "random-beta" else ["fixed", "--start", str(cell.folder)]
-        options = ["--env", cell.env, "--max-train-steps", str(o.retrain_steps), "--seed", str(100 + cell.seed)]
-        commands += _missing(cell.retrained, [*player, *options, "--report-every", "10", *common])
+    if commands and cell.retrained.exists():  # it belongs to a beta that is found anew
+        shutil.rmtree(cell.retrained)
+    if cell.again:
+        commands += _missing(cell.retrained, cell.again)
     reason = workers.run(commands) if commands else ""
     if reason and reason != "interrupted":
         cell.failure.write_text(reason + "\n")

@@ -13,10 +13,12 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
+from numpy.typing import NDArray
 
 from hgenv.bench.compare import RANDOM_FIXED, Cell
 from hgenv.bench.statistics import AXES, Result, interquartile_mean, interval, median_and_band, ranks, read
 from hgenv.env import DataGenEnv
+from hgenv.options import EnvOptions
 from hgenv.plot import target_samples
 from hgenv.run import load_snapshot
 from hgenv.task import find
@@ -69,7 +71,8 @@ def _note(results: list[Result]) -> str:
         "Interquartile means over seeds with 95 % bootstrap intervals in brackets. Test: of the snapshot with the best "
         "validation metric. Retrained: after training from scratch on the beta found. To the control's error: median "
         "cost until the test metric of the best validated snapshot is at fixed beta's final one, and how many seeds "
-        f"reach it. Measured on {len(results)} finished cells."
+        "reach it. Snapshots are taken every so many environment steps, which cost more where there are probes. "
+        f"Measured on {len(results)} finished cells."
     )
 
 
@@ -79,14 +82,17 @@ def _section(out: Path, env: str, results: list[Result], text: list[str], body: 
     labels = list(dict.fromkeys(r.label for r in compared))
     text.append(f"\n## {env}\n")
     body.append(f"<h2>{html.escape(env)}</h2>")
-    header, rows = _table(compared, metric)
-    _add_table(header, rows, text, body)
+    if compared:
+        header, rows = _table(compared, metric)
+        _add_table(header, rows, text, body)
     others = sorted((r for r in results if r.label == RANDOM_FIXED), key=lambda r: r.test)
     if others:
         header = [f"random fixed beta, of {len(others)}", f"test {metric}", f"retrained {metric}"]
-        chosen = {"best": others[0], "median": others[len(others) // 2], "worst": others[-1]}
+        chosen = {"best": others[0], "median": others[(len(others) - 1) // 2], "worst": others[-1]}
         rows = [[name, f"{r.test:.4g}", _number(r.retrained)] for name, r in chosen.items()]
         _add_table(header, rows, text, body)
+    if not compared:
+        return
     shown = {
         "intervals": ("Interquartile means and 95 % intervals.", _intervals(compared, labels)),
         "curves": (
@@ -143,6 +149,8 @@ def _overall(results: list[Result], text: list[str], body: list[str]) -> None:
     envs = list(dict.fromkeys(r.env for r in results))
     if len(envs) < 2:
         return
+    # An optimizer that cannot play one of them has no place among those that can.
+    results = [r for r in results if {o.env for o in results if o.label == r.label} == set(envs)]
     control = {env: [r.test for r in results if r.env == env and r.label == "fixed"] for env in envs}
     rank, rows = ranks(results), []
     for label in dict.fromkeys(r.label for r in results):
@@ -157,7 +165,7 @@ def _overall(results: list[Result], text: list[str], body: list[str]) -> None:
     text.append("\n## All environments\n")
     body.append("<h2>All environments</h2>")
     rows.sort(key=lambda row: float(row[1].split()[0]))
-    _add_table(["optimizer", "test metric over fixed beta's", "rank"], rows, text, body)
+    _add_table(["optimizer", "test metric over fixed beta's mean (taken as exact)", "rank"], rows, text, body)
 
 
 def _failures(cells: list[Cell], text: list[str], body: list[str]) -> None:
@@ -228,11 +236,14 @@ def _intervals(results: list[Result], labels: list[str]) -> Figure:
 
 def _samples(results: list[Result], labels: list[str], count: int = 12) -> Figure:
     """Images and ground truth of the target domain, of the start and at the beta that each optimizer found."""
-    task = find(results[0].env)(**json.loads((results[0].folder / "config.json").read_text())["task"])
-    env = DataGenEnv(task)
-    strips = {"target domain": target_samples(env, count, count), "start": env.contact_sheet(env.start, count, count)}
+    strips: dict[str, NDArray[np.uint8]] = {}
     for label in labels:
         first = next(r for r in results if r.label == label)
+        config = json.loads((first.folder / "config.json").read_text())
+        env = DataGenEnv(find(first.env)(**config["task"]), EnvOptions(**config["training"]))
+        strips = strips or {
+            "target domain": target_samples(env, count, count), "start": env.contact_sheet(env.start, count, count)
+        }  # fmt: skip
         snapshot = load_snapshot(first.folder)
         env.start_from(snapshot["beta"], snapshot.get("state.memory"))
         strips[label] = env.contact_sheet(env.start, count, count)

@@ -57,7 +57,8 @@ def read(cell: Cell) -> Result | None:
     if not finished(cell.folder):
         return None
     metric, rows = find(cell.env).primary, read_rows(cell.folder)
-    again = best_row(read_rows(cell.retrained), metric)[f"test.{metric}"] if finished(cell.retrained) else np.nan
+    retrained = cell.again and finished(cell.retrained)
+    again = best_row(read_rows(cell.retrained), metric)[f"test.{metric}"] if retrained else np.nan
     return Result(
         cell.env, cell.label, cell.seed, cell.folder, best_row(rows, metric), rows[-1], curve(rows, metric), again
     )
@@ -67,6 +68,7 @@ def curve(rows: list[dict[str, float]], metric: str) -> dict[str, Array]:
     """Against every axis: the test metric of the best validated snapshot until then."""
     reported = [row for row in rows if f"validation.{metric}" in row]
     validation = np.array([row[f"validation.{metric}"] for row in reported])
+    validation = np.where(np.isnan(validation), np.inf, validation)
     test = np.array([row[f"test.{metric}"] for row in reported])
     best = [int(np.argmin(validation[: i + 1])) for i in range(len(reported))]
     return {axis: np.array([row[axis] for row in reported]) for axis in AXES} | {"test": test[best]}

@@ -119,7 +119,7 @@ def rotation(q: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.stack([np.stack(row, axis=-1) for row in rows], axis=-2)
 
 
-@lru_cache(256)
+@lru_cache(16)  # a step's samples share a few compositions; a population is a megabyte
 def _composed(population: Population, beta: tuple[float, ...]) -> Member | None:
     """The composition that physical beta (12,) describes; None if it is trivial."""
     first, second, operation, *numbers = beta
