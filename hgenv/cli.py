@@ -277,7 +277,8 @@ def _run(words: list[str]) -> int:
         print(f"usage: hgenv run OPTIMIZER [options]\n\noptimizers: {', '.join(players)}")
         print("their options, and those of the environment: hgenv run OPTIMIZER --help")
         return 0
-    name, cls, s = words[0], players[words[0]], _parse_run(players, words)
+    s = _parse_run(players, words)
+    name, cls = words[0], players[words[0]]
     env = DataGenEnv(s.task, s.training if name == AGENT else _demanded(s.training, cls))
     if s.run.start:
         _start_from(env, s.run.start, s.run.seed)
