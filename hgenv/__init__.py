@@ -3,6 +3,7 @@
 from hgenv.env import DataGenEnv
 from hgenv.options import EnvOptions
 from hgenv.task import TASKS, Batch, Task, register
+from hgenv.tasks.face_depth import FaceDepth
 from hgenv.tasks.shape_evolution import ShapeEvolution
 from hgenv.tasks.shape_normals import ShapeNormals
 from hgenv.tasks.toy_shading import ToyShading
@@ -13,6 +14,7 @@ __all__ = [
     "Batch",
     "DataGenEnv",
     "EnvOptions",
+    "FaceDepth",
     "ShapeEvolution",
     "ShapeNormals",
     "Task",

@@ -321,7 +321,7 @@ def _record(
             bar.update(min(100, int(100 * budget.spent(int(row["step"]), env.ledger, row["cpu_seconds"]))) - bar.n)
             if f"test.{key}" in row:
                 best = folder.best.get(f"validation.{key}", np.nan)
-                bar.set_postfix_str(f"val_loss {row['val_loss']:.4f} best validation {best:.2f}")
+                bar.set_postfix_str(f"val_loss {row['val_loss']:.4f} best validation {best:.4g}")
 
         try:
             drive(sink)
@@ -340,7 +340,7 @@ def _record(
     print(
         f"{folder.path}: {int(row['step'])} steps, {int(row['train_steps'])} training steps, "
         f"{int(row['renders'])} renders, {row['cpu_seconds']:.0f} CPU s; best validation {key} "
-        f"{best[f'validation.{key}']:.2f} at step {int(best['step'])}, test {key} there {best[f'test.{key}']:.2f}"
+        f"{best[f'validation.{key}']:.4g} at step {int(best['step'])}, test {key} there {best[f'test.{key}']:.4g}"
     )
     return status
 

@@ -64,3 +64,23 @@ def sobel_normals(height: Array) -> Array:
     right = correlate(height, np.array([[1, 0, -1], [2, 0, -2], [1, 0, -1]]) / 8.0, mode="nearest")
     normal = np.stack([right, -down, np.ones_like(height)])  # SIRFS stores (row, column, viewer); rows point down
     return normal / np.linalg.norm(normal, axis=0)
+
+
+def depth_metrics(prediction: Array, target: Array) -> dict[str, float]:
+    """Metrics of positive depths (pixels,), pooled over images (Eigen et al. 2014).
+
+    abs_rel = mean |d - d*| / d*; sq_rel = mean (d - d*)^2 / d*; rmse; rmse_log of natural logarithms; si_log, the
+    scale-invariant one: the standard deviation of log d - log d*. Raises ValueError without pixels, or for a target
+    that is not positive; a prediction below 1e-6 counts as 1e-6 in the logarithms.
+    """
+    p, t = np.asarray(prediction, np.float64), np.asarray(target, np.float64)
+    if not t.size or not (t > 0).all():
+        raise ValueError("depth metrics need at least one pixel, and positive depths")
+    off, log = p - t, np.log(np.maximum(p, 1e-6)) - np.log(t)
+    return {
+        "abs_rel": float(np.mean(np.abs(off) / t)),
+        "sq_rel": float(np.mean(off**2 / t)),
+        "rmse": float(np.sqrt(np.mean(off**2))),
+        "rmse_log": float(np.sqrt(np.mean(log**2))),
+        "si_log": float(np.std(log)),
+    }

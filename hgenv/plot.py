@@ -64,7 +64,7 @@ def predictions(env: DataGenEnv, path: Path, count: int = 10) -> None:
     answer = env.predict("test")[-1, :count]
     error, unit, top = env.task.error(answer, batch)
     rows = [
-        batch.image[:, 0].clamp(0, 1).double().numpy(),
+        batch.image[:, :3].clamp(0, 1).expand(-1, 3, -1, -1).permute(0, 2, 3, 1).double().numpy(),
         env.task.picture(batch.target, batch.mask),
         env.task.picture(answer, batch.mask),
         np.ma.masked_where(batch.mask[:, 0].numpy() == 0, error),

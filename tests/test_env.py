@@ -22,7 +22,7 @@ IDS = sorted(hgenv.TASKS)
 
 
 def small(id: str = "hgenv/ShapeNormals-v0", **changes: object) -> DataGenEnv:
-    sizes = {"validation_size": 6, "test_size": 3} if "Toy" not in id else {}
+    sizes = {"validation_size": 6, "test_size": 3} if "Shape" in id else {}
     if changes.get("gradient") == "perturbed":
         sizes |= {"differentiated_steps": None}
     env = gymnasium.make(id, disable_env_checker=True, **{**SMALL, **sizes, **changes}).unwrapped

@@ -1,0 +1,305 @@
+"""Triangle meshes through a pinhole camera: image, normals, depth, mask, albedo and shading, exact at pixel centres.
+
+Every pixel's ray is intersected with the triangles whose bounding box covers it (2D homogeneous rasterisation: Olano &
+Greer 1997), so that triangles which cross the camera's plane need no clipping. Camera axes: x right, y up, z toward the
+viewer, who looks along -z; pixel rows run from top to bottom. Surfaces are two-sided: normals face the camera.
+No OpenGL, one core a call; numba caches the kernels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Camera:
+    """A pinhole of `height` x `width` pixels; focal lengths and principal point in pixels, from the top left corner."""
+
+    height: int
+    width: int
+    focal: tuple[float, float]
+    centre: tuple[float, float]
+
+    @staticmethod
+    def of_angle(height: int, width: int, vertical: float) -> Camera:
+        """Square pixels, principal point in the middle, vertical field of view in radians."""
+        focal = 0.5 * height / np.tan(0.5 * vertical)
+        return Camera(height, width, (focal, focal), (0.5 * width, 0.5 * height))
+
+
+class Mesh(NamedTuple):
+    """Triangles in camera coordinates.
+
+    corners (f, 3, 3): positions. normals (f, 3, 3): vertex normals, interpolated; not normalised, 0 for flat faces.
+    albedo (f, 3, 3): RGB of the corners in [0, 1], multiplied with the texture's. uv (f, 3, 2), texture (f,): the
+    index of a texture, or -1; coordinates repeat, v up.
+    """
+
+    corners: Array
+    normals: Array
+    albedo: Array
+    uv: Array
+    texture: NDArray[np.int64]
+
+
+class Rendered(NamedTuple):
+    """One picture, all parts 0 where nothing is.
+
+    image (3, h, w): albedo x shading. normal (3, h, w): unit vectors. depth (h, w): distance along the viewing axis.
+    mask (h, w): 0 or 1. albedo (3, h, w), shading (h, w): in [0, 1].
+    """
+
+    image: NDArray[np.float32]
+    normal: NDArray[np.float32]
+    depth: NDArray[np.float32]
+    mask: NDArray[np.float32]
+    albedo: NDArray[np.float32]
+    shading: NDArray[np.float32]
+
+
+def plain_mesh(vertices: Array, faces: NDArray[np.int64], colours: Array | None = None, smooth: bool = True) -> Mesh:
+    """A mesh without texture: vertices (v, 3) in camera coordinates, faces (f, 3), RGB (v, 3) of the vertices or white.
+
+    smooth interpolates vertex normals, which are averages of the faces' by area; flat faces otherwise.
+    """
+    corners = vertices[faces]
+    colours = np.ones((len(vertices), 3)) if colours is None else colours
+    normals = vertex_normals(vertices, faces)[faces] if smooth else np.zeros_like(corners)
+    count = len(faces)
+    return Mesh(corners, normals, colours[faces], np.zeros((count, 3, 2)), np.full(count, -1))
+
+
+def vertex_normals(vertices: Array, faces: NDArray[np.int64]) -> Array:
+    """Unit normals (v, 3): the faces' averaged by area; 0 where a vertex has no face."""
+    corners = vertices[faces]
+    area = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    total = np.stack(
+        [np.bincount(faces.ravel(), np.repeat(area[:, axis], 3), len(vertices)) for axis in range(3)], axis=1
+    )
+    return total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-300)
+
+
+@njit(cache=True, nogil=True)
+def _box(c: Any, focal: Any, centre: Any, height: int, width: int, near: float) -> Any:
+    """Pixels (top, bottom, left, right) that a triangle may cover: all of them if it comes too near to the camera."""
+    low_x, high_x, low_y, high_y = np.inf, -np.inf, np.inf, -np.inf
+    behind = 0
+    for i in range(3):
+        depth = -c[i, 2]
+        if depth < near:
+            behind += 1
+            continue
+        x, y = centre[0] + focal[0] * c[i, 0] / depth, centre[1] - focal[1] * c[i, 1] / depth
+        low_x, high_x = min(low_x, x), max(high_x, x)
+        low_y, high_y = min(low_y, y), max(high_y, y)
+    if behind == 3:
+        return 0, 0, 0, 0
+    if behind > 0:
+        return 0, height, 0, width
+    top, bottom = int(np.floor(max(0.0, low_y))), int(np.ceil(min(float(height), high_y)))
+    left, right = int(np.floor(max(0.0, low_x))), int(np.ceil(min(float(width), high_x)))
+    return top, bottom, left, right
+
+
+@njit(cache=True, nogil=True)
+def _cross(a: Any, b: Any, out: Any) -> None:
+    out[0] = a[1] * b[2] - a[2] * b[1]
+    out[1] = a[2] * b[0] - a[0] * b[2]
+    out[2] = a[0] * b[1] - a[1] * b[0]
+
+
+@njit(cache=True, nogil=True)
+def _visible(corners: Any, focal: Any, centre: Any, near: float, depth: Any, face: Any, share: Any) -> None:
+    """For every pixel the nearest triangle along its ray, its depth and the barycentric shares (h, w, 2) of the hit."""
+    height, width = depth.shape
+    edges = np.empty((3, 3))
+    for f in range(len(corners)):
+        c = corners[f]
+        top, bottom, left, right = _box(c, focal, centre, height, width, near)
+        if top >= bottom or left >= right:
+            continue
+        _cross(c[1], c[2], edges[0])
+        _cross(c[2], c[0], edges[1])
+        _cross(c[0], c[1], edges[2])
+        volume = c[0, 0] * edges[0, 0] + c[0, 1] * edges[0, 1] + c[0, 2] * edges[0, 2]
+        if volume == 0.0:  # seen edge-on
+            continue
+        for i in range(top, bottom):
+            y = (centre[1] - i - 0.5) / focal[1]
+            for j in range(left, right):
+                x = (j + 0.5 - centre[0]) / focal[0]
+                a = edges[0, 0] * x + edges[0, 1] * y - edges[0, 2]
+                b = edges[1, 0] * x + edges[1, 1] * y - edges[1, 2]
+                g = edges[2, 0] * x + edges[2, 1] * y - edges[2, 2]
+                if not ((a >= 0.0 and b >= 0.0 and g >= 0.0) or (a <= 0.0 and b <= 0.0 and g <= 0.0)):
+                    continue
+                total = a + b + g
+                if total == 0.0:
+                    continue
+                t = volume / total  # the hit is at t (x, y, -1)
+                if near <= t < depth[i, j]:
+                    depth[i, j], face[i, j] = t, f
+                    share[i, j, 0], share[i, j, 1] = a / total, b / total
+
+
+@njit(cache=True, nogil=True)
+def _texel(texture: Any, u: float, v: float, out: Any) -> None:
+    """Multiply out (3,) by the texture (h, w, 3) uint8, bilinearly, repeating, v up."""
+    height, width = texture.shape[0], texture.shape[1]
+    x, y = u * width - 0.5, (1.0 - v) * height - 0.5
+    column, row = int(np.floor(x)), int(np.floor(y))
+    right, down = x - column, y - row
+    for k in range(3):
+        above = (1.0 - right) * texture[row % height, column % width, k]
+        above += right * texture[row % height, (column + 1) % width, k]
+        below = (1.0 - right) * texture[(row + 1) % height, column % width, k]
+        below += right * texture[(row + 1) % height, (column + 1) % width, k]
+        out[k] *= ((1.0 - down) * above + down * below) / 255.0
+
+
+@njit(cache=True, nogil=True)
+def _surface(mesh: Any, f: int, a: float, b: float, x: float, y: float, normal: Any) -> None:
+    """The unit normal toward the camera at the shares (a, b, 1 - a - b) of a face, on the ray (x, y, -1)."""
+    g = 1.0 - a - b
+    for k in range(3):
+        normal[k] = a * mesh.normals[f, 0, k] + b * mesh.normals[f, 1, k] + g * mesh.normals[f, 2, k]
+    length = np.sqrt(normal[0] ** 2 + normal[1] ** 2 + normal[2] ** 2)
+    if length < 1e-12:
+        c = mesh.corners[f]
+        _cross(c[1] - c[0], c[2] - c[0], normal)
+        length = np.sqrt(normal[0] ** 2 + normal[1] ** 2 + normal[2] ** 2)
+    if normal[0] * x + normal[1] * y - normal[2] > 0.0:
+        length = -length
+    for k in range(3):
+        normal[k] /= length
+
+
+@njit(cache=True, nogil=True)
+def _shade(
+    mesh: Any, focal: Any, centre: Any, face: Any, share: Any, depth: Any, light: Any, ambient: float, lit: Any,
+    texels: Any, starts: Any, sizes: Any, out: Any,
+) -> None:  # fmt: skip
+    """Fill out's parts where a face is seen; texels hold all textures, one after the other."""
+    height, width = face.shape
+    normal, colour = np.empty(3), np.empty(3)
+    for i in range(height):
+        for j in range(width):
+            f = face[i, j]
+            if f < 0:
+                continue
+            a, b = share[i, j, 0], share[i, j, 1]
+            g = 1.0 - a - b
+            x, y = (j + 0.5 - centre[0]) / focal[0], (centre[1] - i - 0.5) / focal[1]
+            _surface(mesh, f, a, b, x, y, normal)
+            for k in range(3):
+                colour[k] = a * mesh.albedo[f, 0, k] + b * mesh.albedo[f, 1, k] + g * mesh.albedo[f, 2, k]
+            which = mesh.texture[f]
+            if which >= 0:
+                u = a * mesh.uv[f, 0, 0] + b * mesh.uv[f, 1, 0] + g * mesh.uv[f, 2, 0]
+                v = a * mesh.uv[f, 0, 1] + b * mesh.uv[f, 1, 1] + g * mesh.uv[f, 2, 1]
+                h, w = sizes[which, 0], sizes[which, 1]
+                _texel(texels[starts[which] : starts[which] + h * w].reshape(h, w, 3), u, v, colour)
+            shade = max(0.0, normal[0] * light[0] + normal[1] * light[1] + normal[2] * light[2]) * lit[i, j]
+            shading = np.float32(ambient + (1.0 - ambient) * shade)
+            out.mask[i, j], out.depth[i, j], out.shading[i, j] = 1.0, depth[i, j], shading
+            for k in range(3):
+                albedo = np.float32(colour[k])
+                out.normal[k, i, j], out.albedo[k, i, j] = normal[k], albedo
+                out.image[k, i, j] = albedo * shading  # of the rounded factors: the product is exact in float32
+
+
+def render(
+    mesh: Mesh,
+    camera: Camera,
+    light: Array,
+    ambient: float = 0.0,
+    textures: list[NDArray[np.uint8]] | None = None,
+    shadow: int = 0,
+    near: float = 1e-3,
+) -> Rendered:
+    """Render a mesh, Lambertian under a directional light: shading = ambient + (1 - ambient) max(0, normal . light).
+
+    light (3,): unit vector toward the light, in camera coordinates. textures: (h, w, 3) uint8, referred to by
+    mesh.texture. shadow: side of the shadow map in pixels, 0 for no shadows. near: nothing nearer is seen.
+    Raises ValueError for numbers that are not finite, or a texture index that does not exist.
+    """
+    textures = textures or []
+    if not all(np.isfinite(part).all() for part in (*mesh[:4], light)):
+        raise ValueError("the mesh and the light must be finite")
+    if len(mesh.texture) and mesh.texture.max() >= len(textures):
+        raise ValueError(f"the mesh refers to texture {mesh.texture.max()}, but there are {len(textures)}")
+    kinds = (*[np.float64] * 4, np.int64)
+    mesh = Mesh._make(np.ascontiguousarray(part, kind) for part, kind in zip(mesh, kinds, strict=True))
+    size, focal, centre = (camera.height, camera.width), np.array(camera.focal), np.array(camera.centre)
+    depth, face, share = np.full(size, np.inf), np.full(size, -1), np.zeros((*size, 2))
+    _visible(mesh.corners, focal, centre, near, depth, face, share)
+    lit = np.ones(size) if not shadow else _lit(mesh, focal, centre, depth, face, np.asarray(light, np.float64), shadow)
+    parts = [np.zeros((*lead, *size), np.float32) for lead in ((3,), (3,), (), (), (3,), ())]
+    out = Rendered(*parts)
+    sizes = np.array([texture.shape[:2] for texture in textures], np.int64).reshape(-1, 2)
+    starts = np.concatenate([[0], np.cumsum(sizes.prod(1))]).astype(np.int64)
+    flat = [np.ascontiguousarray(texture, np.uint8).reshape(-1, 3) for texture in textures]
+    texels = np.concatenate(flat) if flat else np.zeros((1, 3), np.uint8)
+    towards = np.asarray(light, np.float64)
+    _shade(mesh, focal, centre, face, share, depth, towards, ambient, lit, texels, starts, sizes, out)
+    return out
+
+
+@njit(cache=True, nogil=True)
+def _light_depth(corners: Any, side: int, nearest: Any) -> None:
+    """The shadow map (side, side): for corners in light coordinates, x and y in 0..side, the largest z of a hit."""
+    for f in range(len(corners)):
+        c = corners[f]
+        area = (c[1, 0] - c[0, 0]) * (c[2, 1] - c[0, 1]) - (c[2, 0] - c[0, 0]) * (c[1, 1] - c[0, 1])
+        if area == 0.0:
+            continue
+        left, right = min(c[0, 0], c[1, 0], c[2, 0]), max(c[0, 0], c[1, 0], c[2, 0])
+        top, bottom = min(c[0, 1], c[1, 1], c[2, 1]), max(c[0, 1], c[1, 1], c[2, 1])
+        for i in range(int(max(0.0, np.floor(top - 0.5))), int(min(side, np.ceil(bottom + 0.5)))):
+            for j in range(int(max(0.0, np.floor(left - 0.5))), int(min(side, np.ceil(right + 0.5)))):
+                x, y = j + 0.5, i + 0.5
+                a = ((c[1, 0] - x) * (c[2, 1] - y) - (c[2, 0] - x) * (c[1, 1] - y)) / area
+                b = ((c[2, 0] - x) * (c[0, 1] - y) - (c[0, 0] - x) * (c[2, 1] - y)) / area
+                g = 1.0 - a - b
+                if a >= 0.0 and b >= 0.0 and g >= 0.0:
+                    nearest[i, j] = max(nearest[i, j], a * c[0, 2] + b * c[1, 2] + g * c[2, 2])
+
+
+def _lit(
+    mesh: Mesh, focal: Array, centre: Array, depth: Array, face: NDArray[np.int64], light: Array, side: int
+) -> Array:
+    """1 where the surface sees the light, 0 in shadow, (h, w), from a map of `side` pixels (Williams 1978).
+
+    A map is as coarse as its pixels: a surface is in shadow only if something is nearer to the light by two of them.
+    """
+    across = np.cross(light, [1.0, 0.0, 0.0] if abs(light[0]) < 0.9 else [0.0, 1.0, 0.0])
+    across /= np.linalg.norm(across)
+    frame = np.stack([across, np.cross(light, across), light])
+    turned = mesh.corners @ frame.T
+    low, high = turned.reshape(-1, 3).min(0), turned.reshape(-1, 3).max(0)
+    pixel = max(float((high - low)[:2].max()), 1e-12) / side
+    nearest = np.full((side, side), -np.inf)
+    _light_depth((turned - [low[0], low[1], 0.0]) / [pixel, pixel, 1.0], side, nearest)
+    rows, columns = np.nonzero(face >= 0)
+    t = depth[rows, columns]
+    points = np.stack(
+        [t * (columns + 0.5 - centre[0]) / focal[0], t * (centre[1] - rows - 0.5) / focal[1], -t], axis=1
+    ) @ frame.T  # fmt: skip
+    place = np.clip(((points[:, :2] - low[:2]) / pixel).astype(int), 0, side - 1)
+    lit = np.ones(face.shape)
+    normals = np.abs(_face_normals(mesh.corners[face[rows, columns]]) @ light)
+    slope = np.sqrt(1.0 - np.minimum(normals, 1.0) ** 2) / np.maximum(normals, 0.1)
+    lit[rows, columns] = nearest[place[:, 1], place[:, 0]] <= points[:, 2] + pixel * (2.0 + 2.0 * slope)
+    return lit
+
+
+def _face_normals(corners: Array) -> Array:
+    normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    return normal / np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-300)

@@ -1,0 +1,199 @@
+"""hgenv/FaceDepth-v0: depth of faces from a morphable model, with mixtures of shapes, looks and poses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache, cached_property
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from hgenv import metrics
+from hgenv.beta import Layout
+from hgenv.data.faces import load_ict, load_scan
+from hgenv.faces import COMPONENTS, FaceModel, procedural_head
+from hgenv.grammar import unit_vector
+from hgenv.mixtures import NormalMixture, VonMisesMixture
+from hgenv.networks import HourglassSize, StackedHourglass
+from hgenv.noise import Noise
+from hgenv.render.raster import Camera, Mesh, Rendered, plain_mesh, render
+from hgenv.task import Batch, Split, Task, register
+
+Array = NDArray[np.float64]
+DISTANCE = 5.0
+"""Of the head's centre from the camera; a head is about 2 high."""
+_PARTS = ("geometry", "texture", "expression")
+# Three lights and nine poses of every target head, as many as the paper's scans have; their values are ours.
+LIGHTS = np.array([[0.0, 0.3, 1.0], [0.8, 0.3, 0.6], [-0.8, 0.3, 0.6]])
+POSES = np.array([[yaw, pitch, 0.0] for pitch in (-0.25, 0.0, 0.25) for yaw in (-0.5, 0.0, 0.5)])
+
+
+@dataclass(frozen=True)
+class FaceBeta(Layout):
+    """The 204 coordinates: 183 of what a head is, 21 of where it looks."""
+
+    head: NormalMixture = NormalMixture(
+        (-1.5, 1.5), (0.1, 1.5), tuple(f"{part}{i}" for part in _PARTS for i in range(COMPONENTS)), initial=(0.0, 0.4),
+        apart=0.4, meaning="coefficients of the first ten components each",
+    )  # fmt: skip
+    pose: VonMisesMixture = VonMisesMixture(
+        (-1.0, 1.0), (0.05, 0.8), ("yaw", "pitch", "roll"), initial=(0.0, 0.2), apart=0.3, meaning="turn of the head"
+    )
+
+
+@register("hgenv/FaceDepth-v0")
+@dataclass(frozen=True)
+class FaceDepth(HourglassSize, Task):
+    """One head a picture, perspective, in white directional light; learn its depth, in half heights of a head.
+
+    The pixels of the head are what counts; components that beta does not control are uniform within 1.7 deviations.
+    """
+
+    resolution: int = 32
+    """Side of the images in pixels."""
+    model: str | None = None
+    """Folder of ict_face_light.npz; built in: a procedural head."""
+    data: str | None = None
+    """Folder of the head scans of the target domain; built in: other heads of the procedural model."""
+    ambient: float = 0.15
+    """Share of light that comes from everywhere."""
+
+    primary = "abs_rel"
+    layout = FaceBeta()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.resolution < 8 or self.resolution % self.multiple:
+            raise ValueError(f"resolution must be a multiple of {self.multiple} and at least 8, got {self.resolution}")
+        if not 0 <= self.ambient < 1:
+            raise ValueError(f"ambient must be in [0, 1), got {self.ambient}")
+
+    @cached_property
+    def face_model(self) -> FaceModel:
+        """The morphable model that is sampled."""
+        return procedural_head() if self.model is None else load_ict(self.model)
+
+    @property
+    def camera(self) -> Camera:
+        """Sees a head's height and a quarter more."""
+        return Camera.of_angle(self.resolution, self.resolution, 2.0 * np.arctan(1.25 / DISTANCE))
+
+    def sample(self, beta: Array, noise: Noise) -> Batch:
+        bound, model = self.layout.bind(beta), self.face_model
+        first = noise.draw(bound.head, "head")
+        poses = noise.draw(bound.pose, "pose")
+        rest = (len(model.geometry) - COMPONENTS, len(model.expression) - COMPONENTS)
+        other = np.sqrt(3.0) * (2.0 * noise.uniform("other components", (sum(rest),)) - 1.0)
+        light = unit_vector(np.stack([0.6 + 0.4 * noise.uniform("light"), noise.uniform("light about")], axis=-1))
+        rows = []
+        for row in range(len(first)):
+            geometry, texture, expression = np.split(first[row], 3)
+            geometry = np.concatenate([geometry, other[row, : rest[0]]])
+            vertices = model.vertices(geometry, np.concatenate([expression, 0.3 * other[row, rest[0] :]]))
+            turned = vertices @ turn(poses[row]).T - [0.0, 0.0, DISTANCE]
+            mesh = plain_mesh(turned, model.faces, model.colours(texture))
+            rows.append(render(mesh, self.camera, light[row], self.ambient))
+        return depth_batch(rows)
+
+    def network(self) -> nn.Module:
+        return _Depth(StackedHourglass(3, 1, self))
+
+    def loss(self, prediction: Tensor, batch: Batch) -> Tensor:
+        """Mean squared error over the head's pixels, normalised by a constant."""
+        return (batch.mask * (prediction - batch.target) ** 2).mean((0, 2, 3, 4))
+
+    def validation(self) -> Batch:
+        return self._targets["validation"]
+
+    def test(self) -> Batch:
+        return self._targets["test"]
+
+    def metrics(self, prediction: Tensor, split: Split) -> dict[str, float]:
+        """Those of `hgenv.metrics.depth_metrics`."""
+        batch = self._targets[split]
+        valid = batch.mask.numpy() > 0
+        return metrics.depth_metrics(prediction[-1].detach().cpu().numpy()[valid], batch.target.numpy()[valid])
+
+    def baselines(self, split: Split) -> dict[str, dict[str, float]]:
+        """The depth of the head's centre, everywhere."""
+        batch = self._targets[split]
+        return {"constant depth": self.metrics(torch.full_like(batch.target, DISTANCE)[None], split)}
+
+    def picture(self, target: Tensor, mask: Tensor) -> NDArray[np.float64]:
+        near = ((DISTANCE + 1.2 - target) / 2.4).clamp(0, 1) * mask
+        return near.expand(-1, 3, -1, -1).permute(0, 2, 3, 1).double().numpy()
+
+    def error(self, prediction: Tensor, batch: Batch) -> tuple[NDArray[np.float64], str, float]:
+        return ((prediction - batch.target).abs() * batch.mask)[:, 0].double().numpy(), "half heights", 0.5
+
+    @cached_property
+    def _targets(self) -> dict[Split, Batch]:
+        if self.data is None:
+            return {
+                "validation": _procedural(self.camera, self.ambient, 0),
+                "test": _procedural(self.camera, self.ambient, 1),
+            }
+        return {split: self._scans(split) for split in ("validation", "test")}
+
+    def _scans(self, split: Split) -> Batch:
+        assert self.data is not None
+        scan = load_scan(self.data, split)
+        return depth_batch([
+            render(moved(scan.mesh, pose), self.camera, light, self.ambient, [scan.texture]) for pose, light in views()
+        ])  # fmt: skip
+
+
+class _Depth(nn.Module):
+    """Depths are positive: softplus, the paper's ReLU made smooth, about the distance at which heads stand."""
+
+    def __init__(self, body: nn.Module) -> None:
+        super().__init__()
+        self.body = body
+
+    def forward(self, image: Tensor) -> Tensor:
+        return functional.softplus(self.body(image) + DISTANCE)
+
+
+def turn(pose: Array) -> Array:
+    """Rotation (3, 3) of a head by yaw, then pitch, then roll, in radians."""
+    (cy, cp, cr), (sy, sp, sr) = np.cos(pose), np.sin(pose)
+    yaw = np.array([[cy, 0.0, sy], [0.0, 1.0, 0.0], [-sy, 0.0, cy]])
+    pitch = np.array([[1.0, 0.0, 0.0], [0.0, cp, -sp], [0.0, sp, cp]])
+    return np.array([[cr, -sr, 0.0], [sr, cr, 0.0], [0.0, 0.0, 1.0]]) @ pitch @ yaw
+
+
+def views() -> list[tuple[Array, Array]]:
+    """The 27 (pose, light) of a target head."""
+    return [(pose, light / np.linalg.norm(light)) for pose in POSES for light in LIGHTS]
+
+
+def moved(mesh: Mesh, pose: Array) -> Mesh:
+    """A head about the origin, turned and put in front of the camera."""
+    rotation = turn(pose).T
+    return mesh._replace(corners=mesh.corners @ rotation - [0.0, 0.0, DISTANCE], normals=mesh.normals @ rotation)
+
+
+def depth_batch(rows: list[Rendered]) -> Batch:
+    """Pictures with their depth as target."""
+    return Batch(
+        torch.from_numpy(np.stack([row.image for row in rows])),
+        torch.from_numpy(np.stack([row.depth for row in rows]))[:, None],
+        torch.from_numpy(np.stack([row.mask for row in rows]))[:, None],
+    )
+
+
+@cache
+def _procedural(camera: Camera, ambient: float, which: int) -> Batch:
+    """Two heads a split that no start draws often: broad ones with strong features, in the 27 views."""
+    model, rows = procedural_head(), []
+    for head in range(2):
+        rng = np.random.default_rng([7, which, head])
+        geometry = 0.9 + 0.5 * rng.standard_normal(len(model.geometry))
+        expression, texture = 0.5 * rng.standard_normal((2, COMPONENTS))
+        vertices = model.vertices(geometry, expression)
+        mesh = plain_mesh(vertices, model.faces, model.colours(texture - 0.5))
+        rows += [render(moved(mesh, pose), camera, light, ambient) for pose, light in views()]
+    return depth_batch(rows)

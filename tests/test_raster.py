@@ -1,0 +1,170 @@
+"""The mesh renderer against closed forms, and against trimesh's rays through embree."""
+
+import numpy as np
+import pytest
+import trimesh
+
+from hgenv.render.raster import Camera, Mesh, plain_mesh, render, vertex_normals
+
+CAMERA = Camera.of_angle(48, 64, 0.8)
+LIGHT = np.array([0.6, 0.0, 0.8])
+
+
+def rays(camera: Camera) -> tuple[np.ndarray, np.ndarray]:
+    """x and y of the rays (x, y, -1) of the pixel centres, (h, w)."""
+    j, i = np.meshgrid(np.arange(camera.width) + 0.5, np.arange(camera.height) + 0.5)
+    return (j - camera.centre[0]) / camera.focal[0], (camera.centre[1] - i) / camera.focal[1]
+
+
+def square(corners: list[list[float]], **changes: object) -> Mesh:
+    """Two triangles over four corners in order, texture coordinates from (0, 0) to (1, 1)."""
+    index = np.array([[0, 1, 2], [0, 2, 3]])
+    mesh = plain_mesh(np.array(corners), index, smooth=False)
+    uv = np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]])[index]
+    return mesh._replace(uv=uv, **changes)
+
+
+def test_a_tilted_plane_that_passes_the_camera_is_exact_everywhere() -> None:
+    """A floor at y = -1 that reaches behind the camera: depth and normal in closed form, no clipping artefacts."""
+    floor = square([[-50.0, -1, 5], [50, -1, 5], [50, -1, -500], [-50, -1, -500]])
+    seen = render(floor, CAMERA, np.array([0.0, 1.0, 0.0]), ambient=0.2)
+    x, y = rays(CAMERA)
+    depth = -1.0 / np.where(y < 0, y, np.inf)
+    inside = (y < 0) & (depth < 500) & (np.abs(x * depth) < 50)
+    np.testing.assert_array_equal(seen.mask > 0, inside)
+    np.testing.assert_allclose(seen.depth[inside], depth[inside], rtol=1e-6)
+    np.testing.assert_allclose(seen.normal[:, inside], np.tile([[0], [1], [0]], inside.sum()), atol=1e-6)
+    np.testing.assert_allclose(seen.shading[inside], 1.0, rtol=1e-6)
+
+
+def test_a_fine_sphere_matches_the_closed_form() -> None:
+    ball = trimesh.creation.icosphere(subdivisions=5, radius=1.0)
+    centre = np.array([0.2, -0.1, -4.0])
+    seen = render(plain_mesh(ball.vertices + centre, ball.faces), CAMERA, LIGHT, ambient=0.1)
+    x, y = rays(CAMERA)
+    d = np.stack([x, y, -np.ones_like(x)])
+    a, b, c = (d**2).sum(0), np.einsum("khw,k->hw", d, centre), centre @ centre - 1.0
+    inside = b**2 - a * c > 0
+    t = (b - np.sqrt(np.where(inside, b**2 - a * c, 0.0))) / a
+    sure = inside & (b**2 - a * c > 0.05)  # away from the silhouette, which is a polygon
+    assert np.mean((seen.mask > 0) != inside) < 0.005
+    np.testing.assert_allclose(seen.depth[sure], t[sure], atol=2e-3)
+    normal = t * d - centre[:, None, None]
+    np.testing.assert_allclose(seen.normal[:, sure], normal[:, sure], atol=1e-2)
+    shading = 0.1 + 0.9 * np.maximum(0, np.einsum("khw,k->hw", normal, LIGHT))
+    np.testing.assert_allclose(seen.shading[sure], shading[sure], atol=1e-2)
+
+
+def test_a_scene_matches_trimeshs_rays() -> None:
+    rng = np.random.default_rng(0)
+    parts = [trimesh.creation.box(rng.uniform(0.3, 1.5, 3)) for _ in range(6)]
+    parts += [trimesh.creation.icosphere(subdivisions=2, radius=r) for r in (0.3, 0.6)]
+    for part in parts:
+        part.apply_transform(trimesh.transformations.random_rotation_matrix(rng.random(3)))
+        part.apply_translation([*rng.uniform(-1.2, 1.2, 2), rng.uniform(-6, -3)])
+    scene = trimesh.util.concatenate(parts)
+    seen = render(plain_mesh(scene.vertices, scene.faces, smooth=False), CAMERA, LIGHT)
+    x, y = rays(CAMERA)
+    directions = np.stack([x, y, -np.ones_like(x)], -1).reshape(-1, 3)
+    points, index, faces = scene.ray.intersects_location(np.zeros_like(directions), directions, multiple_hits=False)
+    depth, normal = np.zeros(len(directions)), np.zeros((len(directions), 3))
+    depth[index], normal[index] = -points[:, 2], scene.face_normals[faces]
+    same = (seen.depth.ravel() > 0) == (depth > 0)
+    assert same.mean() > 0.998
+    close = np.isclose(seen.depth.ravel(), depth, rtol=1e-4)
+    assert close.mean() > 0.998
+    facing = normal * -np.sign((normal * directions).sum(1, keepdims=True))
+    np.testing.assert_allclose(seen.normal.reshape(3, -1).T[close], facing[close], atol=1e-4)
+
+
+def test_surfaces_are_two_sided() -> None:
+    corners = [[-1.0, -1, -3], [1, -1, -3], [1, 1, -3], [-1, 1, -3]]
+    for order in (corners, corners[::-1]):
+        seen = render(square(order), CAMERA, np.array([0.0, 0.0, 1.0]))
+        assert seen.mask[24, 32] == 1
+        np.testing.assert_allclose(seen.normal[:, 24, 32], [0, 0, 1], atol=1e-6)
+        assert seen.shading[24, 32] == pytest.approx(1.0)
+
+
+def test_textures_repeat_with_v_up_and_perspective_is_corrected() -> None:
+    texture = np.zeros((2, 2, 3), np.uint8)
+    texture[0, 0], texture[0, 1], texture[1, 0], texture[1, 1] = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
+    camera = Camera.of_angle(64, 64, 2 * np.arctan(1 / 3))  # the square at depth 3 fills it
+    corners = [[-1.0, -1, -3], [1, -1, -3], [1, 1, -3], [-1, 1, -3]]
+    flat = square(corners, texture=np.zeros(2, np.int64))
+    front = np.array([0.0, 0.0, 1.0])
+    seen = render(flat, camera, front, textures=[texture])
+    for (row, column), colour in {
+        (16, 16): (1, 0, 0),
+        (16, 47): (0, 1, 0),
+        (47, 16): (0, 0, 1),
+        (47, 47): (1, 1, 1),
+    }.items():
+        np.testing.assert_allclose(seen.albedo[:, row, column], colour, atol=0.04)
+    again = render(flat._replace(uv=flat.uv + [3.0, -2.0]), camera, front, textures=[texture])
+    np.testing.assert_allclose(again.albedo, seen.albedo, atol=1e-6)
+    # A ramp over a floor: u is linear in space, not on the screen.
+    ramp = np.repeat(np.arange(256, dtype=np.uint8)[None, :, None], 3, 2)
+    floor = square([[-1.0, -1, -2], [-1, -1, -10], [1, -1, -10], [1, -1, -2]], texture=np.zeros(2, np.int64))
+    seen = render(floor, CAMERA, np.array([0.0, 1.0, 0.0]), textures=[ramp])
+    inside = seen.mask > 0
+    expected = (seen.depth[inside] - 2.0) / 8.0
+    middle = (expected > 0.01) & (expected < 0.99)
+    np.testing.assert_allclose(seen.albedo[0][inside][middle], expected[middle], atol=0.006)
+
+
+def test_the_image_is_albedo_times_shading_exactly() -> None:
+    rng = np.random.default_rng(0)
+    ball = trimesh.creation.icosphere(subdivisions=3)
+    mesh = plain_mesh(ball.vertices - [0, 0, 3.0], ball.faces, rng.random((len(ball.vertices), 3)))
+    seen = render(mesh, CAMERA, LIGHT, ambient=0.3)
+    np.testing.assert_array_equal(seen.image, seen.albedo * seen.shading)
+    assert seen.image.max() <= 1
+    assert (seen.shading[seen.mask > 0] >= 0.3 - 1e-6).all()
+
+
+def test_a_box_throws_its_shadow_where_geometry_says() -> None:
+    """A square at height 1 over a floor, light from straight above and from the side."""
+    floor = square([[-3.0, -1, -1], [3, -1, -1], [3, -1, -9], [-3, -1, -9]])
+    lid = square([[-0.5, 0, -4.5], [0.5, 0, -4.5], [0.5, 0, -5.5], [-0.5, 0, -5.5]])
+    both = Mesh._make(np.concatenate(parts) for parts in zip(floor, lid, strict=True))
+    x, y = rays(CAMERA)
+    depth = -1.0 / np.where(y < 0, y, np.inf)
+    for light in (np.array([0.0, 1.0, 0.0]), np.array([0.6, 0.8, 0.0])):
+        seen = render(both, CAMERA, light, ambient=0.1, shadow=512)
+        ground = (y < 0) & np.isclose(seen.depth, depth, rtol=1e-5)
+        offset = x * depth + light[0] / light[1]  # where the ray toward the light passes the lid's plane
+        edge = np.maximum(np.abs(offset), np.abs(depth - 5.0)) - 0.5
+        sure = ground & (np.abs(edge) > 0.06)
+        dark = seen.shading < 0.11
+        assert (ground & (edge < 0)).sum() > 20
+        np.testing.assert_array_equal(dark[sure], (edge < 0)[sure])
+    assert not (render(both, CAMERA, light, ambient=0.1).shading[seen.mask > 0] < 0.11).any()
+
+
+def test_a_convex_body_in_full_light_has_no_shadow_of_its_own() -> None:
+    ball = trimesh.creation.icosphere(subdivisions=3)
+    mesh = plain_mesh(ball.vertices - [0, 0, 4.0], ball.faces)
+    seen, plain = render(mesh, CAMERA, LIGHT, shadow=256), render(mesh, CAMERA, LIGHT)
+    np.testing.assert_allclose(seen.shading, plain.shading, atol=0.12)  # but where light only grazes it
+
+
+def test_vertex_normals_are_trimeshs_by_area() -> None:
+    mesh = trimesh.creation.icosphere(subdivisions=2)
+    mesh.vertices *= [1.0, 2.0, 0.5]
+    corners = mesh.triangles
+    area = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    expected = np.zeros_like(mesh.vertices)
+    np.add.at(expected, mesh.faces, area[:, None])
+    expected /= np.linalg.norm(expected, axis=1, keepdims=True)
+    np.testing.assert_allclose(vertex_normals(mesh.vertices, mesh.faces), expected, atol=1e-12)
+
+
+def test_what_cannot_be_rendered_is_refused() -> None:
+    mesh = square([[-1.0, -1, -3], [1, -1, -3], [1, 1, -3], [-1, 1, -3]])
+    with pytest.raises(ValueError, match="finite"):
+        render(mesh._replace(corners=mesh.corners * np.nan), CAMERA, LIGHT)
+    with pytest.raises(ValueError, match="texture 0"):
+        render(mesh._replace(texture=np.zeros(2, np.int64)), CAMERA, LIGHT)
+    behind = render(mesh._replace(corners=-mesh.corners), CAMERA, LIGHT)
+    assert behind.mask.sum() == 0
