@@ -6,6 +6,7 @@ from hgenv.task import TASKS, Batch, Task, register
 from hgenv.tasks.face_depth import FaceDepth
 from hgenv.tasks.shape_evolution import ShapeEvolution
 from hgenv.tasks.shape_normals import ShapeNormals
+from hgenv.tasks.texture_intrinsics import TextureIntrinsics
 from hgenv.tasks.toy_shading import ToyShading
 
 __version__ = "0.1.0"
@@ -18,6 +19,7 @@ __all__ = [
     "ShapeEvolution",
     "ShapeNormals",
     "Task",
+    "TextureIntrinsics",
     "ToyShading",
     "register",
 ]

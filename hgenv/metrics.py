@@ -84,3 +84,28 @@ def depth_metrics(prediction: Array, target: Array) -> dict[str, float]:
         "rmse_log": float(np.sqrt(np.mean(log**2))),
         "si_log": float(np.std(log)),
     }
+
+
+def intrinsic_metrics(prediction: Array, target: Array, valid: NDArray[np.bool_]) -> dict[str, float]:
+    """Metrics of albedo and shading, (n, 4, h, w) each: albedo's three channels, then shading; valid (n, h, w).
+
+    For albedo_ and shading_: abs, the mean absolute error; rmse; si_rmse, the rmse after the best scale of each image
+    (Grosse et al. 2009). si_rmse is the mean of both. reconstruction: rmse of albedo x shading against the image.
+    abs, rmse and reconstruction pool over all pixels, si_rmse is the mean over images. Raises ValueError for an image
+    without pixels.
+    """
+    p, t = np.asarray(prediction, np.float64), np.asarray(target, np.float64)
+    if not len(valid) or not valid.reshape(len(valid), -1).any(1).all():
+        raise ValueError("every image needs at least one valid pixel")
+    found: dict[str, float] = {}
+    for name, channels in (("albedo", slice(0, 3)), ("shading", slice(3, 4))):
+        pairs = [(p[i, channels][:, v], t[i, channels][:, v]) for i, v in enumerate(valid)]
+        off = np.concatenate([(a - b).ravel() for a, b in pairs])
+        scales = [np.sum(a * b) / max(float(np.sum(a * a)), 1e-12) for a, b in pairs]
+        scaled = [np.sqrt(np.mean((s * a - b) ** 2)) for s, (a, b) in zip(scales, pairs, strict=True)]
+        found[f"{name}_abs"] = float(np.mean(np.abs(off)))
+        found[f"{name}_rmse"] = float(np.sqrt(np.mean(off**2)))
+        found[f"{name}_si_rmse"] = float(np.mean(scaled))
+    product = [((p[i, :3] * p[i, 3:]) - (t[i, :3] * t[i, 3:]))[:, v].ravel() for i, v in enumerate(valid)]
+    found["reconstruction"] = float(np.sqrt(np.mean(np.concatenate(product) ** 2)))
+    return found | {"si_rmse": 0.5 * (found["albedo_si_rmse"] + found["shading_si_rmse"])}

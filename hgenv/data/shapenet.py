@@ -1,0 +1,70 @@
+"""Reader of textured models in the layout of ShapeNetCore, versions 1 and 2, with the materials of their MTL."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import trimesh
+from numpy.typing import NDArray
+
+from hgenv.render.raster import Mesh
+
+_V1, _V2 = "model.obj", "models/model_normalized.obj"
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A mesh, its bounding box centred and its diagonal 1, y up, and the textures that it refers to, (h, w, 3) RGB."""
+
+    mesh: Mesh
+    textures: list[NDArray[np.uint8]]
+
+
+def find_models(root: str | Path) -> list[Path]:
+    """The OBJ files ROOT/SYNSET/MODEL/model.obj or .../models/model_normalized.obj, sorted.
+
+    Raises FileNotFoundError if there is none.
+    """
+    folder = Path(root)
+    found = sorted([*folder.glob(f"*/*/{_V1}"), *folder.glob(f"*/*/{_V2}")])
+    if not found:
+        raise FileNotFoundError(f"no model in {folder}: expected SYNSET/MODEL/{_V1} or SYNSET/MODEL/{_V2}")
+    return found
+
+
+def load_model(path: Path) -> Model:
+    """One model: faces without a texture have their material's diffuse colour. ValueError for what is not a mesh."""
+    try:
+        scene = trimesh.load_scene(path, process=False, group_material=True)
+        parts = [part for part in scene.geometry.values() if isinstance(part, trimesh.Trimesh) and len(part.faces)]
+    except Exception as error:  # trimesh raises many types on damaged files
+        raise ValueError(f"{path} is not an OBJ mesh: {error}") from error
+    if not parts:
+        raise ValueError(f"{path} has no faces")
+    textures: list[NDArray[np.uint8]] = []
+    meshes = [_part(part, path, textures) for part in parts]
+    whole = Mesh._make(np.concatenate(arrays) for arrays in zip(*meshes, strict=True))
+    points = whole.corners.reshape(-1, 3)
+    low, high = points.min(0), points.max(0)
+    if not (np.isfinite(points).all() and (high > low).any()):
+        raise ValueError(f"{path} has vertices that are not finite, or all the same")
+    return Model(whole._replace(corners=(whole.corners - 0.5 * (low + high)) / np.linalg.norm(high - low)), textures)
+
+
+def _part(part: trimesh.Trimesh, path: Path, textures: list[NDArray[np.uint8]]) -> Mesh:
+    """One material's faces; its texture is appended to `textures`."""
+    corners, count = np.array(part.triangles, np.float64), len(part.faces)
+    material = getattr(part.visual, "material", None)
+    uv = getattr(part.visual, "uv", None)
+    picture = getattr(material, "image", None)
+    if uv is not None and picture is not None:
+        textures.append(np.ascontiguousarray(np.asarray(picture.convert("RGB"), np.uint8)))
+        mapped, index, albedo = np.asarray(uv, np.float64)[part.faces], len(textures) - 1, np.ones(3)
+    else:
+        mapped, index = np.zeros((count, 3, 2)), -1
+        albedo = np.asarray(getattr(material, "main_color", (150, 150, 150, 255)), np.float64)[:3] / 255.0
+    # Creases of real models are sharp: flat faces, of which scans have enough.
+    colours = np.broadcast_to(albedo, corners.shape).copy()
+    return Mesh(corners, np.zeros_like(corners), colours, mapped, np.full(count, index))
