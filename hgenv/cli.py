@@ -364,6 +364,8 @@ def _film(words: list[str]) -> int:
         raise ValueError(f"--out must end in .gif, got {s.out!r}")
     rows, config = read_rows(Path(s.run)), json.loads((Path(s.run) / "config.json").read_text())
     env = DataGenEnv(find(config["env"]["env"])(**config["task"]), EnvOptions(**config["training"]))
+    if not rows:
+        raise ValueError(f"{s.run} has no row yet")
     env.start_from([rows[0][f"beta.{name}"] for name in env.task.layout.names])  # frozen coordinates stay there
     history.film(env, rows, Path(s.out), s.frames)
     print(s.out)

@@ -18,8 +18,9 @@ COMPONENTS = 10
 
 @dataclass(frozen=True, eq=False)
 class FaceModel:
-    """mean (v, 3); faces (f, 3); geometry (g, v, 3), expression (e, v, 3) displacements, each of one standard deviation
-    of its coefficient; albedo (v, 3) in [0, 1] and its components, texture (t, v, 3)."""
+    """mean (v, 3); faces (f, 3); geometry (g, v, 3), expression (e, v, 3) displacements, of a coefficient of 1; albedo
+    (v, 3) in [0, 1] and its components, texture (t, v, 3). bounded: the coefficients of expressions lie in 0..1; others
+    are folded into it."""
 
     mean: Array
     faces: NDArray[np.int64]
@@ -27,14 +28,17 @@ class FaceModel:
     expression: Array
     albedo: Array
     texture: Array
+    bounded: bool = False
 
     def vertices(self, geometry: Array, expression: Array) -> Array:
         """Vertices (v, 3) for coefficients of the first components; the others are 0."""
+        if self.bounded:
+            expression = np.minimum(np.abs(expression), 1.0)
         shape = np.tensordot(geometry, self.geometry[: len(geometry)], 1)
         return self.mean + shape + np.tensordot(expression, self.expression[: len(expression)], 1)
 
     def colours(self, texture: Array) -> Array:
-        """Albedo (v, 3) in [0, 1] for coefficients of the first components."""
+        """Albedo (v, 3) for coefficients of the first components, cut off at 0.02 and 1."""
         return np.clip(self.albedo + np.tensordot(texture, self.texture[: len(texture)], 1), 0.02, 1.0)
 
 
@@ -47,7 +51,7 @@ def head_frame(vertices: Array, share: float) -> tuple[Array, float]:
 
 def _sphere(rows: int, columns: int) -> tuple[Array, NDArray[np.int64]]:
     """Directions (v, 3) and faces of a sphere, whose poles are at the top of the head and the neck."""
-    polar = np.linspace(0.02, np.pi - 0.02, rows)[:, None]
+    polar = np.linspace(0.0, np.pi, rows)[:, None]
     around = np.linspace(-np.pi, np.pi, columns, endpoint=False)
     parts = np.broadcast_arrays(np.sin(polar) * np.sin(around), np.cos(polar), np.sin(polar) * np.cos(around))
     i, j = np.mgrid[: rows - 1, :columns]
@@ -91,7 +95,7 @@ def procedural_head() -> FaceModel:
     base = d * [0.72, 1.0, 0.86] * (1.0 - 0.22 * low * [1.0, 0.0, 0.6])
     relief = 0.2 * nose + 0.09 * bridge - 0.1 * sockets + 0.05 * eyes + 0.05 * brows + 0.05 * lips - 0.05 * slit
     mean = base + out * (relief + 0.1 * chin + 0.03 * cheeks + 0.1 * ears)
-    side = np.sign(d[:, :1])
+    side = np.tanh(d[:, :1] / 0.1)
     geometry = [
         0.05 * d * right, 0.06 * d * [0.0, 1.0, 0.0], 0.05 * d * forward, 0.05 * side * right * jaw,
         0.06 * forward * nose, 0.04 * side * right * nose, 0.05 * down * chin, 0.05 * out * forehead,

@@ -18,6 +18,7 @@ from hgenv.env import DataGenEnv
 from hgenv.run import Row
 
 Array = NDArray[np.float64]
+_MOMENTS = 100  # as many as a figure can show
 _LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
@@ -25,7 +26,7 @@ class Panel(NamedTuple):
     """One distribution, or one of its axes, over T moments.
 
     values (levels, T): its quantiles at the levels if it is continuous, a single line if it is a value, the
-    probabilities of its outcomes (outcomes, T) if it is discrete.
+    probabilities of its outcomes (outcomes, T) if they have names.
     """
 
     name: str
@@ -42,10 +43,10 @@ def panels(layout: Layout, betas: Array) -> Iterator[Panel]:
             for i, axis in enumerate(distribution.axes or ("",)):
                 line = parameters[0].reshape(len(betas), -1)[:, i]
                 yield Panel(f"{name} {axis}".strip(), "value", line[None])
-        elif distribution.discrete:
+        elif hasattr(distribution, "names"):
             u = (np.arange(400) + 0.5)[:, None] / 400
             drawn = distribution.inverse_cdf(u, parameters[:, None]).astype(int)
-            names = getattr(distribution, "names", None) or [str(i) for i in range(drawn.max() + 1)]
+            names = distribution.names
             share = np.stack([np.mean(drawn == i, axis=0) for i in range(len(names))])
             yield Panel(name, "discrete", share, tuple(names))
         else:
@@ -95,6 +96,7 @@ def _figure(shown: list[Panel], x: Array) -> tuple[Figure, list[Axes]]:
 
 def distributions(layout: Layout, rows: list[Row], path: Path) -> None:
     """Quantiles (5, 25, 50, 75, 95 %) and probabilities of what beta describes, against training steps."""
+    rows = moments(rows, _MOMENTS)
     x = np.array([row["train_steps"] for row in rows])
     figure, _ = _figure(list(panels(layout, _betas(layout, rows))), x)
     figure.savefig(path, dpi=100)
@@ -123,6 +125,7 @@ def film(env: DataGenEnv, rows: list[Row], path: Path, frames: int = 24) -> None
     """
     if len(rows) < 2:
         raise ValueError("a film needs a run of at least one step")
+    rows = moments(rows, _MOMENTS)
     layout, chosen = env.task.layout, moments(rows, frames)
     steps = np.array([row["train_steps"] for row in rows])
     figure, grid = _figure(list(panels(layout, _betas(layout, rows))), steps)

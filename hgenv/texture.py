@@ -20,7 +20,7 @@ from hgenv.mixtures import Count, TruncatedNormalMixture
 from hgenv.noise import Noise
 
 Array = NDArray[np.float64]
-MAX_POLYGONS = 24
+MAX_POLYGONS = 40
 MAX_VERTICES = 6
 _LATTICE = 6
 
@@ -29,7 +29,7 @@ _LATTICE = 6
 class TextureBeta(Layout):
     """The 36 coordinates. The paper does not itemise 30 of them: five truncated Gaussians for x and y are ours."""
 
-    polygons: Count = Count((0.5, 16.0), initial=3.0, meaning="number of polygons on a canvas, at most 24")
+    polygons: Count = Count((0.5, 16.0), initial=3.0, meaning="number of polygons on a canvas, at most 40")
     repetitions: Count = Count((0.2, 4.0), initial=0.5, meaning="copies of the canvas across a texture")
     vertices: Categorical = Categorical("3", "4", "5", "6", meaning="vertices of a polygon")
     x: TruncatedNormalMixture = TruncatedNormalMixture(

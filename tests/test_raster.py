@@ -86,6 +86,19 @@ def test_surfaces_are_two_sided() -> None:
         assert seen.shading[24, 32] == pytest.approx(1.0)
 
 
+def test_a_normal_that_points_away_at_a_silhouette_is_bent_and_not_flipped() -> None:
+    corners = np.array([[-1.0, -1, -3], [1, -1, -3.0], [0, 1, -3]])
+    mesh = plain_mesh(corners, np.array([[0, 1, 2]]))
+    bent = np.broadcast_to(np.array([0.99, 0.0, -0.1]), (1, 3, 3))
+    for order in ([0, 1, 2], [2, 1, 0]):  # the other order has its outside away from the camera, and the normal's sign
+        sign = 1.0 if order[0] == 0 else -1.0
+        turned = mesh._replace(corners=mesh.corners[:, order], normals=sign * bent)
+        # The normals say which way the face's order means: nearly perpendicular, so their side is the face's.
+        seen = render(turned._replace(normals=turned.normals + [0, 0, 0.11 * sign]), CAMERA, LIGHT)
+        assert seen.normal[0, 24, 32] > 0.9
+        assert seen.normal[2, 24, 32] >= 0
+
+
 def test_textures_repeat_with_v_up_and_perspective_is_corrected() -> None:
     texture = np.zeros((2, 2, 3), np.uint8)
     texture[0, 0], texture[0, 1], texture[1, 0], texture[1, 1] = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
@@ -166,5 +179,7 @@ def test_what_cannot_be_rendered_is_refused() -> None:
         render(mesh._replace(corners=mesh.corners * np.nan), CAMERA, LIGHT)
     with pytest.raises(ValueError, match="texture 0"):
         render(mesh._replace(texture=np.zeros(2, np.int64)), CAMERA, LIGHT)
+    with pytest.raises(ValueError, match="uint8"):
+        render(mesh, CAMERA, LIGHT, textures=[np.zeros((4, 4, 4), np.uint8)])
     behind = render(mesh._replace(corners=-mesh.corners), CAMERA, LIGHT)
     assert behind.mask.sum() == 0

@@ -154,7 +154,9 @@ def test_all_real_models_load(objects: Path) -> None:
         assert np.linalg.norm(np.ptp(points, axis=0)) == pytest.approx(1.0)
         assert model.mesh.texture.max() < len(model.textures)
         assert 100 <= len(model.mesh.corners) <= 7459
-    assert len(find_models(objects / "ShapeNetCore.v2")) == 2
+    second = find_models(objects / "ShapeNetCore.v2")
+    assert len(second) == 2
+    assert all(len(load_model(path).textures) > 0 for path in second), "version 2 keeps its pictures in ../images"
     task = TextureIntrinsics(data=str(objects / "ShapeNetCore.v1"))
     for batch in (task.validation(), task.test()):
         assert len(batch.image) == 50
@@ -167,6 +169,15 @@ def test_broken_models_are_named(objects: Path, tmp_path: Path) -> None:
         find_models(tmp_path)
     first = find_models(objects / "ShapeNetCore.v1")[0]
     shutil.copytree(first.parent, tmp_path / "1" / "a")
+    assert find_models(tmp_path) == [tmp_path / "1" / "a" / "model.obj"]
+    picture = next((tmp_path / "1" / "a").rglob("*.jpg"))
+    whole = picture.read_bytes()
+    picture.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ValueError, match=r"model\.obj.*textures"):
+        load_model(find_models(tmp_path)[0])
+    picture.unlink()
+    with pytest.raises(FileNotFoundError, match=picture.name):
+        load_model(find_models(tmp_path)[0])
     with pytest.raises(ValueError, match="at least 4"):
         TextureIntrinsics(data=str(tmp_path)).validation()
     broken = tmp_path / "1" / "a" / "model.obj"
@@ -181,6 +192,6 @@ def test_broken_models_are_named(objects: Path, tmp_path: Path) -> None:
 
 
 def test_bad_options_are_refused() -> None:
-    for knobs in ({"resolution": 30}, {"ambient": -0.1}):
+    for knobs in ({"resolution": 30}, {"ambient": -0.1}, {"models": 3}):
         with pytest.raises(ValueError, match="got"):
             TextureIntrinsics(**knobs)

@@ -23,37 +23,61 @@ class Model:
 
 
 def find_models(root: str | Path) -> list[Path]:
-    """The OBJ files ROOT/SYNSET/MODEL/model.obj or .../models/model_normalized.obj, sorted.
+    """The OBJ files ROOT/SYNSET/MODEL/model.obj, or .../models/model_normalized.obj where there is none, sorted.
 
     Raises FileNotFoundError if there is none.
     """
     folder = Path(root)
-    found = sorted([*folder.glob(f"*/*/{_V1}"), *folder.glob(f"*/*/{_V2}")])
+    candidates = [next((d / v for v in (_V1, _V2) if (d / v).is_file()), None) for d in sorted(folder.glob("*/*"))]
+    found = [path for path in candidates if path is not None]
     if not found:
-        raise FileNotFoundError(f"no model in {folder}: expected SYNSET/MODEL/{_V1} or SYNSET/MODEL/{_V2}")
+        raise FileNotFoundError(
+            f"no model in {folder}: expected SYNSET/MODEL/{_V1} or SYNSET/MODEL/{_V2}, as shapenet.org has them"
+        )
     return found
 
 
 def load_model(path: Path) -> Model:
-    """One model: faces without a texture have their material's diffuse colour. ValueError for what is not a mesh."""
+    """One model: faces without a texture have their material's diffuse colour.
+
+    Raises FileNotFoundError for a material or texture that is named but not there, ValueError for what is not a mesh.
+    """
+    _check_files(path)
+    textures: list[NDArray[np.uint8]] = []
     try:
-        scene = trimesh.load_scene(path, process=False, group_material=True)
+        resolver = trimesh.resolvers.FilePathResolver(str(path), allow_anywhere=True)  # version 2 has ../images
+        scene = trimesh.load_scene(path, process=False, group_material=True, resolver=resolver)
         parts = [part for part in scene.geometry.values() if isinstance(part, trimesh.Trimesh) and len(part.faces)]
-    except Exception as error:  # trimesh raises many types on damaged files
-        raise ValueError(f"{path} is not an OBJ mesh: {error}") from error
+        meshes = [_part(part, textures) for part in parts]
+    except Exception as error:  # trimesh and Pillow raise many types on damaged files
+        raise ValueError(f"{path} is not an OBJ mesh with readable textures: {error}") from error
     if not parts:
         raise ValueError(f"{path} has no faces")
-    textures: list[NDArray[np.uint8]] = []
-    meshes = [_part(part, path, textures) for part in parts]
     whole = Mesh._make(np.concatenate(arrays) for arrays in zip(*meshes, strict=True))
     points = whole.corners.reshape(-1, 3)
     low, high = points.min(0), points.max(0)
-    if not (np.isfinite(points).all() and (high > low).any()):
+    if not (np.isfinite(points).all() and np.isfinite(whole.uv).all() and (high > low).any()):
         raise ValueError(f"{path} has vertices that are not finite, or all the same")
     return Model(whole._replace(corners=(whole.corners - 0.5 * (low + high)) / np.linalg.norm(high - low)), textures)
 
 
-def _part(part: trimesh.Trimesh, path: Path, textures: list[NDArray[np.uint8]]) -> Mesh:
+def _check_files(path: Path) -> None:
+    """Every material and diffuse texture that is named must be there: a mesh would load without them, in white."""
+    for material in _named(path, "mtllib"):
+        for texture in _named(material, "map_Kd"):
+            if not texture.is_file():
+                raise FileNotFoundError(f"no file {texture}, which {material} names")
+
+
+def _named(path: Path, keyword: str) -> list[Path]:
+    """The files that lines of a keyword name, relative to the file's folder. Options before a texture are skipped."""
+    if not path.is_file():
+        raise FileNotFoundError(f"no file {path}")
+    lines = path.read_text(errors="replace").splitlines()
+    return [path.parent / line.split()[-1] for line in lines if line.strip().startswith(keyword + " ")]
+
+
+def _part(part: trimesh.Trimesh, textures: list[NDArray[np.uint8]]) -> Mesh:
     """One material's faces; its texture is appended to `textures`."""
     corners, count = np.array(part.triangles, np.float64), len(part.faces)
     material = getattr(part.visual, "material", None)

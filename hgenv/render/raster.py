@@ -165,20 +165,32 @@ def _texel(texture: Any, u: float, v: float, out: Any) -> None:
 
 
 @njit(cache=True, nogil=True)
-def _surface(mesh: Any, f: int, a: float, b: float, x: float, y: float, normal: Any) -> None:
-    """The unit normal toward the camera at the shares (a, b, 1 - a - b) of a face, on the ray (x, y, -1)."""
+def _surface(mesh: Any, f: int, a: float, b: float, x: float, y: float, normal: Any, flat: Any) -> None:
+    """The unit normal toward the camera at the shares (a, b, 1 - a - b) of a face, on the ray (x, y, -1).
+
+    Which side is seen is the face's to say: an interpolated normal that points away at a silhouette is bent to it.
+    """
     g = 1.0 - a - b
     for k in range(3):
         normal[k] = a * mesh.normals[f, 0, k] + b * mesh.normals[f, 1, k] + g * mesh.normals[f, 2, k]
+    c = mesh.corners[f]
+    _cross(c[1] - c[0], c[2] - c[0], flat)
     length = np.sqrt(normal[0] ** 2 + normal[1] ** 2 + normal[2] ** 2)
     if length < 1e-12:
-        c = mesh.corners[f]
-        _cross(c[1] - c[0], c[2] - c[0], normal)
+        normal[:] = flat
         length = np.sqrt(normal[0] ** 2 + normal[1] ** 2 + normal[2] ** 2)
-    if normal[0] * x + normal[1] * y - normal[2] > 0.0:
+    aligned = normal[0] * flat[0] + normal[1] * flat[1] + normal[2] * flat[2] >= 0.0
+    away = flat[0] * x + flat[1] * y - flat[2] > 0.0  # the side of the face that its corners' order calls the outside
+    if away == aligned:
         length = -length
     for k in range(3):
         normal[k] /= length
+    along = (normal[0] * x + normal[1] * y - normal[2]) / (x * x + y * y + 1.0)
+    if along > 0.0:
+        normal[0], normal[1], normal[2] = normal[0] - along * x, normal[1] - along * y, normal[2] + along
+        length = np.sqrt(normal[0] ** 2 + normal[1] ** 2 + normal[2] ** 2)
+        for k in range(3):
+            normal[k] /= length
 
 
 @njit(cache=True, nogil=True)
@@ -188,7 +200,7 @@ def _shade(
 ) -> None:  # fmt: skip
     """Fill out's parts where a face is seen; texels hold all textures, one after the other."""
     height, width = face.shape
-    normal, colour = np.empty(3), np.empty(3)
+    normal, colour, flat = np.empty(3), np.empty(3), np.empty(3)
     for i in range(height):
         for j in range(width):
             f = face[i, j]
@@ -197,7 +209,7 @@ def _shade(
             a, b = share[i, j, 0], share[i, j, 1]
             g = 1.0 - a - b
             x, y = (j + 0.5 - centre[0]) / focal[0], (centre[1] - i - 0.5) / focal[1]
-            _surface(mesh, f, a, b, x, y, normal)
+            _surface(mesh, f, a, b, x, y, normal, flat)
             for k in range(3):
                 colour[k] = a * mesh.albedo[f, 0, k] + b * mesh.albedo[f, 1, k] + g * mesh.albedo[f, 2, k]
             which = mesh.texture[f]
@@ -228,11 +240,13 @@ def render(
 
     light (3,): unit vector toward the light, in camera coordinates. textures: (h, w, 3) uint8, referred to by
     mesh.texture. shadow: side of the shadow map in pixels, 0 for no shadows. near: nothing nearer is seen.
-    Raises ValueError for numbers that are not finite, or a texture index that does not exist.
+    Raises ValueError for numbers that are not finite, a texture of another kind, or an index that does not exist.
     """
     textures = textures or []
     if not all(np.isfinite(part).all() for part in (*mesh[:4], light)):
         raise ValueError("the mesh and the light must be finite")
+    if any(texture.ndim != 3 or texture.shape[2] != 3 or texture.dtype != np.uint8 for texture in textures):
+        raise ValueError("textures must be (h, w, 3) uint8")
     if len(mesh.texture) and mesh.texture.max() >= len(textures):
         raise ValueError(f"the mesh refers to texture {mesh.texture.max()}, but there are {len(textures)}")
     kinds = (*[np.float64] * 4, np.int64)
@@ -240,7 +254,11 @@ def render(
     size, focal, centre = (camera.height, camera.width), np.array(camera.focal), np.array(camera.centre)
     depth, face, share = np.full(size, np.inf), np.full(size, -1), np.zeros((*size, 2))
     _visible(mesh.corners, focal, centre, near, depth, face, share)
-    lit = np.ones(size) if not shadow else _lit(mesh, focal, centre, depth, face, np.asarray(light, np.float64), shadow)
+    lit = (
+        np.ones(size)
+        if not shadow or not len(mesh.corners)
+        else _lit(mesh, focal, centre, depth, face, np.asarray(light, np.float64), shadow)
+    )
     parts = [np.zeros((*lead, *size), np.float32) for lead in ((3,), (3,), (), (), (3,), ())]
     out = Rendered(*parts)
     sizes = np.array([texture.shape[:2] for texture in textures], np.int64).reshape(-1, 2)

@@ -39,6 +39,8 @@ class TextureIntrinsics(HourglassSize, Task):
     """Side of the images in pixels."""
     data: str | None = None
     """Folder in ShapeNetCore's layout with the models of the target domain; built in: pots in stripes and checks."""
+    models: int = 50
+    """Models of the folder that are used, evenly over all; every second one is for the test."""
     ambient: float = 0.2
     """Share of light that comes from everywhere."""
 
@@ -49,13 +51,15 @@ class TextureIntrinsics(HourglassSize, Task):
         super().__post_init__()
         if self.resolution < 8 or self.resolution % self.multiple:
             raise ValueError(f"resolution must be a multiple of {self.multiple} and at least 8, got {self.resolution}")
+        if self.models < 4:
+            raise ValueError(f"models must be at least 4, got {self.models}")
         if not 0 <= self.ambient < 1:
             raise ValueError(f"ambient must be in [0, 1), got {self.ambient}")
 
     @property
     def camera(self) -> Camera:
         """Sees a little more than a bounding box's diagonal."""
-        return Camera.of_angle(self.resolution, self.resolution, 2.0 * np.arctan(0.5 / DISTANCE))
+        return Camera.of_angle(self.resolution, self.resolution, 2.0 * np.arctan(0.55 / DISTANCE))
 
     def sample(self, beta: Array, noise: Noise) -> Batch:
         canvases, repeats = paint(self.layout.bind(beta), noise, _CANVAS)
@@ -123,6 +127,7 @@ class TextureIntrinsics(HourglassSize, Task):
         found = find_models(self.data)
         if len(found) < 4:
             raise ValueError(f"{self.data} has {len(found)} models: a target domain needs at least 4")
+        found = [found[i] for i in np.unique(np.linspace(0, len(found) - 1, self.models).round().astype(int))]
         return {"validation": self._models(found[::2], 0), "test": self._models(found[1::2], 1)}
 
     def _models(self, paths: list, which: int) -> Batch:
