@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from hgenv.render.raster import Mesh, plain_mesh
+from hgenv.scene import Mesh, joined, of_unit_size, plain_mesh
 
 Array = NDArray[np.float64]
 
@@ -46,11 +46,6 @@ def cylinder(bottom: Array, top: Array, radius: float, end: float, sides: int = 
 def _patch(vertices: Array, faces: NDArray[np.int64], uv: Array, smooth: bool) -> Mesh:
     mesh = plain_mesh(vertices, faces, smooth=smooth)
     return mesh._replace(uv=uv[faces], texture=np.zeros(len(faces), np.int64))
-
-
-def joined(parts: list[Mesh]) -> Mesh:
-    """Several meshes as one."""
-    return Mesh._make(np.concatenate(arrays) for arrays in zip(*parts, strict=True))
 
 
 def _legs(u: Array, width: float, depth: float, height: float) -> list[Mesh]:
@@ -106,7 +101,4 @@ SHAPES: tuple[Callable[[Array], list[Mesh]], ...] = (_table, _chair, _cabinet, _
 
 def furniture(kind: float, u: Array) -> Mesh:
     """One of SHAPES, chosen by a uniform, proportions by four more (4,); y up, bounding box centred, its diagonal 1."""
-    mesh = joined(SHAPES[min(int(kind * len(SHAPES)), len(SHAPES) - 1)](u))
-    points = mesh.corners.reshape(-1, 3)
-    low, high = points.min(0), points.max(0)
-    return mesh._replace(corners=(mesh.corners - 0.5 * (low + high)) / np.linalg.norm(high - low))
+    return of_unit_size(joined(SHAPES[min(int(kind * len(SHAPES)), len(SHAPES) - 1)](u)))

@@ -38,7 +38,7 @@ class Panel(NamedTuple):
 def panels(layout: Layout, betas: Array) -> Iterator[Panel]:
     """The panels of all distributions at physical betas (T, d), in the order of the declaration."""
     for name, distribution in layout.distributions.items():
-        parameters = layout.bind(betas).__dict__[name].parameters  # (k, T, *event)
+        parameters = getattr(layout.bind(betas), name).parameters  # (k, T, *event)
         if not distribution.density:
             for i, axis in enumerate(distribution.axes or ("",)):
                 line = parameters[0].reshape(len(betas), -1)[:, i]

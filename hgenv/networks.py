@@ -38,6 +38,11 @@ class HourglassSize:
         """The sides of the images must be multiples of this."""
         return self.stem_stride * 2**self.hourglass_depth
 
+    def check_side(self, resolution: int) -> None:
+        """Raise ValueError unless square images of this side suit the network."""
+        if resolution < 8 or resolution % self.multiple:
+            raise ValueError(f"resolution must be a multiple of {self.multiple} and at least 8, got {resolution}")
+
 
 class Residual(nn.Module):
     """Pre-activation bottleneck: 1x1 to half the width, 3x3, 1x1 back, added to the input.

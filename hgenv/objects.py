@@ -44,8 +44,7 @@ class ObjectNormals(HourglassSize, NormalTask):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.resolution < 8 or self.resolution % self.multiple:
-            raise ValueError(f"resolution must be a multiple of {self.multiple} and at least 8, got {self.resolution}")
+        self.check_side(self.resolution)
         if not (1 <= self.antialias <= 8 and 0 <= self.ambient < 1):
             raise ValueError(
                 f"antialias must be in 1..8 and ambient in [0, 1), got {self.antialias} and {self.ambient}"

@@ -11,8 +11,8 @@ from hgenv.data.faces import ICT_FILE, SCANS, load_ict, load_scan
 from hgenv.faces import COMPONENTS, procedural_head
 from hgenv.metrics import depth_metrics
 from hgenv.noise import Noise
-from hgenv.render.raster import plain_mesh
-from hgenv.tasks.face_depth import DISTANCE, FaceDepth, moved, turn
+from hgenv.scene import plain_mesh, turn
+from hgenv.tasks.face_depth import DISTANCE, FaceDepth, before_camera
 
 ICT = "ict-face"
 HEADS = "face-scans"
@@ -55,10 +55,10 @@ def test_layout_has_the_papers_204_coordinates() -> None:
 
 def test_turns_are_rotations_in_order() -> None:
     for pose in np.random.default_rng(0).uniform(-1, 1, (5, 3)):
-        np.testing.assert_allclose(turn(pose) @ turn(pose).T, np.eye(3), atol=1e-12)
-    np.testing.assert_allclose(turn(np.array([np.pi / 2, 0, 0])) @ [0, 0, 1], [1, 0, 0], atol=1e-12)
-    np.testing.assert_allclose(turn(np.array([0, np.pi / 2, 0])) @ [0, 0, 1], [0, -1, 0], atol=1e-12)
-    np.testing.assert_allclose(turn(np.array([0, 0, np.pi / 2])) @ [1, 0, 0], [0, 1, 0], atol=1e-12)
+        np.testing.assert_allclose(turn(*pose) @ turn(*pose).T, np.eye(3), atol=1e-12)
+    np.testing.assert_allclose(turn(np.pi / 2, 0, 0) @ [0, 0, 1], [1, 0, 0], atol=1e-12)
+    np.testing.assert_allclose(turn(0, np.pi / 2, 0) @ [0, 0, 1], [0, -1, 0], atol=1e-12)
+    np.testing.assert_allclose(turn(0, 0, np.pi / 2) @ [1, 0, 0], [0, 1, 0], atol=1e-12)
 
 
 def test_random_betas_give_heads_in_range() -> None:
@@ -131,9 +131,9 @@ def test_scans_load_and_their_textures_fit(folder: Path) -> None:
 def test_moving_a_mesh_turns_its_normals_too() -> None:
     mesh = plain_mesh(procedural_head().mean, procedural_head().faces)
     pose = np.array([0.4, -0.2, 0.1])
-    there = moved(mesh, pose)
-    np.testing.assert_allclose(there.corners[:, 0] + [0, 0, DISTANCE], mesh.corners[:, 0] @ turn(pose).T)
-    np.testing.assert_allclose(there.normals[:, 0], mesh.normals[:, 0] @ turn(pose).T)
+    there = before_camera(mesh, pose)
+    np.testing.assert_allclose(there.corners[:, 0] + [0, 0, DISTANCE], mesh.corners[:, 0] @ turn(*pose).T)
+    np.testing.assert_allclose(there.normals[:, 0], mesh.normals[:, 0] @ turn(*pose).T)
 
 
 @pytest.mark.parametrize("folder", [ICT], indirect=True)

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import trimesh
 
-from hgenv.render.raster import Camera, Mesh, plain_mesh, render, vertex_normals
+from hgenv.render.raster import Camera, render
+from hgenv.scene import Mesh, joined, plain_mesh, vertex_normals
 
 CAMERA = Camera.of_angle(48, 64, 0.8)
 LIGHT = np.array([0.6, 0.0, 0.8])
@@ -140,7 +141,7 @@ def test_a_box_throws_its_shadow_where_geometry_says() -> None:
     """A square at height 1 over a floor, light from straight above and from the side."""
     floor = square([[-3.0, -1, -1], [3, -1, -1], [3, -1, -9], [-3, -1, -9]])
     lid = square([[-0.5, 0, -4.5], [0.5, 0, -4.5], [0.5, 0, -5.5], [-0.5, 0, -5.5]])
-    both = Mesh._make(np.concatenate(parts) for parts in zip(floor, lid, strict=True))
+    both = joined([floor, lid])
     x, y = rays(CAMERA)
     depth = -1.0 / np.where(y < 0, y, np.inf)
     for light in (np.array([0.0, 1.0, 0.0]), np.array([0.6, 0.8, 0.0])):

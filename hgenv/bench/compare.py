@@ -108,8 +108,9 @@ class CompareOptions:
         presets, found = dict(text.split("=", 1) for text in OPTIMIZERS), []
         for text in self.optimizers:
             label, equals, words = text.partition("=")
-            given = words if equals and " " not in label else presets.get(text, text)
-            found.append((label if given is words else text, shlex.split(given)))
+            if not equals or " " in label:  # an optimizer's name, or options that hold a "="
+                label, words = text, presets.get(text, text)
+            found.append((label, shlex.split(words)))
         controls = [(name, [name]) for name in CONTROLS if name not in [label for label, _ in found]]
         return controls + found
 

@@ -12,7 +12,7 @@ import trimesh
 from numpy.typing import NDArray
 
 from hgenv.faces import FaceModel, head_frame
-from hgenv.render.raster import Mesh, vertex_normals
+from hgenv.scene import Mesh, vertex_normals
 
 Array = NDArray[np.float64]
 ICT_FILE = "ict_face_light.npz"

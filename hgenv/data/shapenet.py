@@ -9,7 +9,7 @@ import numpy as np
 import trimesh
 from numpy.typing import NDArray
 
-from hgenv.render.raster import Mesh
+from hgenv.scene import Mesh, joined, of_unit_size
 
 _V1, _V2 = "model.obj", "models/model_normalized.obj"
 
@@ -53,12 +53,11 @@ def load_model(path: Path) -> Model:
         raise ValueError(f"{path} is not an OBJ mesh with readable textures: {error}") from error
     if not parts:
         raise ValueError(f"{path} has no faces")
-    whole = Mesh._make(np.concatenate(arrays) for arrays in zip(*meshes, strict=True))
+    whole = joined(meshes)
     points = whole.corners.reshape(-1, 3)
-    low, high = points.min(0), points.max(0)
-    if not (np.isfinite(points).all() and np.isfinite(whole.uv).all() and (high > low).any()):
+    if not (np.isfinite(points).all() and np.isfinite(whole.uv).all() and np.ptp(points, axis=0).any()):
         raise ValueError(f"{path} has vertices that are not finite, or all the same")
-    return Model(whole._replace(corners=(whole.corners - 0.5 * (low + high)) / np.linalg.norm(high - low)), textures)
+    return Model(of_unit_size(whole), textures)
 
 
 def _check_files(path: Path) -> None:

@@ -15,6 +15,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from hgenv.scene import Mesh
+
 Array = NDArray[np.float64]
 
 
@@ -34,21 +36,6 @@ class Camera:
         return Camera(height, width, (focal, focal), (0.5 * width, 0.5 * height))
 
 
-class Mesh(NamedTuple):
-    """Triangles in camera coordinates.
-
-    corners (f, 3, 3): positions. normals (f, 3, 3): vertex normals, interpolated; not normalised, 0 for flat faces.
-    albedo (f, 3, 3): RGB of the corners in [0, 1], multiplied with the texture's. uv (f, 3, 2), texture (f,): the
-    index of a texture, or -1; coordinates repeat, v up.
-    """
-
-    corners: Array
-    normals: Array
-    albedo: Array
-    uv: Array
-    texture: NDArray[np.int64]
-
-
 class Rendered(NamedTuple):
     """One picture, all parts 0 where nothing is.
 
@@ -62,28 +49,6 @@ class Rendered(NamedTuple):
     mask: NDArray[np.float32]
     albedo: NDArray[np.float32]
     shading: NDArray[np.float32]
-
-
-def plain_mesh(vertices: Array, faces: NDArray[np.int64], colours: Array | None = None, smooth: bool = True) -> Mesh:
-    """A mesh without texture: vertices (v, 3) in camera coordinates, faces (f, 3), RGB (v, 3) of the vertices or white.
-
-    smooth interpolates vertex normals, which are averages of the faces' by area; flat faces otherwise.
-    """
-    corners = vertices[faces]
-    colours = np.ones((len(vertices), 3)) if colours is None else colours
-    normals = vertex_normals(vertices, faces)[faces] if smooth else np.zeros_like(corners)
-    count = len(faces)
-    return Mesh(corners, normals, colours[faces], np.zeros((count, 3, 2)), np.full(count, -1))
-
-
-def vertex_normals(vertices: Array, faces: NDArray[np.int64]) -> Array:
-    """Unit normals (v, 3): the faces' averaged by area; 0 where a vertex has no face."""
-    corners = vertices[faces]
-    area = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    total = np.stack(
-        [np.bincount(faces.ravel(), np.repeat(area[:, axis], 3), len(vertices)) for axis in range(3)], axis=1
-    )
-    return total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-300)
 
 
 @njit(cache=True, nogil=True)
@@ -236,7 +201,9 @@ def render(
     shadow: int = 0,
     near: float = 1e-3,
 ) -> Rendered:
-    """Render a mesh, Lambertian under a directional light: shading = ambient + (1 - ambient) max(0, normal . light).
+    """Render a mesh in camera coordinates, Lambertian under a directional light.
+
+    shading = ambient + (1 - ambient) max(0, normal . light).
 
     light (3,): unit vector toward the light, in camera coordinates. textures: (h, w, 3) uint8, referred to by
     mesh.texture. shadow: side of the shadow map in pixels, 0 for no shadows. near: nothing nearer is seen.

@@ -19,7 +19,8 @@ from hgenv.grammar import unit_vector
 from hgenv.mixtures import NormalMixture, VonMisesMixture
 from hgenv.networks import HourglassSize, StackedHourglass
 from hgenv.noise import Noise
-from hgenv.render.raster import Camera, Mesh, Rendered, plain_mesh, render
+from hgenv.render.raster import Camera, Rendered, render
+from hgenv.scene import Mesh, placed, plain_mesh, turn
 from hgenv.task import Batch, Split, Task, register
 
 Array = NDArray[np.float64]
@@ -67,8 +68,7 @@ class FaceDepth(HourglassSize, Task):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.resolution < 8 or self.resolution % self.multiple:
-            raise ValueError(f"resolution must be a multiple of {self.multiple} and at least 8, got {self.resolution}")
+        self.check_side(self.resolution)
         if not 0 <= self.ambient < 1:
             raise ValueError(f"ambient must be in [0, 1), got {self.ambient}")
 
@@ -94,8 +94,7 @@ class FaceDepth(HourglassSize, Task):
             geometry, texture, expression = np.split(first[row], 3)
             geometry = np.concatenate([geometry, other[row, : rest[0]]])
             vertices = model.vertices(geometry, np.concatenate([expression, 0.3 * other[row, rest[0] :]]))
-            turned = vertices @ turn(poses[row]).T - [0.0, 0.0, DISTANCE]
-            mesh = plain_mesh(turned, model.faces, model.colours(texture))
+            mesh = before_camera(plain_mesh(vertices, model.faces, model.colours(texture)), poses[row])
             rows.append(render(mesh, self.camera, light[row], self.ambient))
         return depth_batch(rows)
 
@@ -143,9 +142,8 @@ class FaceDepth(HourglassSize, Task):
     def _scans(self, split: Split) -> Batch:
         assert self.data is not None
         scan = load_scan(self.data, split)
-        return depth_batch([
-            render(moved(scan.mesh, pose), self.camera, light, self.ambient, [scan.texture]) for pose, light in views()
-        ])  # fmt: skip
+        heads = [(before_camera(scan.mesh, pose), light) for pose, light in views()]
+        return depth_batch([render(head, self.camera, light, self.ambient, [scan.texture]) for head, light in heads])
 
 
 class _Depth(nn.Module):
@@ -159,23 +157,14 @@ class _Depth(nn.Module):
         return functional.softplus(self.body(image) + DISTANCE)
 
 
-def turn(pose: Array) -> Array:
-    """Rotation (3, 3) of a head by yaw, then pitch, then roll, in radians."""
-    (cy, cp, cr), (sy, sp, sr) = np.cos(pose), np.sin(pose)
-    yaw = np.array([[cy, 0.0, sy], [0.0, 1.0, 0.0], [-sy, 0.0, cy]])
-    pitch = np.array([[1.0, 0.0, 0.0], [0.0, cp, -sp], [0.0, sp, cp]])
-    return np.array([[cr, -sr, 0.0], [sr, cr, 0.0], [0.0, 0.0, 1.0]]) @ pitch @ yaw
-
-
 def views() -> list[tuple[Array, Array]]:
     """The 27 (pose, light) of a target head."""
     return [(pose, light / np.linalg.norm(light)) for pose in POSES for light in LIGHTS]
 
 
-def moved(mesh: Mesh, pose: Array) -> Mesh:
-    """A head about the origin, turned and put in front of the camera."""
-    rotation = turn(pose).T
-    return mesh._replace(corners=mesh.corners @ rotation - [0.0, 0.0, DISTANCE], normals=mesh.normals @ rotation)
+def before_camera(head: Mesh, pose: Array) -> Mesh:
+    """A head about the origin, turned by (yaw, pitch, roll) and put where heads stand."""
+    return placed(head, turn(*pose), DISTANCE)
 
 
 def depth_batch(rows: list[Rendered]) -> Batch:
@@ -197,5 +186,5 @@ def _procedural(camera: Camera, ambient: float, which: int) -> Batch:
         expression, texture = 0.5 * rng.standard_normal((2, COMPONENTS))
         vertices = model.vertices(geometry, expression)
         mesh = plain_mesh(vertices, model.faces, model.colours(texture - 0.5))
-        rows += [render(moved(mesh, pose), camera, light, ambient) for pose, light in views()]
+        rows += [render(before_camera(mesh, pose), camera, light, ambient) for pose, light in views()]
     return depth_batch(rows)

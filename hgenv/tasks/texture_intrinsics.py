@@ -12,11 +12,12 @@ from torch import Tensor, nn
 
 from hgenv import metrics
 from hgenv.data.shapenet import find_models, load_model
-from hgenv.furniture import cylinder, furniture, joined
+from hgenv.furniture import cylinder, furniture
 from hgenv.grammar import unit_vector
 from hgenv.networks import HourglassSize, StackedHourglass
 from hgenv.noise import Noise
-from hgenv.render.raster import Camera, Mesh, Rendered, render
+from hgenv.render.raster import Camera, Rendered, render
+from hgenv.scene import Mesh, joined, of_unit_size, placed, turn
 from hgenv.task import Batch, Split, Task, register
 from hgenv.texture import TextureBeta, paint
 
@@ -49,8 +50,7 @@ class TextureIntrinsics(HourglassSize, Task):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.resolution < 8 or self.resolution % self.multiple:
-            raise ValueError(f"resolution must be a multiple of {self.multiple} and at least 8, got {self.resolution}")
+        self.check_side(self.resolution)
         if self.models < 4:
             raise ValueError(f"models must be at least 4, got {self.models}")
         if not 0 <= self.ambient < 1:
@@ -72,14 +72,9 @@ class TextureIntrinsics(HourglassSize, Task):
 
     def _picture(self, mesh: Mesh, repeat: float, textures: list[Pixels], view: Array, light: Array) -> Rendered:
         """An object seen from any side and a little above, by two uniforms, under a light by two more."""
-        yaw, pitch = 2.0 * np.pi * view[0], 0.1 + 0.5 * view[1]
-        (cy, sy), (cp, sp) = (np.cos(yaw), np.sin(yaw)), (np.cos(pitch), np.sin(pitch))
-        turn = np.array([[1, 0, 0], [0, cp, -sp], [0, sp, cp]]) @ np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
-        placed = mesh._replace(
-            corners=mesh.corners @ turn.T - [0.0, 0.0, DISTANCE], normals=mesh.normals @ turn.T, uv=mesh.uv * repeat
-        )
+        seen = placed(mesh, turn(2.0 * np.pi * view[0], 0.1 + 0.5 * view[1]), DISTANCE)
         toward = unit_vector(np.array([0.3 + 0.7 * light[0], light[1]]))
-        return render(placed, self.camera, toward, self.ambient, textures)
+        return render(seen._replace(uv=seen.uv * repeat), self.camera, toward, self.ambient, textures)
 
     def network(self) -> nn.Module:
         return StackedHourglass(3, 4, self)
@@ -161,10 +156,7 @@ def _pot(rng: np.random.Generator) -> Mesh:
         cylinder(np.array([0.0, heights[i], 0.0]), np.array([0.0, heights[i + 1], 0.0]), radii[i], radii[i + 1], 24)
         for i in range(5)
     ]
-    mesh = joined(parts)
-    points = mesh.corners.reshape(-1, 3)
-    low, high = points.min(0), points.max(0)
-    return mesh._replace(corners=(mesh.corners - 0.5 * (low + high)) / np.linalg.norm(high - low))
+    return of_unit_size(joined(parts))
 
 
 def _pattern(rng: np.random.Generator) -> Pixels:

@@ -1,0 +1,73 @@
+"""Textured triangle meshes in memory: made, joined, normalised, placed before a camera."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+
+class Mesh(NamedTuple):
+    """Triangles.
+
+    corners (f, 3, 3): positions. normals (f, 3, 3): vertex normals, interpolated; not normalised, 0 for flat faces.
+    albedo (f, 3, 3): RGB of the corners in [0, 1], multiplied with the texture's. uv (f, 3, 2), texture (f,): the
+    index of a texture, or -1; coordinates repeat, v up.
+    """
+
+    corners: Array
+    normals: Array
+    albedo: Array
+    uv: Array
+    texture: NDArray[np.int64]
+
+
+def plain_mesh(vertices: Array, faces: NDArray[np.int64], colours: Array | None = None, smooth: bool = True) -> Mesh:
+    """A mesh without texture: vertices (v, 3) in camera coordinates, faces (f, 3), RGB (v, 3) of the vertices or white.
+
+    smooth interpolates vertex normals, which are averages of the faces' by area; flat faces otherwise.
+    """
+    corners = vertices[faces]
+    colours = np.ones((len(vertices), 3)) if colours is None else colours
+    normals = vertex_normals(vertices, faces)[faces] if smooth else np.zeros_like(corners)
+    count = len(faces)
+    return Mesh(corners, normals, colours[faces], np.zeros((count, 3, 2)), np.full(count, -1))
+
+
+def vertex_normals(vertices: Array, faces: NDArray[np.int64]) -> Array:
+    """Unit normals (v, 3): the faces' averaged by area; 0 where a vertex has no face."""
+    corners = vertices[faces]
+    area = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    total = np.stack(
+        [np.bincount(faces.ravel(), np.repeat(area[:, axis], 3), len(vertices)) for axis in range(3)], axis=1
+    )
+    return total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-300)
+
+
+def joined(parts: Sequence[Mesh]) -> Mesh:
+    """Several meshes as one; they share their textures."""
+    return Mesh._make(np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+
+
+def of_unit_size(mesh: Mesh) -> Mesh:
+    """The mesh with its bounding box centred at the origin, and of diagonal 1, as ShapeNetCore's models are."""
+    points = mesh.corners.reshape(-1, 3)
+    low, high = points.min(0), points.max(0)
+    return mesh._replace(corners=(mesh.corners - 0.5 * (low + high)) / np.linalg.norm(high - low))
+
+
+def turn(yaw: float, pitch: float, roll: float = 0.0) -> Array:
+    """Rotation (3, 3) by yaw about y, then pitch about x, then roll about z, in radians."""
+    (cy, cp, cr), (sy, sp, sr) = np.cos([yaw, pitch, roll]), np.sin([yaw, pitch, roll])
+    about_y = np.array([[cy, 0.0, sy], [0.0, 1.0, 0.0], [-sy, 0.0, cy]])
+    about_x = np.array([[1.0, 0.0, 0.0], [0.0, cp, -sp], [0.0, sp, cp]])
+    return np.array([[cr, -sr, 0.0], [sr, cr, 0.0], [0.0, 0.0, 1.0]]) @ about_x @ about_y
+
+
+def placed(mesh: Mesh, rotation: Array, distance: float) -> Mesh:
+    """A mesh about the origin, turned and put `distance` before the camera."""
+    return mesh._replace(corners=mesh.corners @ rotation.T - [0.0, 0.0, distance], normals=mesh.normals @ rotation.T)
