@@ -14,9 +14,11 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtri
 
-from hgenv.gradient import Perturbed, Samples, Signal
+from hgenv.generator_state import from_words, to_words
+from hgenv.gradient import Perturbed, Samples, Signal, direction_of
 from hgenv.noise import Draw, Noise, keys
 from hgenv.options import EnvOptions, Ledger
+from hgenv.pictures import sheet
 from hgenv.task import Batch, Split, Task, find
 from hgenv.training import Model, State, Tape, weight_gradient
 
@@ -122,7 +124,7 @@ class DataGenEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
             signal = self._differentiate(weights, rows, tape, trained, moved)
             rng = np.random.default_rng(self._seeds("direction", step, 4))
             gradient_by_action = self._estimator.estimate(signal, self.generate, rng)
-            hybrid, direction = {"hybrid_gradient": gradient_by_action}, _direction(gradient_by_action)
+            hybrid, direction = {"hybrid_gradient": gradient_by_action}, direction_of(gradient_by_action)
         task = self.task.commit(self.beta(moved))
         # All that may fail or be interrupted is done: commit.
         self._state, self._average, self._action, self._steps = state, average, moved, step
@@ -228,7 +230,7 @@ class DataGenEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         numbers = {"taken": state.taken, "steps": self._steps, "evaluations": self._evaluations, "seed": self.seed}
         numbers |= {f"ledger.{name}": count for name, count in dataclasses.asdict(self.ledger).items()}
         arrays = {name: tensor.detach().cpu().numpy().copy() for name, tensor in tensors.items()}
-        arrays |= {"action": self._action.copy(), "start": self._start.copy(), "generator": _words(self.np_random)}
+        arrays |= {"action": self._action.copy(), "start": self._start.copy(), "generator": to_words(self.np_random)}
         arrays |= {"losses": np.array(self._losses), "direction": self._direction.copy()}
         for name, task in (("memory", self.task), ("first_memory", self._first_task)):
             arrays |= {} if task.memory is None else {name: task.memory.copy()}
@@ -251,17 +253,13 @@ class DataGenEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         tensors = {k: torch.from_numpy(given[k]).to(self.device) for k in mine if k.startswith(("weights", "moment"))}
         average = torch.from_numpy(given["average"]).to(self.device)
         weights, *moments = tensors.values()
-        scratch: Any = np.random.PCG64()
-        try:
-            scratch.state = _generator_state(given["generator"])
-        except (OverflowError, ValueError, TypeError) as error:
-            raise ValueError(f"generator is not the state of a random generator: {error}") from error
+        generator = from_words(given["generator"])
         remembered = {k: self.task.recall(given[k]) for k in ("memory", "first_memory") if k in given}
         self._state, self._average = State(weights, tuple(moments), int(given["taken"])), average
         self._action, self._start = given["action"], given["start"]
         self._steps, self._evaluations, self.seed = (int(given[k]) for k in ("steps", "evaluations", "seed"))
         self.ledger = Ledger(*(int(given[f"ledger.{f.name}"]) for f in dataclasses.fields(Ledger)))
-        self.np_random.bit_generator.state = scratch.state
+        self.np_random.bit_generator.state = generator
         self._losses, self._direction, self._signal = list(given["losses"]), given["direction"], None
         if remembered:
             self.task, self._first_task = remembered["memory"], remembered["first_memory"]
@@ -382,42 +380,6 @@ class DataGenEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         done = min(1.0, self._steps / self.options.episode_steps)
         gradient = self._direction if self.options.observe_gradient else np.zeros(0)
         return np.concatenate([self._action, bounded, [done], gradient]).astype(np.float32)
-
-
-def _direction(gradient: Array) -> Array:
-    """A gradient (d,) divided by its largest entry; 0 where that is not finite or 0."""
-    largest = np.abs(gradient).max()
-    return gradient / largest if np.isfinite(largest) and largest > 0 else np.zeros(len(gradient))
-
-
-_MASK = 2**64 - 1
-
-
-def _words(generator: np.random.Generator) -> NDArray[np.uint64]:
-    """The state of a PCG64 generator as six words."""
-    state: Any = generator.bit_generator.state
-    pair = (state["state"]["state"], state["state"]["inc"])
-    words = [word for number in pair for word in (number >> 64, number & _MASK)]
-    return np.array([*words, state["has_uint32"], state["uinteger"]], np.uint64)
-
-
-def _generator_state(words: NDArray[np.uint64]) -> dict[str, Any]:
-    """Inverse of `_words`."""
-    a, b, c, d, has, value = (int(word) for word in words)
-    return {
-        "bit_generator": "PCG64", "state": {"state": a << 64 | b, "inc": c << 64 | d}, "has_uint32": has,
-        "uinteger": value,
-    }  # fmt: skip
-
-
-def sheet(task: Task, batch: Batch, columns: int) -> NDArray[np.uint8]:
-    """A batch as one picture (h, w, 3) uint8: strips of `columns` images with their targets below."""
-    image = batch.image[:, :3].clamp(0, 1).expand(-1, 3, -1, -1).permute(0, 2, 3, 1).double().numpy()
-    tiles = np.concatenate([image, task.picture(batch.target, batch.mask)], axis=1)
-    padded = np.concatenate([tiles, np.zeros((-len(tiles) % columns, *tiles.shape[1:]))])
-    _, h, w, _ = padded.shape
-    grid = padded.reshape(-1, columns, h, w, 3).transpose(0, 2, 1, 3, 4).reshape(-1, columns * w, 3)
-    return (255.0 * grid.clip(0, 1)).round().astype(np.uint8)
 
 
 def make(task: str, render_mode: str | None = None, **knobs: Any) -> DataGenEnv:

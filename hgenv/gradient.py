@@ -301,3 +301,9 @@ ESTIMATORS: dict[str, type[Estimator]] = {
     "mixed": Mixed,
     "perturbed": Perturbed,
 }
+
+
+def direction_of(gradient: Array) -> Array:
+    """A gradient (d,) divided by its largest entry; 0 where that is not finite or 0."""
+    largest = np.abs(gradient).max()
+    return gradient / largest if np.isfinite(largest) and largest > 0 else np.zeros(len(gradient))

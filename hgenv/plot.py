@@ -12,7 +12,8 @@ from matplotlib.ticker import EngFormatter
 from numpy.typing import NDArray
 
 from hgenv import history
-from hgenv.env import DataGenEnv, sheet
+from hgenv.env import DataGenEnv
+from hgenv.pictures import colours, sheet
 from hgenv.run import load_snapshot, read_rows, restore
 
 AXES = {"renders": "rendered samples", "train_steps": "training steps, probes included", "cpu_seconds": "CPU seconds"}
@@ -64,7 +65,7 @@ def predictions(env: DataGenEnv, path: Path, count: int = 10) -> None:
     answer = env.predict("test")[-1, :count]
     error, unit, top = env.task.error(answer, batch)
     rows = [
-        batch.image[:, :3].clamp(0, 1).expand(-1, 3, -1, -1).permute(0, 2, 3, 1).double().numpy(),
+        colours(batch.image),
         env.task.picture(batch.target, batch.mask),
         env.task.picture(answer, batch.mask),
         np.ma.masked_where(batch.mask[:, 0].numpy() == 0, error),

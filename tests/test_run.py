@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hgenv import cli, run
+from hgenv import cli, cli_options, cli_run, run
 from hgenv.env import DataGenEnv
 from hgenv.options import EnvOptions
 from hgenv.task import TASKS
@@ -164,13 +164,13 @@ def test_an_optimizer_that_the_environment_does_not_serve_is_refused() -> None:
 
 def test_options_of_all_parts_have_names_of_their_own() -> None:
     """The command line puts the options of run, budget, environment, task and optimizer side by side."""
-    ours = [cli.RunOptions, cli.DefaultBudget, cli.EnvChoice, EnvOptions]
+    ours = [cli_run.RunOptions, cli_options.DefaultBudget, cli_options.EnvChoice, EnvOptions]
     for task in TASKS.values():
         for optimizer in OPTIMIZERS.values():
             names = [f.name for part in (*ours, task, optimizer) for f in dataclasses.fields(part)]
             assert len(names) == len(set(names))
     with pytest.raises(ValueError, match="option of both"):
-        cli._parse("x", [], first=cli.RunOptions, second=cli.RunOptions)
+        cli_options.parse("x", [], first=cli_run.RunOptions, second=cli_run.RunOptions)
 
 
 def test_a_line_without_its_end_is_dropped(tmp_path: Path) -> None:
