@@ -4,7 +4,6 @@ import csv
 import html.parser
 import os
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from filelock import FileLock
+from processes import interruptible
 
 from hgenv import cli
 from hgenv.bench import statistics
@@ -175,12 +175,12 @@ def test_mistakes_are_named(arguments: list[str], capsys: pytest.CaptureFixture[
 def test_an_interrupted_comparison_leaves_no_process_and_goes_on(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "hgenv", *words(tmp_path, "--max-seconds", "100", "--optimizers", "cma")]
     command[command.index("--max-steps") : command.index("--max-steps") + 2] = []
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    begin = time.monotonic()
-    while not list(tmp_path.rglob("metrics.csv")) and time.monotonic() - begin < 60:
-        time.sleep(0.2)
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
+    with interruptible(command) as process:
+        begin = time.monotonic()
+        while not list(tmp_path.rglob("metrics.csv")) and time.monotonic() - begin < 60:
+            time.sleep(0.2)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
     assert process.returncode == 130, errors
     assert "interrupted" in errors
     assert not [*tmp_path.rglob("summary.json"), *tmp_path.rglob("*.failed.txt")]

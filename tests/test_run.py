@@ -5,13 +5,13 @@ import dataclasses
 import json
 import os
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+from processes import interruptible
 
 from hgenv import cli, cli_options, cli_run, run
 from hgenv.env import DataGenEnv
@@ -209,14 +209,14 @@ def test_snapshots_are_never_unpickled(tmp_path: Path) -> None:
 def test_an_interrupted_run_is_usable(tmp_path: Path) -> None:
     out = tmp_path / "run"
     command = [sys.executable, "-m", "hgenv", "run", "fixed", *TINY, "--max-seconds", "300", "--out", str(out)]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ | {"MPLBACKEND": "agg"})
-    deadline = time.monotonic() + 120
-    while not ((out / "metrics.csv").exists() and (out / "metrics.csv").read_text().count("\n") > 8):
-        assert process.poll() is None, process.communicate()[1]
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-    process.send_signal(signal.SIGINT)
-    error = process.communicate(timeout=120)[1]
+    with interruptible(command, env=os.environ | {"MPLBACKEND": "agg"}) as process:
+        deadline = time.monotonic() + 120
+        while not ((out / "metrics.csv").exists() and (out / "metrics.csv").read_text().count("\n") > 8):
+            assert process.poll() is None, process.communicate()[1]
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        error = process.communicate(timeout=120)[1]
     assert process.returncode == 130
     assert "interrupted" in error
     rows = run.read_rows(out)
