@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
@@ -40,12 +41,22 @@ def plain_mesh(vertices: Array, faces: NDArray[np.int64], colours: Array | None 
 
 def vertex_normals(vertices: Array, faces: NDArray[np.int64]) -> Array:
     """Unit normals (v, 3): the faces' averaged by area; 0 where a vertex has no face."""
-    corners = vertices[faces]
-    area = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    total = np.stack(
-        [np.bincount(faces.ravel(), np.repeat(area[:, axis], 3), len(vertices)) for axis in range(3)], axis=1
-    )
+    total = _area_normals(np.ascontiguousarray(vertices, np.float64), np.ascontiguousarray(faces, np.int64))
     return total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-300)
+
+
+@njit(cache=True, nogil=True)
+def _area_normals(vertices: Any, faces: Any) -> Any:
+    total = np.zeros(vertices.shape)
+    for f in range(len(faces)):
+        a, b, c = vertices[faces[f, 0]], vertices[faces[f, 1]], vertices[faces[f, 2]]
+        ux, uy, uz = b[0] - a[0], b[1] - a[1], b[2] - a[2]
+        vx, vy, vz = c[0] - a[0], c[1] - a[1], c[2] - a[2]
+        for k in range(3):
+            total[faces[f, k], 0] += uy * vz - uz * vy
+            total[faces[f, k], 1] += uz * vx - ux * vz
+            total[faces[f, k], 2] += ux * vy - uy * vx
+    return total
 
 
 def joined(parts: Sequence[Mesh]) -> Mesh:

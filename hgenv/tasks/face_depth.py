@@ -94,7 +94,8 @@ class FaceDepth(HourglassSize, Task):
             geometry, texture, expression = np.split(first[row], 3)
             geometry = np.concatenate([geometry, other[row, : rest[0]]])
             vertices = model.vertices(geometry, np.concatenate([expression, 0.3 * other[row, rest[0] :]]))
-            mesh = before_camera(plain_mesh(vertices, model.faces, model.colours(texture)), poses[row])
+            seen = vertices @ turn(*poses[row]).T - [0.0, 0.0, DISTANCE]  # as before_camera does, a third of the work
+            mesh = plain_mesh(seen, model.faces, model.colours(texture))
             rows.append(render(mesh, self.camera, light[row], self.ambient))
         return depth_batch(rows)
 
