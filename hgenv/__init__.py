@@ -4,6 +4,7 @@ from hgenv.env import DataGenEnv
 from hgenv.options import EnvOptions
 from hgenv.task import TASKS, Batch, Task, register
 from hgenv.tasks.face_depth import FaceDepth
+from hgenv.tasks.scene_normals import SceneNormals
 from hgenv.tasks.shape_evolution import ShapeEvolution
 from hgenv.tasks.shape_normals import ShapeNormals
 from hgenv.tasks.texture_intrinsics import TextureIntrinsics
@@ -16,6 +17,7 @@ __all__ = [
     "DataGenEnv",
     "EnvOptions",
     "FaceDepth",
+    "SceneNormals",
     "ShapeEvolution",
     "ShapeNormals",
     "Task",

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from hgenv.beta import Layout
 from hgenv.env import DataGenEnv
-from hgenv.run import Budget, load_snapshot
+from hgenv.run import Budget
+from hgenv.snapshot import load_snapshot
 from hgenv.task import Task, find
 
 DEFAULT_ENV = "hgenv/ShapeNormals-v0"

@@ -1,4 +1,4 @@
-"""Target domains for surface normals: procedural smooth objects and the MIT-Berkeley photographs."""
+"""Target domains for surface normals: what one is, procedural smooth objects, the MIT-Berkeley photographs."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class NormalDomain(Protocol):
         """Scores of predicted normals (n, 3, h, w) of any length, at the network's resolution, for a whole split."""
 
     def baselines(self, split: Split) -> dict[str, dict[str, float]]:
-        """Scores that need no learning: "constant normal" toward the viewer and "dome" over the silhouette."""
+        """Scores that need no learning: "constant normal" toward the viewer; of objects, "dome" over the silhouette."""
 
 
 def _constant(mask: NDArray[np.bool_]) -> NDArray[np.float64]:

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from hgenv import history
 from hgenv.env import DataGenEnv
 from hgenv.pictures import colours, sheet
-from hgenv.run import load_snapshot, read_rows, restore
+from hgenv.run import read_rows, restore
+from hgenv.snapshot import load_snapshot
 
 AXES = {"renders": "rendered samples", "train_steps": "training steps, probes included", "cpu_seconds": "CPU seconds"}
 

@@ -1,4 +1,4 @@
-"""Textured triangle meshes in memory: made, joined, normalised, placed before a camera."""
+"""Textured triangle meshes in memory: made, joined, normalised, moved, placed before a camera."""
 
 from __future__ import annotations
 
@@ -25,6 +25,33 @@ class Mesh(NamedTuple):
     albedo: Array
     uv: Array
     texture: NDArray[np.int64]
+
+
+class Textures(NamedTuple):
+    """Pictures one after the other, as renderers read them: texels (t, 3) uint8 RGB; start (k,), size (k, 2): height
+    and width. `pack` makes them."""
+
+    texels: NDArray[np.uint8]
+    start: NDArray[np.int64]
+    size: NDArray[np.int64]
+
+    def picture(self, index: int) -> NDArray[np.uint8]:
+        """One of them, (h, w, 3)."""
+        height, width = self.size[index]
+        return self.texels[self.start[index] :][: height * width].reshape(height, width, 3)
+
+
+def pack(pictures: Sequence[NDArray[np.uint8]]) -> Textures:
+    """Textures of pictures (h, w, 3) uint8. Raises ValueError for pictures of another kind."""
+    if any(p.ndim != 3 or p.shape[2] != 3 or p.dtype != np.uint8 or not p.size for p in pictures):
+        raise ValueError("textures must be (h, w, 3) uint8")
+    size = np.array([p.shape[:2] for p in pictures], np.int64).reshape(-1, 2)
+    start = np.concatenate([[0], np.cumsum(size.prod(1))]).astype(np.int64)[:-1]
+    flat = [np.ascontiguousarray(p).reshape(-1, 3) for p in pictures]
+    return Textures(np.concatenate(flat) if flat else np.zeros((1, 3), np.uint8), start, size)
+
+
+NO_TEXTURES = pack([])
 
 
 def plain_mesh(vertices: Array, faces: NDArray[np.int64], colours: Array | None = None, smooth: bool = True) -> Mesh:
@@ -79,6 +106,24 @@ def turn(yaw: float, pitch: float, roll: float = 0.0) -> Array:
     return np.array([[cr, -sr, 0.0], [sr, cr, 0.0], [0.0, 0.0, 1.0]]) @ about_x @ about_y
 
 
+def moved(mesh: Mesh, rotation: Array, shift: Array) -> Mesh:
+    """The mesh turned about the origin by rotation (3, 3), then shifted by (3,)."""
+    corners, normals = np.empty(mesh.corners.shape), np.empty(mesh.normals.shape)
+    turn_into(mesh.corners, rotation, shift, corners)
+    turn_into(mesh.normals, rotation, np.zeros(3), normals)
+    return mesh._replace(corners=corners, normals=normals)
+
+
+@njit(cache=True, nogil=True)
+def turn_into(points: Any, rotation: Any, shift: Any, out: Any) -> None:
+    """points (f, 3, 3) turned by (3, 3), then shifted by (3,); numpy's product takes ten times as long."""
+    for f in range(points.shape[0]):
+        for i in range(3):
+            x, y, z = points[f, i, 0], points[f, i, 1], points[f, i, 2]
+            for k in range(3):
+                out[f, i, k] = rotation[k, 0] * x + rotation[k, 1] * y + rotation[k, 2] * z + shift[k]
+
+
 def placed(mesh: Mesh, rotation: Array, distance: float) -> Mesh:
     """A mesh about the origin, turned and put `distance` before the camera."""
-    return mesh._replace(corners=mesh.corners @ rotation.T - [0.0, 0.0, distance], normals=mesh.normals @ rotation.T)
+    return moved(mesh, rotation, np.array([0.0, 0.0, -distance]))

@@ -115,3 +115,18 @@ def _simple(x: Array, y: Array, vertices: NDArray[np.int64]) -> tuple[Array, Arr
     angle = np.where(present, np.arctan2(y - middle[1], x - middle[0]), np.inf)
     order = np.argsort(angle, axis=-1, kind="stable")
     return np.take_along_axis(x, order, -1), np.take_along_axis(y, order, -1)
+
+
+def pattern(rng: np.random.Generator) -> NDArray[np.uint8]:
+    """A texture that is not painted, (64, 64, 3): stripes, checks or a gradient of two colours, with a little grain."""
+    y, x = np.mgrid[0:1:64j, 0:1:64j]
+    angle, times = rng.uniform(0, np.pi), rng.integers(2, 7)
+    along = np.cos(angle) * x + np.sin(angle) * y
+    across = np.cos(angle) * y - np.sin(angle) * x
+    kind = rng.integers(3)
+    share = (along * times) % 1.0 if kind == 2 else (np.sin(2 * np.pi * times * along) > 0).astype(float)
+    if kind == 1:
+        share = np.abs(share - (np.sin(2 * np.pi * times * across) > 0))
+    first, second = rng.uniform(0.1, 0.95, (2, 3))
+    colours = first + share[..., None] * (second - first) + 0.03 * rng.standard_normal((64, 64, 1))
+    return (255.0 * colours.clip(0, 1)).round().astype(np.uint8)

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import trimesh
 
-from hgenv.render.raster import Camera, render
-from hgenv.scene import Mesh, joined, plain_mesh, vertex_normals
+from hgenv.render.raster import render
+from hgenv.render.renderer import Camera
+from hgenv.scene import Mesh, joined, pack, plain_mesh, vertex_normals
 
 CAMERA = Camera.of_angle(48, 64, 0.8)
 LIGHT = np.array([0.6, 0.0, 0.8])
@@ -107,7 +108,7 @@ def test_textures_repeat_with_v_up_and_perspective_is_corrected() -> None:
     corners = [[-1.0, -1, -3], [1, -1, -3], [1, 1, -3], [-1, 1, -3]]
     flat = square(corners, texture=np.zeros(2, np.int64))
     front = np.array([0.0, 0.0, 1.0])
-    seen = render(flat, camera, front, textures=[texture])
+    seen = render(flat, camera, front, textures=pack([texture]))
     for (row, column), colour in {
         (16, 16): (1, 0, 0),
         (16, 47): (0, 1, 0),
@@ -115,12 +116,12 @@ def test_textures_repeat_with_v_up_and_perspective_is_corrected() -> None:
         (47, 47): (1, 1, 1),
     }.items():
         np.testing.assert_allclose(seen.albedo[:, row, column], colour, atol=0.04)
-    again = render(flat._replace(uv=flat.uv + [3.0, -2.0]), camera, front, textures=[texture])
+    again = render(flat._replace(uv=flat.uv + [3.0, -2.0]), camera, front, textures=pack([texture]))
     np.testing.assert_allclose(again.albedo, seen.albedo, atol=1e-6)
     # A ramp over a floor: u is linear in space, not on the screen.
     ramp = np.repeat(np.arange(256, dtype=np.uint8)[None, :, None], 3, 2)
     floor = square([[-1.0, -1, -2], [-1, -1, -10], [1, -1, -10], [1, -1, -2]], texture=np.zeros(2, np.int64))
-    seen = render(floor, CAMERA, np.array([0.0, 1.0, 0.0]), textures=[ramp])
+    seen = render(floor, CAMERA, np.array([0.0, 1.0, 0.0]), textures=pack([ramp]))
     inside = seen.mask > 0
     expected = (seen.depth[inside] - 2.0) / 8.0
     middle = (expected > 0.01) & (expected < 0.99)
@@ -181,6 +182,6 @@ def test_what_cannot_be_rendered_is_refused() -> None:
     with pytest.raises(ValueError, match="texture 0"):
         render(mesh._replace(texture=np.zeros(2, np.int64)), CAMERA, LIGHT)
     with pytest.raises(ValueError, match="uint8"):
-        render(mesh, CAMERA, LIGHT, textures=[np.zeros((4, 4, 4), np.uint8)])
+        pack([np.zeros((4, 4, 4), np.uint8)])
     behind = render(mesh._replace(corners=-mesh.corners), CAMERA, LIGHT)
     assert behind.mask.sum() == 0

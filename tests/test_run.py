@@ -16,6 +16,7 @@ from processes import interruptible
 from hgenv import cli, cli_options, cli_run, run
 from hgenv.env import DataGenEnv
 from hgenv.options import EnvOptions
+from hgenv.snapshot import load_snapshot
 from hgenv.task import TASKS
 from hgenv.tasks.shape_normals import ShapeNormals
 from optimizers import OPTIMIZERS
@@ -86,7 +87,7 @@ def test_the_snapshot_is_the_best_validated_state(tmp_path: Path) -> None:
     out = tmp_path / "run"
     assert hgenv("run", "random-search", *TINY, "--max-steps", "6", "--out", str(out)) == 0
     best = run.best_row(run.read_rows(out), "mae")
-    snapshot = run.load_snapshot(out)
+    snapshot = load_snapshot(out)
     assert snapshot["step"] == best["step"]
     assert snapshot["beta"].tolist() == [best[f"beta.{name}"] for name in ShapeNormals.layout.names]
     task = ShapeNormals(validation_size=6, test_size=4)
@@ -200,10 +201,10 @@ def test_snapshots_are_never_unpickled(tmp_path: Path) -> None:
     evil = tmp_path / "best.npz"
     np.savez(evil, beta=np.array([print], dtype=object))
     with pytest.raises(ValueError, match="not a snapshot"):
-        run.load_snapshot(tmp_path)
+        load_snapshot(tmp_path)
     evil.write_bytes(b"PK\x03\x04 cut short")
     with pytest.raises(ValueError, match="not a snapshot"):
-        run.load_snapshot(tmp_path)
+        load_snapshot(tmp_path)
 
 
 def test_an_interrupted_run_is_usable(tmp_path: Path) -> None:
@@ -221,7 +222,7 @@ def test_an_interrupted_run_is_usable(tmp_path: Path) -> None:
     assert "interrupted" in error
     rows = run.read_rows(out)
     assert len(rows) > 7
-    assert run.load_snapshot(out)["step"] <= rows[-1]["step"]
+    assert load_snapshot(out)["step"] <= rows[-1]["step"]
     assert (out / "predictions.png").exists()
 
 

@@ -20,7 +20,7 @@ from hgenv.bench.statistics import AXES, Result, interquartile_mean, interval, m
 from hgenv.env import DataGenEnv
 from hgenv.options import EnvOptions
 from hgenv.plot import target_samples
-from hgenv.run import load_snapshot
+from hgenv.snapshot import load_snapshot
 from hgenv.task import find
 
 Rows = list[list[str]]

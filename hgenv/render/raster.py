@@ -8,47 +8,16 @@ No OpenGL, one core a call; numba caches the kernels.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from hgenv.scene import Mesh
+from hgenv.render.renderer import Camera, Rendered
+from hgenv.scene import NO_TEXTURES, Mesh, Textures
 
 Array = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Camera:
-    """A pinhole of `height` x `width` pixels; focal lengths and principal point in pixels, from the top left corner."""
-
-    height: int
-    width: int
-    focal: tuple[float, float]
-    centre: tuple[float, float]
-
-    @staticmethod
-    def of_angle(height: int, width: int, vertical: float) -> Camera:
-        """Square pixels, principal point in the middle, vertical field of view in radians."""
-        focal = 0.5 * height / np.tan(0.5 * vertical)
-        return Camera(height, width, (focal, focal), (0.5 * width, 0.5 * height))
-
-
-class Rendered(NamedTuple):
-    """One picture, all parts 0 where nothing is.
-
-    image (3, h, w): albedo x shading. normal (3, h, w): unit vectors. depth (h, w): distance along the viewing axis.
-    mask (h, w): 0 or 1. albedo (3, h, w), shading (h, w): in [0, 1].
-    """
-
-    image: NDArray[np.float32]
-    normal: NDArray[np.float32]
-    depth: NDArray[np.float32]
-    mask: NDArray[np.float32]
-    albedo: NDArray[np.float32]
-    shading: NDArray[np.float32]
 
 
 @njit(cache=True, nogil=True)
@@ -68,8 +37,10 @@ def _box(c: Any, focal: Any, centre: Any, height: int, width: int, near: float) 
         return 0, 0, 0, 0
     if behind > 0:
         return 0, height, 0, width
-    top, bottom = int(np.floor(max(0.0, low_y))), int(np.ceil(min(float(height), high_y)))
-    left, right = int(np.floor(max(0.0, low_x))), int(np.ceil(min(float(width), high_x)))
+    # Those whose centres may lie in it: most triangles of a fine mesh have none.
+    slack = 0.5 + 1e-6
+    top, bottom = int(np.ceil(max(slack, low_y) - slack)), int(np.floor(min(height - slack, high_y) + slack))
+    left, right = int(np.ceil(max(slack, low_x) - slack)), int(np.floor(min(width - slack, high_x) + slack))
     return top, bottom, left, right
 
 
@@ -197,25 +168,24 @@ def render(
     camera: Camera,
     light: Array,
     ambient: float = 0.0,
-    textures: list[NDArray[np.uint8]] | None = None,
+    textures: Textures = NO_TEXTURES,
     shadow: int = 0,
+    casters: NDArray[np.bool_] | None = None,
     near: float = 1e-3,
 ) -> Rendered:
     """Render a mesh in camera coordinates, Lambertian under a directional light.
 
     shading = ambient + (1 - ambient) max(0, normal . light).
 
-    light (3,): unit vector toward the light, in camera coordinates. textures: (h, w, 3) uint8, referred to by
-    mesh.texture. shadow: side of the shadow map in pixels, 0 for no shadows. near: nothing nearer is seen.
-    Raises ValueError for numbers that are not finite, a texture of another kind, or an index that does not exist.
+    light (3,): unit vector toward the light, in camera coordinates. textures: those that mesh.texture refers to.
+    shadow: side of the shadow map in pixels, 0 for no shadows; casters (f,): the faces that throw them, all if not
+    given. near: nothing nearer is seen.
+    Raises ValueError for numbers that are not finite, or the index of a texture that does not exist.
     """
-    textures = textures or []
-    if not all(np.isfinite(part).all() for part in (*mesh[:4], light)):
+    if not all(np.isfinite(np.sum(part)) for part in (*mesh[:4], light)):
         raise ValueError("the mesh and the light must be finite")
-    if any(texture.ndim != 3 or texture.shape[2] != 3 or texture.dtype != np.uint8 for texture in textures):
-        raise ValueError("textures must be (h, w, 3) uint8")
-    if len(mesh.texture) and mesh.texture.max() >= len(textures):
-        raise ValueError(f"the mesh refers to texture {mesh.texture.max()}, but there are {len(textures)}")
+    if len(mesh.texture) and mesh.texture.max() >= len(textures.size):
+        raise ValueError(f"the mesh refers to texture {mesh.texture.max()}, but there are {len(textures.size)}")
     kinds = (*[np.float64] * 4, np.int64)
     mesh = Mesh._make(np.ascontiguousarray(part, kind) for part, kind in zip(mesh, kinds, strict=True))
     size, focal, centre = (camera.height, camera.width), np.array(camera.focal), np.array(camera.centre)
@@ -224,31 +194,53 @@ def render(
     lit = (
         np.ones(size)
         if not shadow or not len(mesh.corners)
-        else _lit(mesh, focal, centre, depth, face, np.asarray(light, np.float64), shadow)
+        else _lit(mesh, focal, centre, depth, face, np.asarray(light, np.float64), shadow, casters)
     )
     parts = [np.zeros((*lead, *size), np.float32) for lead in ((3,), (3,), (), (), (3,), ())]
     out = Rendered(*parts)
-    sizes = np.array([texture.shape[:2] for texture in textures], np.int64).reshape(-1, 2)
-    starts = np.concatenate([[0], np.cumsum(sizes.prod(1))]).astype(np.int64)
-    flat = [np.ascontiguousarray(texture, np.uint8).reshape(-1, 3) for texture in textures]
-    texels = np.concatenate(flat) if flat else np.zeros((1, 3), np.uint8)
     towards = np.asarray(light, np.float64)
-    _shade(mesh, focal, centre, face, share, depth, towards, ambient, lit, texels, starts, sizes, out)
+    _shade(mesh, focal, centre, face, share, depth, towards, ambient, lit, *textures, out)
     return out
 
 
 @njit(cache=True, nogil=True)
-def _light_depth(corners: Any, side: int, nearest: Any) -> None:
-    """The shadow map (side, side): for corners in light coordinates, x and y in 0..side, the largest z of a hit."""
+def _extent(corners: Any, casters: Any, frame: Any, low: Any, high: Any) -> None:
+    """Bounds in light coordinates, low and high (2,), of the casters that are not degenerate."""
     for f in range(len(corners)):
-        c = corners[f]
-        area = (c[1, 0] - c[0, 0]) * (c[2, 1] - c[0, 1]) - (c[2, 0] - c[0, 0]) * (c[1, 1] - c[0, 1])
-        if area == 0.0:
+        if not casters[f] or _area(corners[f], frame) == 0.0:
             continue
+        for i in range(3):
+            for k in range(2):
+                x = frame[k, 0] * corners[f, i, 0] + frame[k, 1] * corners[f, i, 1] + frame[k, 2] * corners[f, i, 2]
+                low[k], high[k] = min(low[k], x), max(high[k], x)
+
+
+@njit(cache=True, nogil=True)
+def _area(c: Any, frame: Any) -> float:
+    """Twice the area of a triangle as the light sees it, with its sign."""
+    ux, uy, uz = c[1, 0] - c[0, 0], c[1, 1] - c[0, 1], c[1, 2] - c[0, 2]
+    vx, vy, vz = c[2, 0] - c[0, 0], c[2, 1] - c[0, 1], c[2, 2] - c[0, 2]
+    nx, ny, nz = uy * vz - uz * vy, uz * vx - ux * vz, ux * vy - uy * vx
+    return frame[2, 0] * nx + frame[2, 1] * ny + frame[2, 2] * nz
+
+
+@njit(cache=True, nogil=True)
+def _light_depth(corners: Any, casters: Any, frame: Any, low: Any, pixel: float, nearest: Any) -> None:
+    """The shadow map (side, side) from low on: the largest height toward the light of a hit of the casters."""
+    side = len(nearest)
+    c = np.empty((3, 3))
+    for f in range(len(corners)):
+        if not casters[f] or _area(corners[f], frame) == 0.0:
+            continue
+        for i in range(3):
+            for k in range(3):
+                x = frame[k, 0] * corners[f, i, 0] + frame[k, 1] * corners[f, i, 1] + frame[k, 2] * corners[f, i, 2]
+                c[i, k] = (x - low[k]) / pixel if k < 2 else x
+        area = (c[1, 0] - c[0, 0]) * (c[2, 1] - c[0, 1]) - (c[2, 0] - c[0, 0]) * (c[1, 1] - c[0, 1])
         left, right = min(c[0, 0], c[1, 0], c[2, 0]), max(c[0, 0], c[1, 0], c[2, 0])
         top, bottom = min(c[0, 1], c[1, 1], c[2, 1]), max(c[0, 1], c[1, 1], c[2, 1])
-        for i in range(int(max(0.0, np.floor(top - 0.5))), int(min(side, np.ceil(bottom + 0.5)))):
-            for j in range(int(max(0.0, np.floor(left - 0.5))), int(min(side, np.ceil(right + 0.5)))):
+        for i in range(int(max(0.0, np.ceil(top - 0.5))), int(min(side - 1.0, np.floor(bottom - 0.5))) + 1):
+            for j in range(int(max(0.0, np.ceil(left - 0.5))), int(min(side - 1.0, np.floor(right - 0.5))) + 1):
                 x, y = j + 0.5, i + 0.5
                 a = ((c[1, 0] - x) * (c[2, 1] - y) - (c[2, 0] - x) * (c[1, 1] - y)) / area
                 b = ((c[2, 0] - x) * (c[0, 1] - y) - (c[0, 0] - x) * (c[2, 1] - y)) / area
@@ -258,8 +250,9 @@ def _light_depth(corners: Any, side: int, nearest: Any) -> None:
 
 
 def _lit(
-    mesh: Mesh, focal: Array, centre: Array, depth: Array, face: NDArray[np.int64], light: Array, side: int
-) -> Array:
+    mesh: Mesh, focal: Array, centre: Array, depth: Array, face: NDArray[np.int64], light: Array, side: int,
+    casters: NDArray[np.bool_] | None,
+) -> Array:  # fmt: skip
     """1 where the surface sees the light, 0 in shadow, (h, w), from a map of `side` pixels (Williams 1978).
 
     A map is as coarse as its pixels: a surface is in shadow only if something is nearer to the light by two of them.
@@ -267,21 +260,27 @@ def _lit(
     across = np.cross(light, [1.0, 0.0, 0.0] if abs(light[0]) < 0.9 else [0.0, 1.0, 0.0])
     across /= np.linalg.norm(across)
     frame = np.stack([across, np.cross(light, across), light])
-    turned = mesh.corners @ frame.T
-    low, high = turned.reshape(-1, 3).min(0), turned.reshape(-1, 3).max(0)
-    pixel = max(float((high - low)[:2].max()), 1e-12) / side
+    throwing = np.ones(len(mesh.corners), bool) if casters is None else casters
+    low, high = np.full(2, np.inf), np.full(2, -np.inf)
+    _extent(mesh.corners, throwing, frame, low, high)
+    lit = np.ones(face.shape)
+    if not (high > low).all():  # nothing throws a shadow
+        return lit
+    pixel = float((high - low).max()) / side
     nearest = np.full((side, side), -np.inf)
-    _light_depth((turned - [low[0], low[1], 0.0]) / [pixel, pixel, 1.0], side, nearest)
+    _light_depth(mesh.corners, throwing, frame, low, pixel, nearest)
     rows, columns = np.nonzero(face >= 0)
     t = depth[rows, columns]
     points = np.stack(
         [t * (columns + 0.5 - centre[0]) / focal[0], t * (centre[1] - rows - 0.5) / focal[1], -t], axis=1
     ) @ frame.T  # fmt: skip
-    place = np.clip(((points[:, :2] - low[:2]) / pixel).astype(int), 0, side - 1)
-    lit = np.ones(face.shape)
+    place = np.floor((points[:, :2] - low) / pixel).astype(int)
+    inside = ((place >= 0) & (place < side)).all(1)
+    place = np.clip(place, 0, side - 1)
     normals = np.abs(_face_normals(mesh.corners[face[rows, columns]]) @ light)
     slope = np.sqrt(1.0 - np.minimum(normals, 1.0) ** 2) / np.maximum(normals, 0.1)
-    lit[rows, columns] = nearest[place[:, 1], place[:, 0]] <= points[:, 2] + pixel * (2.0 + 2.0 * slope)
+    clear = nearest[place[:, 1], place[:, 0]] <= points[:, 2] + pixel * (2.0 + 2.0 * slope)
+    lit[rows, columns] = clear | ~inside
     return lit
 
 

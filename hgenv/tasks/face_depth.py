@@ -19,8 +19,10 @@ from hgenv.grammar import unit_vector
 from hgenv.mixtures import NormalMixture, VonMisesMixture
 from hgenv.networks import HourglassSize, StackedHourglass
 from hgenv.noise import Noise
-from hgenv.render.raster import Camera, Rendered, render
-from hgenv.scene import Mesh, placed, plain_mesh, turn
+from hgenv.render.choice import Backend, find_renderer
+from hgenv.render.raster import render
+from hgenv.render.renderer import Camera, Rendered
+from hgenv.scene import Mesh, pack, placed, plain_mesh, turn
 from hgenv.task import Batch, Split, Task, register
 
 Array = NDArray[np.float64]
@@ -62,6 +64,8 @@ class FaceDepth(HourglassSize, Task):
     """Folder of the head scans of the target domain; built in: other heads of the procedural model."""
     ambient: float = 0.15
     """Share of light that comes from everywhere."""
+    renderer: Backend = "raster"
+    """Backend that draws the training images; opengl needs pyrender and EGL."""
 
     primary = "abs_rel"
     layout = FaceBeta()
@@ -71,6 +75,7 @@ class FaceDepth(HourglassSize, Task):
         self.check_side(self.resolution)
         if not 0 <= self.ambient < 1:
             raise ValueError(f"ambient must be in [0, 1), got {self.ambient}")
+        find_renderer(self.renderer)
 
     @cached_property
     def face_model(self) -> FaceModel:
@@ -89,14 +94,14 @@ class FaceDepth(HourglassSize, Task):
         rest = (len(model.geometry) - COMPONENTS, len(model.expression) - COMPONENTS)
         other = np.sqrt(3.0) * (2.0 * noise.uniform("other components", (sum(rest),)) - 1.0)
         light = unit_vector(np.stack([0.6 + 0.4 * noise.uniform("light"), noise.uniform("light about")], axis=-1))
-        rows = []
+        rows, draw = [], find_renderer(self.renderer)
         for row in range(len(first)):
             geometry, texture, expression = np.split(first[row], 3)
             geometry = np.concatenate([geometry, other[row, : rest[0]]])
             vertices = model.vertices(geometry, np.concatenate([expression, 0.3 * other[row, rest[0] :]]))
             seen = vertices @ turn(*poses[row]).T - [0.0, 0.0, DISTANCE]  # as before_camera does, a third of the work
             mesh = plain_mesh(seen, model.faces, model.colours(texture))
-            rows.append(render(mesh, self.camera, light[row], self.ambient))
+            rows.append(draw(mesh, self.camera, light[row], self.ambient))
         return depth_batch(rows)
 
     def network(self) -> nn.Module:
@@ -144,7 +149,8 @@ class FaceDepth(HourglassSize, Task):
         assert self.data is not None
         scan = load_scan(self.data, split)
         heads = [(before_camera(scan.mesh, pose), light) for pose, light in views()]
-        return depth_batch([render(head, self.camera, light, self.ambient, [scan.texture]) for head, light in heads])
+        picture = pack([scan.texture])
+        return depth_batch([render(head, self.camera, light, self.ambient, picture) for head, light in heads])
 
 
 class _Depth(nn.Module):

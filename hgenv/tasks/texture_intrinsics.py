@@ -16,10 +16,12 @@ from hgenv.furniture import cylinder, furniture
 from hgenv.grammar import unit_vector
 from hgenv.networks import HourglassSize, StackedHourglass
 from hgenv.noise import Noise
-from hgenv.render.raster import Camera, Rendered, render
-from hgenv.scene import Mesh, joined, of_unit_size, placed, turn
+from hgenv.render.choice import Backend, find_renderer
+from hgenv.render.raster import render
+from hgenv.render.renderer import Camera, Rendered, Renderer
+from hgenv.scene import Mesh, joined, of_unit_size, pack, placed, turn
 from hgenv.task import Batch, Split, Task, register
-from hgenv.texture import TextureBeta, paint
+from hgenv.texture import TextureBeta, paint, pattern
 
 Array = NDArray[np.float64]
 Pixels = NDArray[np.uint8]
@@ -44,6 +46,9 @@ class TextureIntrinsics(HourglassSize, Task):
     """Models of the folder that are used, evenly over all; every second one is for the test."""
     ambient: float = 0.2
     """Share of light that comes from everywhere."""
+    renderer: Backend = "raster"
+    """Backend that draws the training images; with opengl, which needs pyrender and EGL, an image is albedo times
+    shading only about."""
 
     primary = "si_rmse"
     layout = TextureBeta()
@@ -55,6 +60,7 @@ class TextureIntrinsics(HourglassSize, Task):
             raise ValueError(f"models must be at least 4, got {self.models}")
         if not 0 <= self.ambient < 1:
             raise ValueError(f"ambient must be in [0, 1), got {self.ambient}")
+        find_renderer(self.renderer)
 
     @property
     def camera(self) -> Camera:
@@ -65,16 +71,19 @@ class TextureIntrinsics(HourglassSize, Task):
         canvases, repeats = paint(self.layout.bind(beta), noise, _CANVAS)
         kind, proportions = noise.uniform("furniture"), noise.uniform("proportions", (4,))
         view, light = noise.uniform("view", (2,)), noise.uniform("light", (2,))
+        draw = find_renderer(self.renderer)
         return intrinsic_batch([
-            self._picture(furniture(kind[i], proportions[i]), repeats[i], [canvases[i]], view[i], light[i])
+            self._picture(furniture(kind[i], proportions[i]), repeats[i], [canvases[i]], view[i], light[i], draw)
             for i in range(len(kind))
         ])  # fmt: skip
 
-    def _picture(self, mesh: Mesh, repeat: float, textures: list[Pixels], view: Array, light: Array) -> Rendered:
+    def _picture(
+        self, mesh: Mesh, repeat: float, textures: list[Pixels], view: Array, light: Array, draw: Renderer = render
+    ) -> Rendered:
         """An object seen from any side and a little above, by two uniforms, under a light by two more."""
         seen = placed(mesh, turn(2.0 * np.pi * view[0], 0.1 + 0.5 * view[1]), DISTANCE)
         toward = unit_vector(np.array([0.3 + 0.7 * light[0], light[1]]))
-        return render(seen._replace(uv=seen.uv * repeat), self.camera, toward, self.ambient, textures)
+        return draw(seen._replace(uv=seen.uv * repeat), self.camera, toward, self.ambient, pack(textures))
 
     def network(self) -> nn.Module:
         return StackedHourglass(3, 4, self)
@@ -137,7 +146,7 @@ class TextureIntrinsics(HourglassSize, Task):
         for number in range(48):
             rng = np.random.default_rng([9, which, number])
             u = rng.random((2, 2))
-            rows.append(self._picture(_pot(rng), 1.0 + rng.integers(3), [_pattern(rng)], *u))
+            rows.append(self._picture(_pot(rng), 1.0 + rng.integers(3), [pattern(rng)], *u))
         return intrinsic_batch(rows)
 
 
@@ -157,18 +166,3 @@ def _pot(rng: np.random.Generator) -> Mesh:
         for i in range(5)
     ]
     return of_unit_size(joined(parts))
-
-
-def _pattern(rng: np.random.Generator) -> Pixels:
-    """Stripes or checks of two colours, or a gradient between them, with a little grain."""
-    y, x = np.mgrid[0:1:64j, 0:1:64j]
-    angle, times = rng.uniform(0, np.pi), rng.integers(2, 7)
-    along = np.cos(angle) * x + np.sin(angle) * y
-    across = np.cos(angle) * y - np.sin(angle) * x
-    kind = rng.integers(3)
-    share = (along * times) % 1.0 if kind == 2 else (np.sin(2 * np.pi * times * along) > 0).astype(float)
-    if kind == 1:
-        share = np.abs(share - (np.sin(2 * np.pi * times * across) > 0))
-    first, second = rng.uniform(0.1, 0.95, (2, 3))
-    colours = first + share[..., None] * (second - first) + 0.03 * rng.standard_normal((64, 64, 1))
-    return (255.0 * colours.clip(0, 1)).round().astype(np.uint8)

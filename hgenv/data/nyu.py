@@ -1,0 +1,288 @@
+"""NYU Depth V2 (Silberman et al. 2012): photographs of rooms with their normals, from three layouts.
+
+1. The release: nyu_depth_v2_labeled.mat with splits.mat (or test_indices.txt); normals of norm_gt_l.mat and masks.mat
+   where they have the frame, of the measured depth elsewhere.
+2. Labelled frames as 8-bit pictures with index.csv, mirrored; depth of 39 mm steps.
+3. Kinect frames with 16-bit depth, named by frames.json.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import cv2
+import h5py
+import numpy as np
+import scipy.io
+from numba import njit
+from numpy.typing import NDArray
+
+from hgenv.data.obj import load_picture
+from hgenv.task import Split
+
+Array = NDArray[np.float64]
+RELEASE = "nyu_depth_v2_labeled.mat"
+EXPECTED = (
+    f"expected {RELEASE} with splits.mat or test_indices.txt (and norm_gt_l.mat with masks.mat), or index.csv with "
+    "8-bit pictures, or frames.json with 16-bit depth"
+)
+INTRINSICS = (518.8579, 519.4696, 325.5824, 253.7362)
+"""Focal lengths and principal point of the colour camera at 640 x 480."""
+FRAME = (480, 640)
+_CROP = (slice(45, 470), slice(41, 601))  # what lies outside is a white border
+_HALF, _TOLERANCE, _FEWEST = 8, 0.05, 20
+_GRID = 4
+
+
+class Frame(NamedTuple):
+    """image (h, w, 3) uint8 RGB. On every fourth row and column from the third on, normal (3, h / 4, w / 4): x right,
+    y up, z toward the viewer; valid, where it is known."""
+
+    name: str
+    image: NDArray[np.uint8]
+    normal: Array
+    valid: NDArray[np.bool_]
+
+
+@njit(cache=True, nogil=True)
+def _fit(inverse: Any, focal: Any, centre: Any, step: int, out: Any) -> None:
+    height, width = inverse.shape
+    for i in range(out.shape[1]):
+        for j in range(out.shape[2]):
+            row, column = i * step + step // 2, j * step + step // 2
+            q = inverse[row, column]
+            if q <= 0.0:
+                continue
+            n, sx, sy, sq, sxx, sxy, syy, sxq, syq = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+            for a in range(max(0, row - _HALF), min(height, row + _HALF + 1)):
+                for b in range(max(0, column - _HALF), min(width, column + _HALF + 1)):
+                    r = inverse[a, b] - q
+                    if inverse[a, b] <= 0.0 or abs(r) > _TOLERANCE * q:
+                        continue
+                    x, y = float(b - column), float(row - a)
+                    n, sx, sy, sq = n + 1.0, sx + x, sy + y, sq + r
+                    sxx, sxy, syy, sxq, syq = sxx + x * x, sxy + x * y, syy + y * y, sxq + x * r, syq + y * r
+            if n < _FEWEST:
+                continue
+            mx, my, mq = sx / n, sy / n, sq / n
+            xx, xy, yy = sxx / n - mx * mx, sxy / n - mx * my, syy / n - my * my
+            determinant = xx * yy - xy * xy
+            if determinant < 1e-3 * (xx + yy) ** 2:  # all in a line
+                continue
+            xq, yq = sxq / n - mx * mq, syq / n - my * mq
+            u, v = (yy * xq - xy * yq) / determinant * focal[0], (xx * yq - xy * xq) / determinant * focal[1]
+            x0, y0 = (column + 0.5 - centre[0]) / focal[0], (centre[1] - row - 0.5) / focal[1]
+            w = q + mq - u * (x0 + mx / focal[0]) - v * (y0 + my / focal[1])
+            length = np.sqrt(u * u + v * v + w * w)
+            out[0, i, j], out[1, i, j], out[2, i, j] = -u / length, -v / length, w / length
+
+
+def depth_normals(depth: Array, intrinsics: Sequence[float] = INTRINSICS, step: int = _GRID) -> Array:
+    """Normals (3, h / step, w / step) of a measured depth map (h, w) in metres, 0 or NaN where it is unknown.
+
+    Along a pixel's ray (x, y, -1) the inverse depth of a plane is linear in x and y, and a Kinect's noise is even in
+    it: least squares over 17 x 17 pixels, of those within 5 % of the middle's. 0 where there are too few.
+    """
+    inverse = np.where(depth > 0, 1.0 / np.maximum(np.nan_to_num(depth), 1e-6), 0.0)
+    out = np.zeros((3, depth.shape[0] // step, depth.shape[1] // step))
+    _fit(inverse, np.array(intrinsics[:2]), np.array(intrinsics[2:]), step, out)
+    return out
+
+
+def load(folder: str | Path, frames: int) -> dict[Split, list[Frame]]:
+    """At most `frames` frames a split, evenly over all; validation is the official training split.
+
+    Kinect frames have no official split: every second one is for the test.
+    Raises FileNotFoundError or ValueError that name the file and what was expected.
+    """
+    root = Path(folder)
+    for name, reader in (("index.csv", _pictures), ("frames.json", _kinect)):
+        if (root / name).is_file() and not (root / RELEASE).is_file():
+            return reader(root, frames)
+    return _release(root, frames)
+
+
+def _some(numbers: Sequence[Any], frames: int) -> list[Any]:
+    keep = np.unique(np.linspace(0, len(numbers) - 1, min(frames, len(numbers))).round().astype(int))
+    return [numbers[i] for i in keep]
+
+
+def _measured(name: str, image: NDArray[np.uint8], depth: Array, intrinsics: Sequence[float]) -> Frame:
+    """A frame with the normals of its depth, without the border of whole frames."""
+    if depth.shape == FRAME:
+        inside = np.zeros(FRAME, bool)
+        inside[_CROP] = True
+        depth = np.where(inside, depth, 0.0)
+    normal = depth_normals(depth, intrinsics)
+    valid = np.asarray(normal.any(axis=0))
+    if not valid.any():
+        raise ValueError(f"{name}: no normal can be had from its depth")
+    return Frame(name, image, normal, valid)
+
+
+# -- the release
+
+
+def _release(root: Path, frames: int) -> dict[Split, list[Frame]]:
+    path = root / RELEASE
+    if not path.is_file():
+        raise FileNotFoundError(f"no file {path}: {EXPECTED}")
+    with ExitStack() as stack:
+        file = stack.enter_context(open_mat(path))
+        images, depths = entry(file, "images", (3, 640, 480)), entry(file, "depths", (640, 480))
+        if len(images) != len(depths):
+            raise ValueError(f"{path} has {len(images)} images but {len(depths)} depths")
+        numbers = _numbers(file, len(images))
+        known = _known_normals(root, stack)
+        test = test_numbers(root)
+        chosen: dict[Split, list[int]] = {
+            "validation": _some([k for k in numbers if k not in test], frames),
+            "test": _some([k for k in numbers if k in test], frames),
+        }
+        if not all(chosen.values()):
+            raise ValueError(f"{path} needs frames of both splits")
+
+        def frame(number: int) -> Frame:
+            i = numbers.index(number)
+            image = np.ascontiguousarray(images[i].transpose(2, 1, 0))
+            if number in known:
+                return Frame(f"frame {number}", image, *known[number]())
+            return _measured(f"{path}, frame {number}", image, depths[i].T.astype(np.float64), INTRINSICS)
+
+        return {split: [frame(number) for number in some] for split, some in chosen.items()}
+
+
+def _known_normals(root: Path, stack: ExitStack) -> dict[int, Callable[[], tuple[Array, NDArray[np.bool_]]]]:
+    """By frame, what reads its normals and mask from norm_gt_l.mat and masks.mat; nothing if neither is there."""
+    paths = [root / name for name in ("norm_gt_l.mat", "masks.mat")]
+    if not any(path.is_file() for path in paths):
+        return {}
+    for path in paths:
+        if not path.is_file():
+            raise FileNotFoundError(f"no file {path}: norm_gt_l.mat and masks.mat come together")
+    normals, masks = (stack.enter_context(open_mat(path)) for path in paths)
+    normal, mask = entry(normals, "norm_gt_l", (3, 640, 480)), entry(masks, "masks", (640, 480))
+    if len(normal) != len(mask):
+        raise ValueError(f"{paths[0]} has {len(normal)} frames but {paths[1]} {len(mask)}")
+    rows, columns = (slice(_GRID // 2, None, _GRID),) * 2
+
+    def read(i: int) -> tuple[Array, NDArray[np.bool_]]:
+        left, up, toward = normal[i].transpose(0, 2, 1)[:, rows, columns].astype(np.float64)
+        found = np.stack([-left, up, toward])
+        valid = (mask[i].T[rows, columns] > 0) & (np.abs(np.linalg.norm(found, axis=0) - 1.0) < 0.01)
+        if not valid.any():
+            raise ValueError(f"{paths[0]}: frame {i + 1} of the file has no unit normal inside its mask")
+        return found, valid
+
+    return {number: lambda i=i: read(i) for i, number in enumerate(_numbers(normals, len(normal)))}  # type: ignore[misc]
+
+
+def _numbers(file: h5py.File, count: int) -> list[int]:
+    """The frames of a file, from 1: all 1449, or those that its `frameIndices` name."""
+    if "frameIndices" in file:
+        numbers = [int(k) for k in np.asarray(file["frameIndices"]).ravel()]
+        if len(numbers) != count or len(set(numbers)) != count:
+            raise ValueError(f"{file.filename}: frameIndices must name each of its {count} frames")
+        return numbers
+    if count != 1449:
+        raise ValueError(f"{file.filename} has {count} frames: expected 1449, or frameIndices that say which")
+    return list(range(1, count + 1))
+
+
+def test_numbers(root: Path) -> set[int]:
+    """The official 654 test frames, from 1, of splits.mat or test_indices.txt."""
+    mat, text = root / "splits.mat", root / "test_indices.txt"
+    try:
+        if mat.is_file():
+            found = np.asarray(scipy.io.loadmat(mat, variable_names=["testNdxs"])["testNdxs"]).ravel()
+        elif text.is_file():
+            found = np.loadtxt(text, ndmin=1)
+        else:
+            raise FileNotFoundError(f"no file {mat}: {EXPECTED}")
+        numbers = {int(k) for k in found}
+    except (KeyError, ValueError, TypeError, NotImplementedError) as error:
+        raise ValueError(f"{mat if mat.is_file() else text} does not name the test frames: {error}") from error
+    if not numbers or min(numbers) < 1 or max(numbers) > 1449:
+        raise ValueError(f"{mat if mat.is_file() else text} must name frames of 1..1449")
+    return numbers
+
+
+def open_mat(path: Path) -> h5py.File:
+    """A MATLAB 7.3 file, which is HDF5."""
+    try:
+        return h5py.File(path, "r")
+    except OSError as error:
+        raise ValueError(f"{path} is not a whole MATLAB 7.3 (HDF5) file: {error}") from error
+
+
+def entry(file: h5py.File, name: str, shape: tuple[int, ...]) -> h5py.Dataset:
+    """A variable of n arrays of a shape, as HDF5 sees it: MATLAB's axes reversed."""
+    found = file.get(name)
+    if not isinstance(found, h5py.Dataset) or found.shape[1:] != shape or found.dtype.kind not in "fu":
+        got = "nothing" if not isinstance(found, h5py.Dataset) else f"{found.dtype} {found.shape}"
+        raise ValueError(f"{file.filename}: expected {name} of (n, {', '.join(map(str, shape))}), got {got}")
+    return found
+
+
+# -- frames as pictures
+
+
+def _pictures(root: Path, frames: int) -> dict[Split, list[Frame]]:
+    """index.csv: index, split (train, test), image, depth. Pictures and depth are mirrored."""
+    path = root / "index.csv"
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    if not rows or not {"split", "image", "depth"} <= rows[0].keys():
+        raise ValueError(f"{path} must have the columns split, image and depth")
+
+    def read(row: dict[str, str]) -> Frame:
+        image = load_picture(root / row["image"])
+        grey = read_depth(root / row["depth"], np.uint8, image.shape[:2])
+        depth = (grey[:, ::-1] + 0.5) * 9.99547 / 255.0
+        return _measured(row["image"], np.ascontiguousarray(image[:, ::-1]), depth, INTRINSICS)
+
+    by_split = {name: [row for row in rows if row["split"] == name] for name in ("train", "test")}
+    return _read(path, by_split, frames, read)
+
+
+def _kinect(root: Path, frames: int) -> dict[Split, list[Frame]]:
+    """frames.json: a list of {name, rgb, depth, depth_scale, K}; the files stand beside it."""
+    path = root / "frames.json"
+    try:
+        rows = json.loads(path.read_text())
+        known = all(len(row["K"]) == 4 and row["depth_scale"] > 0 and row["rgb"] and row["depth"] for row in rows)
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} must list frames with name, rgb, depth, depth_scale and K: {error!r}") from error
+    if not known:
+        raise ValueError(f"{path}: K must be fx, fy, cx, cy, and depth_scale positive")
+
+    def read(row: dict[str, Any]) -> Frame:
+        image = load_picture(root / Path(row["rgb"]).name)
+        depth = read_depth(root / Path(row["depth"]).name, np.uint16, image.shape[:2]) / float(row["depth_scale"])
+        return _measured(row["name"], image, depth, row["K"])
+
+    return _read(path, {"train": rows[::2], "test": rows[1::2]}, frames, read)
+
+
+def _read(path: Path, by_split: dict[str, list], frames: int, read: Callable[[Any], Frame]) -> dict[Split, list[Frame]]:
+    if not all(by_split.values()):
+        raise ValueError(f"{path} needs frames of both splits")
+    names: Iterator[tuple[Split, str]] = iter([("validation", "train"), ("test", "test")])
+    return {split: [read(row) for row in _some(by_split[name], frames)] for split, name in names}
+
+
+def read_depth(path: Path, kind: type, size: tuple[int, ...]) -> Array:
+    """A one-channel picture of depth at its full bit depth, (h, w)."""
+    if not path.is_file():
+        raise FileNotFoundError(f"no file {path}: {EXPECTED}")
+    depth = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    if depth is None:
+        raise ValueError(f"{path} is not a whole PNG: truncated or damaged")
+    if depth.dtype != kind or depth.shape != size:
+        raise ValueError(f"{path}: expected {np.dtype(kind)} {size}, got {depth.dtype} {depth.shape}")
+    return depth.astype(np.float64)

@@ -1,0 +1,178 @@
+"""Houses in the layout of SUNCG (Song et al. 2017), with the cameras of Zhang et al. (2017).
+
+FOLDER/house/ID/house.json, room/ID/, object/MODEL/MODEL.obj, texture/, and ID/room_camera.txt under camera/ or house/.
+World y up, metres. The data set is withdrawn: users hold copies.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hgenv.data.obj import Look, Model, load_obj, load_picture
+from hgenv.furniture import box
+from hgenv.interiors import Interior, View, look
+from hgenv.scene import Mesh, joined, pack
+
+Array = NDArray[np.float64]
+EXPECTED = (
+    "expected FOLDER/house/ID/house.json, FOLDER/room/ID/*.obj, FOLDER/object/MODEL/MODEL.obj, FOLDER/texture/, and "
+    "FOLDER/camera/ID/room_camera.txt (or house/ID/room_camera.txt), as SUNCG and the cameras of Zhang et al. (2017)"
+)
+_LARGEST = 128  # side of a texture in pixels: pictures are small
+
+
+def find_houses(root: str | Path) -> list[Path]:
+    """The files house.json, sorted. Raises FileNotFoundError if there is none."""
+    found = sorted(Path(root).glob("house/*/house.json"))
+    if not found:
+        raise FileNotFoundError(f"no house in {root}: {EXPECTED}")
+    return found
+
+
+def load_house(path: Path) -> Interior:
+    """One house, all its levels. Rooms and grounds are the shell; objects and boxes can be perturbed.
+
+    Raises FileNotFoundError, or ValueError that names the file, the node and what was expected.
+    """
+    root, reader = path.parents[2], _Reader(path)
+    for level in reader.house["levels"]:
+        for node in level["nodes"]:
+            if node.get("valid", 1):
+                reader.add(node)
+    if not reader.shell:
+        raise ValueError(f"{path} has no room")
+    views = load_views(_camera_file(root, path.parent.name))
+    return Interior(joined(reader.shell), reader.objects, pack(reader.textures), views)
+
+
+def load_views(path: Path) -> list[View]:
+    """The cameras of room_camera.txt, one a line: eye, towards, up, half angles across and down (rad), score."""
+    try:
+        rows = np.loadtxt(path, ndmin=2)
+    except ValueError as error:
+        raise ValueError(f"{path} must hold 12 numbers a line: {error}") from error
+    if rows.ndim != 2 or rows.shape[1] != 12 or not len(rows) or not np.isfinite(rows).all():
+        raise ValueError(f"{path} must hold 12 finite numbers a line, got an array of {rows.shape}")
+    if not ((rows[:, 9:11] > 0) & (rows[:, 9:11] < 0.5 * np.pi)).all():
+        raise ValueError(f"{path}: half angles of view must be in (0, pi / 2) radians")
+    try:
+        return [look(row[:3], row[3:6], row[6:9], np.tan(row[9:11])) for row in rows]
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def _camera_file(root: Path, house: str) -> Path:
+    candidates = [root / part / house / "room_camera.txt" for part in ("camera", "house")]
+    for path in candidates:
+        if path.is_file():
+            return path
+    raise FileNotFoundError(f"no file {candidates[0]}: {EXPECTED}")
+
+
+class _Reader:
+    """Nodes of a house.json become meshes; models that stand in it several times are read once."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.root = path, path.parents[2]
+        try:
+            self.house: dict[str, Any] = json.loads(path.read_text())
+            self.scale = float(self.house.get("scaleToMeters", 1.0))
+            known = all(isinstance(node["type"], str) for level in self.house["levels"] for node in level["nodes"])
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise ValueError(f"{path} is not a SUNCG house: {error!r}") from error
+        if not known or not 0 < self.scale < np.inf:
+            raise ValueError(f"{path} is not a SUNCG house: every node needs a type, scaleToMeters must be positive")
+        self.shell: list[Mesh] = []
+        self.objects: list[Mesh] = []
+        self.textures: list[NDArray[np.uint8]] = []
+        self._models: dict[str, Mesh] = {}
+
+    def add(self, node: dict[str, Any]) -> None:
+        """One valid node, by its type."""
+        try:
+            kind = node["type"]
+            if kind == "Room":
+                hidden = {"c": "hideCeiling", "f": "hideFloor", "w": "hideWalls"}
+                for part in [part for part, flag in hidden.items() if not node.get(flag, 0)]:
+                    self._room(node, part)
+            elif kind == "Ground":
+                self._room(node, "f")
+            elif kind == "Object":
+                ending = "_0" if node.get("state", 0) else ""
+                path = self.root / "object" / node["modelId"] / f"{node['modelId']}{ending}.obj"
+                self.objects.append(self._stand(node, self._model(path, node)))
+            elif kind == "Box":
+                self.objects.append(self._stand(node, self._box(node)))
+            else:
+                raise ValueError(f"its type {kind!r} is not Room, Object, Box or Ground")
+        except (KeyError, TypeError, ValueError) as error:
+            what = f"it has no {error}" if isinstance(error, KeyError) else error
+            raise ValueError(f"{self.path}, node {node.get('id')!r}: {what}") from error
+
+    def _room(self, node: dict[str, Any], part: str) -> None:
+        """Ceiling, floor or walls. Rooms need not have all of them: SUNCG leaves some out."""
+        path = self.root / "room" / self.path.parent.name / f"{node['modelId']}{part}.obj"
+        if part == "f" or path.is_file():
+            self.shell.append(self._stand(node, self._model(path, node)))
+
+    def _stand(self, node: dict[str, Any], mesh: Mesh) -> Mesh:
+        """A mesh where the node's transform, column-major, puts it. Surfaces are two-sided: isMirrored is no matter."""
+        corners = mesh.corners
+        if "transform" in node:
+            matrix = np.array(node["transform"], np.float64)
+            if matrix.shape != (16,) or not np.isfinite(matrix).all():
+                raise ValueError(f"transform must be 16 finite numbers, got {matrix.shape}")
+            matrix = matrix.reshape(4, 4).T
+            corners = corners @ matrix[:3, :3].T + matrix[:3, 3]
+        return mesh._replace(corners=self.scale * corners)
+
+    def _model(self, path: Path, node: dict[str, Any]) -> Mesh:
+        key = f"{path} {node.get('materials')}"
+        if key not in self._models:
+            self._models[key] = self._with_textures(load_obj(path, self._looks(node), _LARGEST))
+        return self._models[key]
+
+    def _with_textures(self, model: Model) -> Mesh:
+        """The mesh, referring to the house's textures, to which the model's are added."""
+        first = len(self.textures)
+        self.textures += model.textures
+        return model.mesh._replace(texture=np.where(model.mesh.texture >= 0, model.mesh.texture + first, -1))
+
+    def _looks(self, node: dict[str, Any]) -> dict[str, Look]:
+        """Colours and pictures that a node gives to materials by name."""
+        looks: dict[str, Look] = {}
+        for material in node.get("materials", []):
+            if "texture" in material:
+                looks[material["name"]] = self._picture(material["texture"])
+            elif "diffuse" in material:
+                looks[material["name"]] = _colour(material["diffuse"])
+        return looks
+
+    def _picture(self, name: str) -> Path:
+        found = [self.root / "texture" / f"{name}{ending}" for ending in ("", ".jpg", ".png")]
+        return next((path for path in found if path.is_file()), found[1])
+
+    def _box(self, node: dict[str, Any]) -> Mesh:
+        """A box of the node's dimensions about the origin, in the colour or the picture of its first material."""
+        size = np.array(node["dimensions"], np.float64)
+        if size.shape != (3,) or not (np.isfinite(size).all() and (size > 0).all()):
+            raise ValueError(f"dimensions must be 3 positive numbers, got {node['dimensions']}")
+        mesh, looks = box(-0.5 * size, 0.5 * size), list(self._looks(node).values())
+        plain = mesh._replace(texture=np.full(len(mesh.corners), -1))
+        if not looks:
+            return plain
+        if isinstance(looks[0], Path):
+            return self._with_textures(Model(mesh, [load_picture(looks[0], _LARGEST)]))
+        return plain._replace(albedo=np.broadcast_to(looks[0], mesh.albedo.shape).copy())
+
+
+def _colour(text: str) -> Array:
+    """(3,) in [0, 1] of "#rrggbb"."""
+    if len(text) != 7 or text[0] != "#":
+        raise ValueError(f"diffuse must be #rrggbb, got {text!r}")
+    return np.array([int(text[i : i + 2], 16) for i in (1, 3, 5)]) / 255.0

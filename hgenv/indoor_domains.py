@@ -1,0 +1,144 @@
+"""Target domains for surface normals indoors: procedural rooms that nobody tidied, and photographs with depth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from hgenv import metrics
+from hgenv.data import nyu
+from hgenv.grammar import unit_vector
+from hgenv.interiors import Lighting, picture
+from hgenv.normals import score
+from hgenv.render.raster import render
+from hgenv.render.renderer import Rendered
+from hgenv.rooms import room
+from hgenv.task import Batch, Split
+
+Array = NDArray[np.float64]
+# How the built-in target differs from a tidy room, standard deviations by interiors.DEGREES: furniture stands askew,
+# and the camera is held in a hand that points it down (a positive pitch).
+_ASKEW = np.array([0.15, 0.0, 0.15, 0.5, 0.03, 0.03])
+_IN_HAND = np.array([0.2, 0.15, 0.2, 0.3, 0.15, 0.08])
+_DOWN = np.array([0.0, 0.0, 0.0, 0.0, 0.3, 0.0])
+_FIRST_ROOM = 10_000
+
+
+def scene_batch(rows: list[Rendered]) -> Batch:
+    """Pictures with their normals as target; they count everywhere but where a scene has a hole."""
+    return Batch(
+        torch.from_numpy(np.stack([row.image for row in rows])),
+        torch.from_numpy(np.stack([row.normal for row in rows])),
+        torch.from_numpy(np.stack([row.mask for row in rows]))[:, None],
+    )
+
+
+def _toward_viewer(shape: tuple[int, ...]) -> Array:
+    return np.broadcast_to(np.array([0.0, 0.0, 1.0])[:, None, None], (3, *shape))
+
+
+@dataclass(frozen=True)
+class OtherRooms:
+    """Built in: one picture each of rooms that the training has not, in light from above, with sensor noise."""
+
+    size: tuple[int, int]
+    validation_size: int
+    test_size: int
+
+    def batch(self, split: Split) -> Batch:
+        return self._batches[split]
+
+    @cached_property
+    def _batches(self) -> dict[Split, Batch]:
+        first = {"validation": _FIRST_ROOM, "test": _FIRST_ROOM + self.validation_size}
+        validation, test = (
+            _developed(scene_batch([self._photograph(first[split] + i) for i in range(count)]), first[split])
+            for split, count in (("validation", self.validation_size), ("test", self.test_size))
+        )
+        return {"validation": validation, "test": test}
+
+    def _photograph(self, number: int) -> Rendered:
+        """The first of a few tries in which half the picture is farther than 1 m."""
+        rng, scene = np.random.default_rng([12, number]), room(number)
+        for _ in range(8):
+            view = scene.views[int(rng.integers(len(scene.views)))]
+            shapes = _ASKEW * rng.standard_normal((len(scene.objects), 6))
+            camera = _IN_HAND * rng.standard_normal(6) + _DOWN
+            lighting = Lighting(unit_vector(rng.random(2) * [0.7, 1.0] + [0.3, 0.0]), 1.0, 0.45)
+            found = picture(scene, view, shapes, camera, self.size, lighting, render, shadow=256)
+            if np.median(found.depth) > 1.0:
+                break
+        return found
+
+    def metrics(self, normals: Tensor, split: Split) -> dict[str, float]:
+        return score(normals.detach().cpu().numpy(), self.batch(split))
+
+    def baselines(self, split: Split) -> dict[str, dict[str, float]]:
+        batch = self.batch(split)
+        return {"constant normal": score([_toward_viewer(self.size)] * len(batch.image), batch)}
+
+
+def _developed(batch: Batch, seed: int) -> Batch:
+    """An exposure of its own for every picture, and noise of the sensor."""
+    rng, count = np.random.default_rng([13, seed]), len(batch.image)
+    gain = torch.from_numpy(rng.uniform(0.8, 1.4, (count, 1, 1, 1)).astype(np.float32))
+    noise = torch.from_numpy(0.02 * rng.standard_normal(batch.image.shape).astype(np.float32))
+    return batch._replace(image=(gain * batch.image + noise).clamp(0.0, 1.0))
+
+
+@dataclass(frozen=True)
+class IndoorFrames:
+    """NYU Depth V2, scored at every fourth pixel of a frame's rows and columns."""
+
+    folder: str
+    size: tuple[int, int]
+    count: int
+
+    @cached_property
+    def frames(self) -> dict[Split, list[nyu.Frame]]:
+        """Both splits."""
+        return nyu.load(self.folder, self.count)
+
+    def batch(self, split: Split) -> Batch:
+        return self._batches[split]
+
+    @cached_property
+    def _batches(self) -> dict[Split, Batch]:
+        return {split: Batch.join([self._prepare(frame) for frame in some]) for split, some in self.frames.items()}
+
+    def _prepare(self, frame: nyu.Frame) -> Batch:
+        """A frame at the network's resolution: normals are averaged over what is valid, where that is half or more."""
+        image = self._shrink(frame.image.astype(np.float64) / 255.0).transpose(2, 0, 1)
+        share = self._shrink(frame.valid.astype(np.float64))
+        normal = self._shrink((frame.normal * frame.valid).transpose(1, 2, 0)).transpose(2, 0, 1)
+        length = np.linalg.norm(normal, axis=0)
+        inside = (share >= 0.5) & (length > 1e-6)
+        target = np.where(inside, normal / np.maximum(length, 1e-6), 0.0)
+        parts = (image[None], target[None], inside[None, None])
+        return Batch(*(torch.from_numpy(part.astype(np.float32)) for part in parts))
+
+    def _shrink(self, array: Array) -> Array:
+        return np.asarray(cv2.resize(array, self.size[::-1], interpolation=cv2.INTER_AREA), np.float64)
+
+    def metrics(self, normals: Tensor, split: Split) -> dict[str, float]:
+        maps = np.moveaxis(normals.detach().cpu().double().numpy(), 1, -1)
+        frames = self.frames[split]
+        large = [
+            np.moveaxis(cv2.resize(m, f.valid.shape[::-1], interpolation=cv2.INTER_LINEAR), -1, 0)
+            for m, f in zip(maps, frames, strict=True)
+        ]
+        return self._score(large, frames)
+
+    def baselines(self, split: Split) -> dict[str, dict[str, float]]:
+        frames = self.frames[split]
+        return {"constant normal": self._score([_toward_viewer(f.valid.shape) for f in frames], frames)}
+
+    def _score(self, normals: list[Array], frames: list[nyu.Frame]) -> dict[str, float]:
+        rows = zip(normals, frames, strict=True)
+        return metrics.normal_metrics([metrics.angular_error(n, f.normal, f.valid) for n, f in rows])

@@ -1,0 +1,155 @@
+"""Furnished scenes with their cameras, and how beta perturbs them (the paper's second experiment).
+
+Objects turn about the centres of their bounding boxes and shift along the room's axes; the camera turns and shifts
+along its own. World: metres, y up. Camera: x right, y up, z toward the viewer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hgenv.beta import Layout
+from hgenv.mixtures import NormalMixture, VonMisesMixture
+from hgenv.noise import Noise
+from hgenv.render.renderer import Camera, Rendered, Renderer
+from hgenv.scene import Mesh, Textures, joined, turn, turn_into
+
+Array = NDArray[np.float64]
+DEGREES = ("x", "y", "z", "yaw", "pitch", "roll")
+
+
+def _shift(axis: str, what: str) -> NormalMixture:
+    return NormalMixture((-0.5, 0.5), (0.01, 0.5), initial=(0.0, 0.03), apart=0.06, meaning=f"{what} along {axis}, m")
+
+
+def _turn(angle: str, what: str) -> VonMisesMixture:
+    return VonMisesMixture((-0.8, 0.8), (0.02, 0.8), initial=(0.0, 0.04), apart=0.08, meaning=f"{angle} of {what}, rad")
+
+
+@dataclass(frozen=True)
+class SceneBeta(Layout):
+    """The 108 coordinates: six degrees of freedom of shapes and six of the camera, a mixture of three each.
+
+    They start small: nearly unperturbed.
+    """
+
+    shape_x: NormalMixture = _shift("x", "shapes")
+    shape_y: NormalMixture = _shift("y, up", "shapes")
+    shape_z: NormalMixture = _shift("z", "shapes")
+    shape_yaw: VonMisesMixture = _turn("yaw", "shapes")
+    shape_pitch: VonMisesMixture = _turn("pitch", "shapes")
+    shape_roll: VonMisesMixture = _turn("roll", "shapes")
+    camera_x: NormalMixture = _shift("its x", "camera")
+    camera_y: NormalMixture = _shift("its y", "camera")
+    camera_z: NormalMixture = _shift("its z, backward", "camera")
+    camera_yaw: VonMisesMixture = _turn("yaw", "the camera")
+    camera_pitch: VonMisesMixture = _turn("pitch", "the camera")
+    camera_roll: VonMisesMixture = _turn("roll", "the camera")
+
+
+class View(NamedTuple):
+    """A camera in the world: eye (3,); frame (3, 3), its axes as rows; tangents of half its angles, (2,)."""
+
+    eye: Array
+    frame: Array
+    tangents: Array
+
+    def camera(self, height: int, width: int) -> Camera:
+        """The pinhole of a picture: what the angles see fills it."""
+        focal = (0.5 * width / self.tangents[0], 0.5 * height / self.tangents[1])
+        return Camera(height, width, focal, (0.5 * width, 0.5 * height))
+
+
+def look(eye: Array, towards: Array, up: Array, tangents: Array) -> View:
+    """A view from eye along towards (3,). Raises ValueError if up is parallel to it, or either is 0."""
+    right = np.cross(towards, up)
+    if not np.linalg.norm(right) > 1e-9:
+        raise ValueError("a camera's directions must not be parallel or 0")
+    frame = np.stack([right, np.cross(right, towards), -towards])
+    return View(eye, frame / np.linalg.norm(frame, axis=1, keepdims=True), tangents)
+
+
+@dataclass(frozen=True, eq=False)
+class Interior:
+    """A furnished scene: the shell (walls, floors, ceilings) stays as it is, each of the objects can be perturbed."""
+
+    shell: Mesh
+    objects: Sequence[Mesh]
+    textures: Textures
+    views: Sequence[View]
+
+    @cached_property
+    def _whole(self) -> tuple[Mesh, Array]:
+        """Shell and objects as one mesh, unperturbed; and where each of them starts in it, with the end."""
+        parts = [self.shell, *self.objects]
+        return joined(parts), np.cumsum([0, *(len(part.corners) for part in parts)])
+
+    @cached_property
+    def spheres(self) -> tuple[Array, Array]:
+        """Centres (k, 3) of the objects' bounding boxes, and radii (k,) of balls about them that hold the objects."""
+        points = [o.corners.reshape(-1, 3) for o in self.objects]
+        centres = np.array([0.5 * (p.min(0) + p.max(0)) for p in points]).reshape(-1, 3)
+        radii = [np.linalg.norm(p - c, axis=1).max() for p, c in zip(points, centres, strict=True)]
+        return centres, np.array(radii)
+
+    def seen(self, view: View, shapes: Array, camera: Array) -> tuple[Mesh, NDArray[np.bool_], Array]:
+        """The scene in camera coordinates: shapes (k, 6) and camera (6,) are perturbations by DEGREES.
+
+        Returns the mesh, which of its faces are the objects' (those that throw shadows: the walls would leave a room
+        dark), and the camera's frame (3, 3), which turns the world's directions. Objects out of sight are shrunk to
+        nothing at the camera's eye: to leave them out would copy all the others.
+        """
+        (whole, starts), (centres, radii) = self._whole, self.spheres
+        frame = turn(*camera[3:]) @ view.frame
+        eye = view.eye + view.frame.T @ camera[:3]
+        places = (centres + shapes[:, :3] - eye) @ frame.T
+        corners, normals = np.zeros(whole.corners.shape), np.zeros(whole.normals.shape)
+        turns = [(0, frame, -frame @ eye)]
+        for k in np.flatnonzero(_in_sight(places, radii, view.tangents)):
+            rotation = frame @ turn(*shapes[k, 3:])
+            turns.append((int(k) + 1, rotation, places[k] - rotation @ centres[k]))
+        for part, rotation, shift in turns:
+            faces = slice(starts[part], starts[part + 1])
+            turn_into(whole.corners[faces], rotation, shift, corners[faces])
+            turn_into(whole.normals[faces], rotation, np.zeros(3), normals[faces])
+        return whole._replace(corners=corners, normals=normals), np.arange(len(corners)) >= starts[1], frame
+
+
+class Lighting(NamedTuple):
+    """light (3,): towards the light, in the camera's axes, before `above` of the world's up is added to it."""
+
+    light: Array
+    above: float
+    ambient: float
+
+
+def picture(
+    scene: Interior, view: View, shapes: Array, camera: Array, size: tuple[int, int], lighting: Lighting,
+    draw: Renderer, shadow: int,
+) -> Rendered:  # fmt: skip
+    """A perturbed scene (`Interior.seen`) of size (height, width); shadow is the side of the shadow map in pixels."""
+    mesh, casters, frame = scene.seen(view, shapes, camera)
+    towards = lighting.light + lighting.above * frame[:, 1]
+    towards = towards / np.linalg.norm(towards)
+    return draw(mesh, view.camera(*size), towards, lighting.ambient, scene.textures, shadow, casters)
+
+
+def _in_sight(places: Array, radii: Array, tangents: Array) -> NDArray[np.bool_]:
+    """Which balls (k, 3), (k,) in camera coordinates meet the pyramid that the camera sees."""
+    aside = np.abs(places[:, :2]) + tangents * places[:, 2:] <= radii[:, None] * np.sqrt(1.0 + tangents**2)
+    return aside.all(1) & (places[:, 2] < radii)
+
+
+def perturbations(layout: SceneBeta, beta: Array, noise: Noise, counts: NDArray[np.int64]) -> tuple[Array, Array]:
+    """Draws for n scenes of counts (n,) objects: shapes (n, max count, 6) and cameras (n, 6) by DEGREES."""
+    bound, slots = layout.bind(beta), (max(1, int(counts.max(initial=0))),)
+    present = np.arange(slots[0]) < counts[:, None]
+    shapes = [noise.draw(getattr(bound, f"shape_{d}"), f"shape {d}", slots, used=present) for d in DEGREES]
+    cameras = [noise.draw(getattr(bound, f"camera_{d}"), f"camera {d}") for d in DEGREES]
+    return np.stack(shapes, -1), np.stack(cameras, -1)

@@ -1,0 +1,53 @@
+"""What a renderer of meshes is: the camera, what comes out, and the contract of a backend (one file each)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hgenv.scene import NO_TEXTURES, Mesh, Textures
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Camera:
+    """A pinhole of `height` x `width` pixels; focal lengths and principal point in pixels, from the top left corner."""
+
+    height: int
+    width: int
+    focal: tuple[float, float]
+    centre: tuple[float, float]
+
+    @staticmethod
+    def of_angle(height: int, width: int, vertical: float) -> Camera:
+        """Square pixels, principal point in the middle, vertical field of view in radians."""
+        focal = 0.5 * height / np.tan(0.5 * vertical)
+        return Camera(height, width, (focal, focal), (0.5 * width, 0.5 * height))
+
+
+class Rendered(NamedTuple):
+    """One picture, all parts 0 where nothing is.
+
+    image (3, h, w): albedo x shading. normal (3, h, w): unit vectors. depth (h, w): distance along the viewing axis.
+    mask (h, w): 0 or 1. albedo (3, h, w), shading (h, w): in [0, 1].
+    """
+
+    image: NDArray[np.float32]
+    normal: NDArray[np.float32]
+    depth: NDArray[np.float32]
+    mask: NDArray[np.float32]
+    albedo: NDArray[np.float32]
+    shading: NDArray[np.float32]
+
+
+class Renderer(Protocol):
+    """A backend, as `hgenv.render.raster.render`, whose docstring says what the arguments are."""
+
+    def __call__(
+        self, mesh: Mesh, camera: Camera, light: Array, ambient: float = 0.0, textures: Textures = NO_TEXTURES,
+        shadow: int = 0, casters: NDArray[np.bool_] | None = None,
+    ) -> Rendered: ...  # fmt: skip

@@ -1,0 +1,24 @@
+"""Snapshots of runs: weights and beta of the best validation, as plain arrays."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def load_snapshot(path: Path) -> dict[str, NDArray]:
+    """Read a snapshot without unpickling. Raises FileNotFoundError, or ValueError for what is not a snapshot."""
+    if path.is_dir():
+        path = path / "best.npz"
+    if not path.is_file():
+        raise FileNotFoundError(f"no file {path}: expected a run folder, or the best.npz in it")
+    try:
+        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
+            content = {name: file[name] for name in file.files}
+    except Exception as error:  # zipfile and numpy raise many types on damaged files
+        raise ValueError(f"{path} is not a snapshot of a run: {error}") from error
+    if "beta" not in content or "state.weights" not in content:
+        raise ValueError(f"{path} is not a snapshot of a run: it lacks beta or state.weights")
+    return content

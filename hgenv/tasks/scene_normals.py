@@ -1,0 +1,162 @@
+"""hgenv/SceneNormals-v0: surface normals indoors, from furnished scenes whose shapes and camera are perturbed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from hgenv.data.suncg import find_houses, load_house
+from hgenv.domains import NormalDomain
+from hgenv.grammar import unit_vector
+from hgenv.indoor_domains import IndoorFrames, OtherRooms, scene_batch
+from hgenv.interiors import Interior, Lighting, SceneBeta, perturbations, picture
+from hgenv.networks import HourglassSize, StackedHourglass
+from hgenv.noise import Noise
+from hgenv.normals import NormalTask
+from hgenv.pretraining import from_snapshot, pretrain
+from hgenv.render.choice import Backend, find_renderer
+from hgenv.rooms import room
+from hgenv.task import Batch, Split, register
+
+Array = NDArray[np.float64]
+
+
+@register("hgenv/SceneNormals-v0")
+@dataclass(frozen=True)
+class SceneNormals(HourglassSize, NormalTask):
+    """One view of a furnished scene a picture, in directional light with the furniture's shadows; learn its normals.
+
+    Axes of normals: x right, y up, z toward the viewer. The network starts trained on unperturbed scenes.
+    """
+
+    resolution: int = 64
+    """Width of the images in pixels; their height is three quarters of it."""
+    scenes: str | None = None
+    """Folder of the training scenes in SUNCG's layout; built in: procedural rooms."""
+    rooms: int = 24
+    """Number of procedural rooms, each with four views."""
+    data: str | None = None
+    """Folder of NYU Depth V2, the target domain; built in: other rooms."""
+    frames: int = 40
+    """Frames of each split that are used, evenly over all."""
+    validation_size: int = 48
+    """Number of validation images of the built-in domain."""
+    test_size: int = 96
+    """Number of test images of the built-in domain."""
+    ambient: float = 0.5
+    """Share of light that comes from everywhere."""
+    shadow: int = 128
+    """Side of the shadow map in pixels; 0 for no shadows."""
+    pretrain_steps: int = 600
+    """Training steps on unperturbed scenes from which every network starts; their result is cached. 0 for none."""
+    pretrained: str | None = None
+    """Run folder, or best.npz in it, whose weights are the start instead."""
+    renderer: Backend = "raster"
+    """Backend that draws the training images; opengl needs pyrender and EGL."""
+
+    layout = SceneBeta()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for side in self.size:
+            self.check_side(side)
+        if self.resolution % 4:
+            raise ValueError(f"resolution must be a multiple of 4, got {self.resolution}")
+        if not 0 <= self.ambient < 1:
+            raise ValueError(f"ambient must be in [0, 1), got {self.ambient}")
+        if min(self.rooms, self.frames, self.validation_size, self.test_size) < 1:
+            raise ValueError("rooms, frames, validation_size and test_size must be positive")
+        if min(self.shadow, self.pretrain_steps) < 0:
+            raise ValueError(f"need shadow and pretrain_steps >= 0, got {self.shadow} and {self.pretrain_steps}")
+        find_renderer(self.renderer)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the images."""
+        return 3 * self.resolution // 4, self.resolution
+
+    @cached_property
+    def interiors(self) -> Sequence[Interior]:
+        """The scenes that are perturbed."""
+        if self.scenes is None:
+            return [room(number) for number in range(self.rooms)]
+        return [load_house(path) for path in find_houses(self.scenes)]
+
+    def sample(self, beta: Array, noise: Noise) -> Batch:
+        chosen = self._chosen(noise)
+        counts = np.array([len(scene.objects) for scene, _ in chosen])
+        shapes, cameras = perturbations(self.layout, beta, noise, counts)
+        return self._pictures(noise, chosen, [s[:k] for s, k in zip(shapes, counts, strict=True)], cameras)
+
+    def _chosen(self, noise: Noise) -> list[tuple[Interior, int]]:
+        """A view, of all views of all scenes, for every row."""
+        views = [(scene, number) for scene in self.interiors for number in range(len(scene.views))]
+        return [views[int(u * len(views))] for u in noise.uniform("view")]
+
+    def _pictures(
+        self, noise: Noise, chosen: list[tuple[Interior, int]], shapes: Sequence[Array], cameras: Array
+    ) -> Batch:
+        light = unit_vector(noise.uniform("light", (2,)) * [0.7, 1.0] + [0.3, 0.0])
+        draw, rows = find_renderer(self.renderer), []
+        for row, (scene, number) in enumerate(chosen):
+            lighting = Lighting(light[row], 0.5, self.ambient)
+            view = scene.views[number]
+            rows.append(picture(scene, view, shapes[row], cameras[row], self.size, lighting, draw, self.shadow))
+        return scene_batch(rows)
+
+    def unperturbed(self, seeds: NDArray[np.uint64]) -> Batch:
+        """Samples (n,) of the scenes as they are."""
+        noise = Noise(seeds)
+        chosen = self._chosen(noise)
+        still = [np.zeros((len(scene.objects), 6)) for scene, _ in chosen]
+        return self._pictures(noise, chosen, still, np.zeros((len(seeds), 6)))
+
+    def network(self) -> nn.Module:
+        """A network that is trained already; the same for every seed, unless pretrain_steps is 0."""
+        network = StackedHourglass(3, 3, self)
+        if self.pretrained is not None:
+            from_snapshot(network, Path(self.pretrained))
+        elif self.pretrain_steps:
+            network.load_state_dict(self._start)
+        return network
+
+    @cached_property
+    def _start(self) -> dict[str, Tensor]:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            network = StackedHourglass(3, 3, self)
+        pretrain(network, self.unperturbed, self.loss, self.pretrain_steps)
+        return network.state_dict()
+
+    @cached_property
+    def domain(self) -> NormalDomain:
+        """The target domain."""
+        if self.data is None:
+            return OtherRooms(self.size, self.validation_size, self.test_size)
+        return IndoorFrames(self.data, self.size, self.frames)
+
+    def validation(self) -> Batch:
+        _ = self.interiors  # a broken folder of scenes shows when the environment is made
+        return self.domain.batch("validation")
+
+    def test(self) -> Batch:
+        return self.domain.batch("test")
+
+    def metrics(self, prediction: Tensor, split: Split) -> dict[str, float]:
+        """Those of `hgenv.metrics.normal_metrics`; photographs are scored at every fourth of their pixels."""
+        return self.domain.metrics(prediction[-1], split)
+
+    def baselines(self, split: Split) -> dict[str, dict[str, float]]:
+        """A normal toward the viewer everywhere; and the network as it starts, if that is trained."""
+        found = self.domain.baselines(split)
+        if self.pretrained is not None or self.pretrain_steps:
+            with torch.no_grad():
+                found["the network's start"] = self.metrics(self.network()(self.domain.batch(split).image), split)
+        return found
