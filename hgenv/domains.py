@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Protocol
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -14,6 +13,7 @@ from torch import Tensor
 
 from hgenv import metrics
 from hgenv.blobs import render_blobs
+from hgenv.crop import crop, square_about, uncrop
 from hgenv.data import mit_berkeley
 from hgenv.normals import score
 from hgenv.task import Batch, Split
@@ -83,7 +83,13 @@ class Photographs:
 
     def metrics(self, normals: Tensor, split: Split) -> dict[str, float]:
         maps = np.moveaxis(normals.detach().cpu().double().numpy(), 1, -1)
-        return self._score([self._uncrop(m, p) for m, p in zip(maps, self.photographs[split], strict=True)], split)
+        return self._score(
+            [
+                uncrop(m, square_about(p.mask, self.margin), p.mask.shape)
+                for m, p in zip(maps, self.photographs[split], strict=True)
+            ],
+            split,
+        )
 
     def baselines(self, split: Split) -> dict[str, dict[str, float]]:
         masks = [p.mask for p in self.photographs[split]]
@@ -108,33 +114,13 @@ class Photographs:
     def _prepare(self, photographs: list[mit_berkeley.Photograph]) -> Batch:
         image, target, mask = [], [], []
         for p in photographs:
-            image.append(self._crop(p.shading * p.mask / np.percentile(p.shading[p.mask], 99.0), p).clip(0.0, 1.0))
-            share = self._crop(p.valid.astype(np.float64), p)
-            normal = np.stack([self._crop(channel, p) for channel in p.normal])
+            cut = partial(crop, square=square_about(p.mask, self.margin), resolution=self.resolution)
+            image.append(cut(p.shading * p.mask / np.percentile(p.shading[p.mask], 99.0)).clip(0.0, 1.0))
+            share = cut(p.valid.astype(np.float64))
+            normal = np.stack([cut(channel) for channel in p.normal])
             length = np.linalg.norm(normal, axis=0)
             inside = (share > 0.5) & (length > 1e-6)
             target.append(np.where(inside, normal / np.maximum(length, 1e-6), 0.0))
             mask.append(inside)
         stacked = (np.stack(image)[:, None], np.stack(target), np.stack(mask)[:, None])
         return Batch(*(torch.from_numpy(part.astype(np.float32)) for part in stacked))
-
-    def _square(self, p: mit_berkeley.Photograph) -> tuple[int, int, int]:
-        """Top, left (may be negative) and side of the square about the object."""
-        rows, columns = np.flatnonzero(p.mask.any(1)), np.flatnonzero(p.mask.any(0))
-        extent = max(rows[-1] - rows[0], columns[-1] - columns[0]) + 1
-        side = int(np.ceil(extent * (1.0 + 2.0 * self.margin)))
-        return (rows[0] + rows[-1] + 1 - side) // 2, (columns[0] + columns[-1] + 1 - side) // 2, side
-
-    def _crop(self, channel: NDArray[np.float64], p: mit_berkeley.Photograph) -> NDArray[np.float64]:
-        top, left, side = self._square(p)
-        padded = np.pad(channel, side)[top + side : top + 2 * side, left + side : left + 2 * side]
-        small = cv2.resize(padded, (self.resolution, self.resolution), interpolation=cv2.INTER_AREA)
-        return np.asarray(small, np.float64)
-
-    def _uncrop(self, channels: NDArray[np.float64], p: mit_berkeley.Photograph) -> NDArray[np.float64]:
-        """(r, r, 3) back to the photograph's full resolution, (3, h, w)."""
-        top, left, side = self._square(p)
-        large = np.asarray(cv2.resize(channels, (side, side), interpolation=cv2.INTER_LINEAR), np.float64)
-        height, width = p.mask.shape
-        canvas = np.pad(large, ((height, height), (width, width), (0, 0)))
-        return np.moveaxis(canvas[height - top : 2 * height - top, width - left : 2 * width - left], -1, 0)

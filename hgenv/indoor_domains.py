@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -14,7 +15,7 @@ from torch import Tensor
 from hgenv import metrics
 from hgenv.data import nyu
 from hgenv.grammar import unit_vector
-from hgenv.interiors import Lighting, picture
+from hgenv.interiors import Lighting, drawing
 from hgenv.normals import score
 from hgenv.render.raster import render
 from hgenv.render.renderer import Rendered
@@ -30,8 +31,9 @@ _DOWN = np.array([0.0, 0.0, 0.0, 0.0, 0.3, 0.0])
 _FIRST_ROOM = 10_000
 
 
-def scene_batch(rows: list[Rendered]) -> Batch:
+def scene_batch(pictures: Iterable[Rendered]) -> Batch:
     """Pictures with their normals as target; they count everywhere but where a scene has a hole."""
+    rows = list(pictures)
     return Batch(
         torch.from_numpy(np.stack([row.image for row in rows])),
         torch.from_numpy(np.stack([row.normal for row in rows])),
@@ -58,7 +60,7 @@ class OtherRooms:
     def _batches(self) -> dict[Split, Batch]:
         first = {"validation": _FIRST_ROOM, "test": _FIRST_ROOM + self.validation_size}
         validation, test = (
-            _developed(scene_batch([self._photograph(first[split] + i) for i in range(count)]), first[split])
+            _developed(scene_batch(self._photograph(first[split] + i) for i in range(count)), first[split])
             for split, count in (("validation", self.validation_size), ("test", self.test_size))
         )
         return {"validation": validation, "test": test}
@@ -71,7 +73,7 @@ class OtherRooms:
             shapes = _ASKEW * rng.standard_normal((len(scene.objects), 6))
             camera = _IN_HAND * rng.standard_normal(6) + _DOWN
             lighting = Lighting(unit_vector(rng.random(2) * [0.7, 1.0] + [0.3, 0.0]), 1.0, 0.45)
-            found = picture(scene, view, shapes, camera, self.size, lighting, render, shadow=256)
+            found = render(drawing(scene, view, shapes, camera, self.size, lighting, shadow=256))
             if np.median(found.depth) > 1.0:
                 break
         return found

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from hgenv.beta import Layout
 from hgenv.mixtures import NormalMixture, VonMisesMixture
 from hgenv.noise import Noise
-from hgenv.render.renderer import Camera, Rendered, Renderer
+from hgenv.render.renderer import Camera, Drawing
 from hgenv.scene import Mesh, Textures, joined, turn, turn_into
 
 Array = NDArray[np.float64]
@@ -129,15 +129,14 @@ class Lighting(NamedTuple):
     ambient: float
 
 
-def picture(
-    scene: Interior, view: View, shapes: Array, camera: Array, size: tuple[int, int], lighting: Lighting,
-    draw: Renderer, shadow: int,
-) -> Rendered:  # fmt: skip
+def drawing(
+    scene: Interior, view: View, shapes: Array, camera: Array, size: tuple[int, int], lighting: Lighting, shadow: int
+) -> Drawing:
     """A perturbed scene (`Interior.seen`) of size (height, width); shadow is the side of the shadow map in pixels."""
     mesh, casters, frame = scene.seen(view, shapes, camera)
     towards = lighting.light + lighting.above * frame[:, 1]
     towards = towards / np.linalg.norm(towards)
-    return draw(mesh, view.camera(*size), towards, lighting.ambient, scene.textures, shadow, casters)
+    return Drawing(mesh, view.camera(*size), towards, lighting.ambient, scene.textures, shadow, casters)
 
 
 def _in_sight(places: Array, radii: Array, tangents: Array) -> NDArray[np.bool_]:

@@ -86,8 +86,9 @@ def depth_metrics(prediction: Array, target: Array) -> dict[str, float]:
     }
 
 
-def intrinsic_metrics(prediction: Array, target: Array, valid: NDArray[np.bool_]) -> dict[str, float]:
-    """Metrics of albedo and shading, (n, 4, h, w) each: albedo's three channels, then shading; valid (n, h, w).
+def intrinsic_metrics(prediction: Array, target: Array, image: Array, valid: NDArray[np.bool_]) -> dict[str, float]:
+    """Metrics of albedo and shading, (n, 4, h, w) each: albedo's three channels, then shading; of image (n, 3, h, w),
+    at the valid (n, h, w).
 
     For albedo_ and shading_: abs, the mean absolute error; rmse; si_rmse, the rmse after the best scale of each image
     (Grosse et al. 2009). si_rmse is the mean of both. reconstruction: rmse of albedo x shading against the image.
@@ -106,6 +107,6 @@ def intrinsic_metrics(prediction: Array, target: Array, valid: NDArray[np.bool_]
         found[f"{name}_abs"] = float(np.mean(np.abs(off)))
         found[f"{name}_rmse"] = float(np.sqrt(np.mean(off**2)))
         found[f"{name}_si_rmse"] = float(np.mean(scaled))
-    product = [((p[i, :3] * p[i, 3:]) - (t[i, :3] * t[i, 3:]))[:, v].ravel() for i, v in enumerate(valid)]
+    product = [(p[i, :3] * p[i, 3:] - np.asarray(image[i], np.float64))[:, v].ravel() for i, v in enumerate(valid)]
     found["reconstruction"] = float(np.sqrt(np.mean(np.concatenate(product) ** 2)))
     return found | {"si_rmse": 0.5 * (found["albedo_si_rmse"] + found["shading_si_rmse"])}

@@ -91,6 +91,22 @@ def joined(parts: Sequence[Mesh]) -> Mesh:
     return Mesh._make(np.concatenate(arrays) for arrays in zip(*parts, strict=True))
 
 
+def coarsened(mesh: Mesh, size: float) -> Mesh:
+    """The mesh with features smaller than a size merged: vertices that share a cell of that side become their mean, and
+    faces that vanish or coincide by that are dropped (Rossignac & Borrel 1993). Where all would, the mesh stays."""
+    points = mesh.corners.reshape(-1, 3)
+    _, which, count = np.unique(np.floor(points / size), axis=0, return_inverse=True, return_counts=True)
+    which = which.reshape(-1)
+    means = np.stack([np.bincount(which, points[:, k]) / count for k in range(3)], axis=1)
+    corners = np.sort(which.reshape(-1, 3), axis=1)
+    whole = np.flatnonzero((corners[:, 0] != corners[:, 1]) & (corners[:, 1] != corners[:, 2]))
+    if not len(whole):
+        return mesh
+    rows = whole[np.sort(np.unique(corners[whole], axis=0, return_index=True)[1])]
+    kept = Mesh._make(part[rows] for part in mesh)
+    return kept._replace(corners=means[which].reshape(-1, 3, 3)[rows])
+
+
 def of_unit_size(mesh: Mesh) -> Mesh:
     """The mesh with its bounding box centred at the origin, and of diagonal 1, as ShapeNetCore's models are."""
     points = mesh.corners.reshape(-1, 3)

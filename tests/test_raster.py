@@ -5,11 +5,15 @@ import pytest
 import trimesh
 
 from hgenv.render.raster import render
-from hgenv.render.renderer import Camera
+from hgenv.render.renderer import Camera, Drawing, Rendered
 from hgenv.scene import Mesh, joined, pack, plain_mesh, vertex_normals
 
 CAMERA = Camera.of_angle(48, 64, 0.8)
 LIGHT = np.array([0.6, 0.0, 0.8])
+
+
+def draw(*parts: object, **named: object) -> Rendered:
+    return render(Drawing(*parts, **named))
 
 
 def rays(camera: Camera) -> tuple[np.ndarray, np.ndarray]:
@@ -29,7 +33,7 @@ def square(corners: list[list[float]], **changes: object) -> Mesh:
 def test_a_tilted_plane_that_passes_the_camera_is_exact_everywhere() -> None:
     """A floor at y = -1 that reaches behind the camera: depth and normal in closed form, no clipping artefacts."""
     floor = square([[-50.0, -1, 5], [50, -1, 5], [50, -1, -500], [-50, -1, -500]])
-    seen = render(floor, CAMERA, np.array([0.0, 1.0, 0.0]), ambient=0.2)
+    seen = draw(floor, CAMERA, np.array([0.0, 1.0, 0.0]), ambient=0.2)
     x, y = rays(CAMERA)
     depth = -1.0 / np.where(y < 0, y, np.inf)
     inside = (y < 0) & (depth < 500) & (np.abs(x * depth) < 50)
@@ -42,7 +46,7 @@ def test_a_tilted_plane_that_passes_the_camera_is_exact_everywhere() -> None:
 def test_a_fine_sphere_matches_the_closed_form() -> None:
     ball = trimesh.creation.icosphere(subdivisions=5, radius=1.0)
     centre = np.array([0.2, -0.1, -4.0])
-    seen = render(plain_mesh(ball.vertices + centre, ball.faces), CAMERA, LIGHT, ambient=0.1)
+    seen = draw(plain_mesh(ball.vertices + centre, ball.faces), CAMERA, LIGHT, ambient=0.1)
     x, y = rays(CAMERA)
     d = np.stack([x, y, -np.ones_like(x)])
     a, b, c = (d**2).sum(0), np.einsum("khw,k->hw", d, centre), centre @ centre - 1.0
@@ -65,7 +69,7 @@ def test_a_scene_matches_trimeshs_rays() -> None:
         part.apply_transform(trimesh.transformations.random_rotation_matrix(rng.random(3)))
         part.apply_translation([*rng.uniform(-1.2, 1.2, 2), rng.uniform(-6, -3)])
     scene = trimesh.util.concatenate(parts)
-    seen = render(plain_mesh(scene.vertices, scene.faces, smooth=False), CAMERA, LIGHT)
+    seen = draw(plain_mesh(scene.vertices, scene.faces, smooth=False), CAMERA, LIGHT)
     x, y = rays(CAMERA)
     directions = np.stack([x, y, -np.ones_like(x)], -1).reshape(-1, 3)
     points, index, faces = scene.ray.intersects_location(np.zeros_like(directions), directions, multiple_hits=False)
@@ -82,7 +86,7 @@ def test_a_scene_matches_trimeshs_rays() -> None:
 def test_surfaces_are_two_sided() -> None:
     corners = [[-1.0, -1, -3], [1, -1, -3], [1, 1, -3], [-1, 1, -3]]
     for order in (corners, corners[::-1]):
-        seen = render(square(order), CAMERA, np.array([0.0, 0.0, 1.0]))
+        seen = draw(square(order), CAMERA, np.array([0.0, 0.0, 1.0]))
         assert seen.mask[24, 32] == 1
         np.testing.assert_allclose(seen.normal[:, 24, 32], [0, 0, 1], atol=1e-6)
         assert seen.shading[24, 32] == pytest.approx(1.0)
@@ -96,7 +100,7 @@ def test_a_normal_that_points_away_at_a_silhouette_is_bent_and_not_flipped() -> 
         sign = 1.0 if order[0] == 0 else -1.0
         turned = mesh._replace(corners=mesh.corners[:, order], normals=sign * bent)
         # The normals say which way the face's order means: nearly perpendicular, so their side is the face's.
-        seen = render(turned._replace(normals=turned.normals + [0, 0, 0.11 * sign]), CAMERA, LIGHT)
+        seen = draw(turned._replace(normals=turned.normals + [0, 0, 0.11 * sign]), CAMERA, LIGHT)
         assert seen.normal[0, 24, 32] > 0.9
         assert seen.normal[2, 24, 32] >= 0
 
@@ -108,7 +112,7 @@ def test_textures_repeat_with_v_up_and_perspective_is_corrected() -> None:
     corners = [[-1.0, -1, -3], [1, -1, -3], [1, 1, -3], [-1, 1, -3]]
     flat = square(corners, texture=np.zeros(2, np.int64))
     front = np.array([0.0, 0.0, 1.0])
-    seen = render(flat, camera, front, textures=pack([texture]))
+    seen = draw(flat, camera, front, textures=pack([texture]))
     for (row, column), colour in {
         (16, 16): (1, 0, 0),
         (16, 47): (0, 1, 0),
@@ -116,12 +120,12 @@ def test_textures_repeat_with_v_up_and_perspective_is_corrected() -> None:
         (47, 47): (1, 1, 1),
     }.items():
         np.testing.assert_allclose(seen.albedo[:, row, column], colour, atol=0.04)
-    again = render(flat._replace(uv=flat.uv + [3.0, -2.0]), camera, front, textures=pack([texture]))
+    again = draw(flat._replace(uv=flat.uv + [3.0, -2.0]), camera, front, textures=pack([texture]))
     np.testing.assert_allclose(again.albedo, seen.albedo, atol=1e-6)
     # A ramp over a floor: u is linear in space, not on the screen.
     ramp = np.repeat(np.arange(256, dtype=np.uint8)[None, :, None], 3, 2)
     floor = square([[-1.0, -1, -2], [-1, -1, -10], [1, -1, -10], [1, -1, -2]], texture=np.zeros(2, np.int64))
-    seen = render(floor, CAMERA, np.array([0.0, 1.0, 0.0]), textures=pack([ramp]))
+    seen = draw(floor, CAMERA, np.array([0.0, 1.0, 0.0]), textures=pack([ramp]))
     inside = seen.mask > 0
     expected = (seen.depth[inside] - 2.0) / 8.0
     middle = (expected > 0.01) & (expected < 0.99)
@@ -132,7 +136,7 @@ def test_the_image_is_albedo_times_shading_exactly() -> None:
     rng = np.random.default_rng(0)
     ball = trimesh.creation.icosphere(subdivisions=3)
     mesh = plain_mesh(ball.vertices - [0, 0, 3.0], ball.faces, rng.random((len(ball.vertices), 3)))
-    seen = render(mesh, CAMERA, LIGHT, ambient=0.3)
+    seen = draw(mesh, CAMERA, LIGHT, ambient=0.3)
     np.testing.assert_array_equal(seen.image, seen.albedo * seen.shading)
     assert seen.image.max() <= 1
     assert (seen.shading[seen.mask > 0] >= 0.3 - 1e-6).all()
@@ -146,7 +150,7 @@ def test_a_box_throws_its_shadow_where_geometry_says() -> None:
     x, y = rays(CAMERA)
     depth = -1.0 / np.where(y < 0, y, np.inf)
     for light in (np.array([0.0, 1.0, 0.0]), np.array([0.6, 0.8, 0.0])):
-        seen = render(both, CAMERA, light, ambient=0.1, shadow=512)
+        seen = draw(both, CAMERA, light, ambient=0.1, shadow=512)
         ground = (y < 0) & np.isclose(seen.depth, depth, rtol=1e-5)
         offset = x * depth + light[0] / light[1]  # where the ray toward the light passes the lid's plane
         edge = np.maximum(np.abs(offset), np.abs(depth - 5.0)) - 0.5
@@ -154,13 +158,13 @@ def test_a_box_throws_its_shadow_where_geometry_says() -> None:
         dark = seen.shading < 0.11
         assert (ground & (edge < 0)).sum() > 20
         np.testing.assert_array_equal(dark[sure], (edge < 0)[sure])
-    assert not (render(both, CAMERA, light, ambient=0.1).shading[seen.mask > 0] < 0.11).any()
+    assert not (draw(both, CAMERA, light, ambient=0.1).shading[seen.mask > 0] < 0.11).any()
 
 
 def test_a_convex_body_in_full_light_has_no_shadow_of_its_own() -> None:
     ball = trimesh.creation.icosphere(subdivisions=3)
     mesh = plain_mesh(ball.vertices - [0, 0, 4.0], ball.faces)
-    seen, plain = render(mesh, CAMERA, LIGHT, shadow=256), render(mesh, CAMERA, LIGHT)
+    seen, plain = draw(mesh, CAMERA, LIGHT, shadow=256), draw(mesh, CAMERA, LIGHT)
     np.testing.assert_allclose(seen.shading, plain.shading, atol=0.12)  # but where light only grazes it
 
 
@@ -178,10 +182,10 @@ def test_vertex_normals_are_trimeshs_by_area() -> None:
 def test_what_cannot_be_rendered_is_refused() -> None:
     mesh = square([[-1.0, -1, -3], [1, -1, -3], [1, 1, -3], [-1, 1, -3]])
     with pytest.raises(ValueError, match="finite"):
-        render(mesh._replace(corners=mesh.corners * np.nan), CAMERA, LIGHT)
+        draw(mesh._replace(corners=mesh.corners * np.nan), CAMERA, LIGHT)
     with pytest.raises(ValueError, match="texture 0"):
-        render(mesh._replace(texture=np.zeros(2, np.int64)), CAMERA, LIGHT)
+        draw(mesh._replace(texture=np.zeros(2, np.int64)), CAMERA, LIGHT)
     with pytest.raises(ValueError, match="uint8"):
         pack([np.zeros((4, 4, 4), np.uint8)])
-    behind = render(mesh._replace(corners=-mesh.corners), CAMERA, LIGHT)
+    behind = draw(mesh._replace(corners=-mesh.corners), CAMERA, LIGHT)
     assert behind.mask.sum() == 0

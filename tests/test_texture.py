@@ -127,7 +127,7 @@ def test_intrinsic_metrics_by_hand() -> None:
     prediction = target.copy()
     prediction[:, :3] *= 2  # a wrong scale only
     prediction[0, 3] = [[0.6, 0.4]]
-    found = intrinsic_metrics(prediction, target, np.ones((1, 1, 2), bool))
+    found = intrinsic_metrics(prediction, target, np.full((1, 3, 1, 2), 0.25), np.ones((1, 1, 2), bool))
     assert found["albedo_abs"] == found["albedo_rmse"] == pytest.approx(0.5)
     assert found["albedo_si_rmse"] == pytest.approx(0.0)
     assert found["shading_abs"] == found["shading_rmse"] == pytest.approx(0.1)
@@ -135,7 +135,7 @@ def test_intrinsic_metrics_by_hand() -> None:
     assert found["shading_si_rmse"] == pytest.approx(np.sqrt(np.mean((scale * np.array([0.6, 0.4]) - 0.5) ** 2)))
     assert found["reconstruction"] == pytest.approx(np.sqrt(np.mean((np.array([0.6, 0.4]) - 0.25) ** 2)))
     with pytest.raises(ValueError, match="valid pixel"):
-        intrinsic_metrics(prediction, target, np.zeros((1, 1, 2), bool))
+        intrinsic_metrics(prediction, target, target[:, :3], np.zeros((1, 1, 2), bool))
 
 
 def test_the_truth_is_perfect_and_baselines_are_not() -> None:

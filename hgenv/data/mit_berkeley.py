@@ -35,14 +35,43 @@ class Photograph:
     valid: NDArray[np.bool_]
 
 
-def load(folder: str | Path, names: tuple[str, ...]) -> list[Photograph]:
-    """Read the named objects. Raises FileNotFoundError or ValueError that name the file and what was expected."""
+@dataclass(frozen=True)
+class Intrinsics:
+    """One object. image and albedo (3, h, w) RGB, shading and mask (h, w); linear, each of a scale of its own."""
+
+    name: str
+    image: NDArray[np.float64]
+    albedo: NDArray[np.float64]
+    shading: NDArray[np.float64]
+    mask: NDArray[np.bool_]
+
+
+def find_root(folder: str | Path) -> Path:
+    """The folder of the objects' folders. Raises FileNotFoundError."""
     root = Path(folder)
     if not root.is_dir():
         raise FileNotFoundError(f"no folder {root}: {EXPECTED}")
-    if (root / SUBFOLDER).is_dir():
-        root = root / SUBFOLDER
+    return root / SUBFOLDER if (root / SUBFOLDER).is_dir() else root
+
+
+def load(folder: str | Path, names: tuple[str, ...]) -> list[Photograph]:
+    """Read the named objects. Raises FileNotFoundError or ValueError that name the file and what was expected."""
+    root = find_root(folder)
     return [load_object(root / name) for name in names]
+
+
+def load_intrinsics(folder: str | Path, names: tuple[str, ...]) -> list[Intrinsics]:
+    """Read the named objects' diffuse image, reflectance and shading. Raises as `load` does."""
+    root, found = find_root(folder), []
+    for name in names:
+        image, albedo = (read_png(root / name / f"{part}.png", np.uint16, 3) for part in ("diffuse", "reflectance"))
+        shading, mask = (read_png(root / name / f"{part}.png", np.uint16) for part in ("shading", "mask"))
+        if not image.shape[1:] == albedo.shape[1:] == shading.shape == mask.shape:
+            raise ValueError(f"{root / name}: diffuse.png, reflectance.png, shading.png and mask.png differ in size")
+        if not all((part * (mask > 0)).any() for part in (image, albedo, shading)):
+            raise ValueError(f"{root / name}: a picture is black inside the mask")
+        found.append(Intrinsics(name, image / 65535.0, albedo / 65535.0, shading / 65535.0, mask > 0))
+    return found
 
 
 def load_object(folder: Path) -> Photograph:
@@ -65,16 +94,18 @@ def load_object(folder: Path) -> Photograph:
     return Photograph(folder.name, shading / 65535.0, np.where(valid, normal, 0.0), mask, valid)
 
 
-def read_png(path: Path, dtype: type) -> NDArray:
-    """A one-channel PNG at its full bit depth."""
+def read_png(path: Path, dtype: type, channels: int = 1) -> NDArray:
+    """A PNG at its full bit depth, (h, w), or (3, h, w) RGB."""
     if not path.is_file():
         raise FileNotFoundError(f"no file {path}: {EXPECTED}")
     image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
     if image is None:
         raise ValueError(f"{path} is not a whole PNG: truncated or damaged")
-    if image.dtype != dtype or image.ndim != 2:
-        raise ValueError(f"{path}: expected one channel of {np.dtype(dtype)}, got shape {image.shape} of {image.dtype}")
-    return image
+    wanted = image.ndim == 2 if channels == 1 else image.shape[2:] == (channels,)
+    if image.dtype != dtype or not wanted:
+        kind = f"{channels} channel{'s' * (channels > 1)} of {np.dtype(dtype)}"
+        raise ValueError(f"{path}: expected {kind}, got shape {image.shape} of {image.dtype}")
+    return image if channels == 1 else image[..., ::-1].transpose(2, 0, 1)
 
 
 def read_depth(path: Path) -> NDArray[np.float64]:

@@ -27,19 +27,24 @@ class Model:
     textures: list[Pixels]
 
 
-def load_obj(path: Path, looks: Mapping[str, Look] | None = None, largest: int | None = None) -> Model:
+def load_obj(
+    path: Path, looks: Mapping[str, Look] | None = None, largest: int | None = None, materials: bool = True
+) -> Model:
     """One model, flat-shaded: faces without a texture have their material's diffuse colour.
 
-    looks replace those of materials by name. largest: textures are shrunk to this side in pixels.
+    looks replace those of materials by name. largest: textures are shrunk to this side in pixels. materials=False
+    reads the shape only.
     Raises FileNotFoundError for a material or texture that is named but not there, ValueError for what is not a mesh.
     """
-    _check_files(path)
+    _check_files(path, materials)
     textures: list[Pixels] = []
     try:
         resolver = trimesh.resolvers.FilePathResolver(str(path), allow_anywhere=True)  # pictures are in ../.. too
-        scene = trimesh.load_scene(path, process=False, group_material=True, resolver=resolver)
+        scene = trimesh.load_scene(
+            path, process=False, group_material=True, resolver=resolver, skip_materials=not materials
+        )
         parts = [part for part in scene.geometry.values() if isinstance(part, trimesh.Trimesh) and len(part.faces)]
-        meshes = [_part(part, textures, looks or {}, largest) for part in parts]
+        meshes = [_part(part, textures if materials else None, looks or {}, largest) for part in parts]
     except Exception as error:  # trimesh and Pillow raise many types on damaged files
         raise ValueError(f"{path} is not an OBJ mesh with readable textures: {error}") from error
     if not parts:
@@ -70,9 +75,10 @@ def shrunk(picture: Pixels, largest: int | None) -> Pixels:
     return np.ascontiguousarray(picture)
 
 
-def _check_files(path: Path) -> None:
+def _check_files(path: Path, materials: bool) -> None:
     """Every material and diffuse texture that is named must be there: a mesh would load without them, in white."""
-    for material in _named(path, "mtllib"):
+    named = _named(path, "mtllib")
+    for material in named if materials else ():
         for texture in _named(material, "map_Kd"):
             if not texture.is_file():
                 raise FileNotFoundError(f"no file {texture}, which {material} names")
@@ -86,10 +92,10 @@ def _named(path: Path, keyword: str) -> list[Path]:
     return [path.parent / line.split()[-1] for line in lines if line.strip().startswith(keyword + " ")]
 
 
-def _part(part: trimesh.Trimesh, textures: list[Pixels], looks: Mapping[str, Look], largest: int | None) -> Mesh:
-    """One material's faces; its texture is appended to `textures`."""
+def _part(part: trimesh.Trimesh, textures: list[Pixels] | None, looks: Mapping[str, Look], largest: int | None) -> Mesh:
+    """One material's faces; its texture is appended to `textures`. None: the shape only, in grey."""
     corners, count = np.array(part.triangles, np.float64), len(part.faces)
-    material = getattr(part.visual, "material", None)
+    material = getattr(part.visual, "material", None) if textures is not None else None
     uv = getattr(part.visual, "uv", None)
     look = looks.get(str(getattr(material, "name", "")))
     picture = getattr(material, "image", None) if look is None else look
@@ -97,7 +103,7 @@ def _part(part: trimesh.Trimesh, textures: list[Pixels], looks: Mapping[str, Loo
     albedo = np.asarray(getattr(material, "main_color", (150, 150, 150, 255)), np.float64)[:3] / 255.0
     if isinstance(picture, np.ndarray):
         albedo = picture
-    elif uv is not None and picture is not None:
+    elif uv is not None and picture is not None and textures is not None:
         pixels = load_picture(picture) if isinstance(picture, Path) else np.asarray(picture.convert("RGB"), np.uint8)
         textures.append(shrunk(pixels, largest))
         mapped, index, albedo = np.asarray(uv, np.float64)[part.faces], len(textures) - 1, np.ones(3)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from hgenv.data.obj import Look, Model, load_obj, load_picture
 from hgenv.furniture import box
 from hgenv.interiors import Interior, View, look
-from hgenv.scene import Mesh, joined, pack
+from hgenv.scene import Mesh, coarsened, joined, pack
 
 Array = NDArray[np.float64]
 EXPECTED = (
@@ -34,9 +34,10 @@ def find_houses(root: str | Path) -> list[Path]:
     return found
 
 
-def load_house(path: Path) -> Interior:
+def load_house(path: Path, detail: float = 0.0) -> Interior:
     """One house, all its levels. Rooms and grounds are the shell; objects and boxes can be perturbed.
 
+    detail: features of objects smaller than this, in metres, are merged; 0 keeps them.
     Raises FileNotFoundError, or ValueError that names the file, the node and what was expected.
     """
     root, reader = path.parents[2], _Reader(path)
@@ -47,7 +48,8 @@ def load_house(path: Path) -> Interior:
     if not reader.shell:
         raise ValueError(f"{path} has no room")
     views = load_views(_camera_file(root, path.parent.name))
-    return Interior(joined(reader.shell), reader.objects, pack(reader.textures), views)
+    objects = [coarsened(mesh, detail) if detail else mesh for mesh in reader.objects]
+    return Interior(joined(reader.shell), objects, pack(reader.textures), views)
 
 
 def load_views(path: Path) -> list[View]:

@@ -14,10 +14,11 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from hgenv.render.renderer import Camera, Rendered
-from hgenv.scene import NO_TEXTURES, Mesh, Textures
+from hgenv.render.renderer import Drawing, Rendered
+from hgenv.scene import Mesh
 
 Array = NDArray[np.float64]
+_NEAR = 1e-3  # nothing nearer is seen
 
 
 @njit(cache=True, nogil=True)
@@ -163,25 +164,9 @@ def _shade(
                 out.image[k, i, j] = albedo * shading  # of the rounded factors: the product is exact in float32
 
 
-def render(
-    mesh: Mesh,
-    camera: Camera,
-    light: Array,
-    ambient: float = 0.0,
-    textures: Textures = NO_TEXTURES,
-    shadow: int = 0,
-    casters: NDArray[np.bool_] | None = None,
-    near: float = 1e-3,
-) -> Rendered:
-    """Render a mesh in camera coordinates, Lambertian under a directional light.
-
-    shading = ambient + (1 - ambient) max(0, normal . light).
-
-    light (3,): unit vector toward the light, in camera coordinates. textures: those that mesh.texture refers to.
-    shadow: side of the shadow map in pixels, 0 for no shadows; casters (f,): the faces that throw them, all if not
-    given. near: nothing nearer is seen.
-    Raises ValueError for numbers that are not finite, or the index of a texture that does not exist.
-    """
+def render(drawing: Drawing) -> Rendered:
+    """Draw; see `hgenv.render.renderer.Renderer`."""
+    mesh, camera, light, ambient, textures, shadow, casters = drawing
     if not all(np.isfinite(np.sum(part)) for part in (*mesh[:4], light)):
         raise ValueError("the mesh and the light must be finite")
     if len(mesh.texture) and mesh.texture.max() >= len(textures.size):
@@ -190,7 +175,7 @@ def render(
     mesh = Mesh._make(np.ascontiguousarray(part, kind) for part, kind in zip(mesh, kinds, strict=True))
     size, focal, centre = (camera.height, camera.width), np.array(camera.focal), np.array(camera.centre)
     depth, face, share = np.full(size, np.inf), np.full(size, -1), np.zeros((*size, 2))
-    _visible(mesh.corners, focal, centre, near, depth, face, share)
+    _visible(mesh.corners, focal, centre, _NEAR, depth, face, share)
     lit = (
         np.ones(size)
         if not shadow or not len(mesh.corners)

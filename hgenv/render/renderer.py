@@ -44,10 +44,27 @@ class Rendered(NamedTuple):
     shading: NDArray[np.float32]
 
 
-class Renderer(Protocol):
-    """A backend, as `hgenv.render.raster.render`, whose docstring says what the arguments are."""
+class Drawing(NamedTuple):
+    """What a backend draws: a mesh in camera coordinates, Lambertian, under a directional light.
 
-    def __call__(
-        self, mesh: Mesh, camera: Camera, light: Array, ambient: float = 0.0, textures: Textures = NO_TEXTURES,
-        shadow: int = 0, casters: NDArray[np.bool_] | None = None,
-    ) -> Rendered: ...  # fmt: skip
+    light (3,): unit vector toward it, in camera coordinates. textures: those that mesh.texture refers to. shadow: side
+    of the shadow map in pixels, 0 for no shadows; casters (f,): the faces that throw them, all if not given.
+    """
+
+    mesh: Mesh
+    camera: Camera
+    light: Array
+    ambient: float = 0.0
+    textures: Textures = NO_TEXTURES
+    shadow: int = 0
+    casters: NDArray[np.bool_] | None = None
+
+
+class Renderer(Protocol):
+    """A backend. shading = ambient + (1 - ambient) max(0, normal . light), and image = albedo x shading.
+
+    Ground truth is that of pixel centres. Raises ValueError for numbers that are not finite, or the index of a texture
+    that does not exist.
+    """
+
+    def __call__(self, drawing: Drawing) -> Rendered: ...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
@@ -14,16 +15,16 @@ from torch.nn import functional
 from hgenv import metrics
 from hgenv.beta import Layout
 from hgenv.data.faces import load_ict, load_scan
+from hgenv.drawn import DrawnTask
 from hgenv.faces import COMPONENTS, FaceModel, procedural_head
 from hgenv.grammar import unit_vector
 from hgenv.mixtures import NormalMixture, VonMisesMixture
 from hgenv.networks import HourglassSize, StackedHourglass
 from hgenv.noise import Noise
-from hgenv.render.choice import Backend, find_renderer
 from hgenv.render.raster import render
-from hgenv.render.renderer import Camera, Rendered
+from hgenv.render.renderer import Camera, Drawing, Rendered
 from hgenv.scene import Mesh, pack, placed, plain_mesh, turn
-from hgenv.task import Batch, Split, Task, register
+from hgenv.task import Batch, Split, register
 
 Array = NDArray[np.float64]
 DISTANCE = 5.0
@@ -49,7 +50,7 @@ class FaceBeta(Layout):
 
 @register("hgenv/FaceDepth-v0")
 @dataclass(frozen=True)
-class FaceDepth(HourglassSize, Task):
+class FaceDepth(HourglassSize, DrawnTask):
     """One head a picture, perspective, in white directional light; learn its depth, in half heights of a head.
 
     The pixels of the head are what counts. Components that beta does not control are uniform: within 1.7 for geometry,
@@ -63,9 +64,6 @@ class FaceDepth(HourglassSize, Task):
     data: str | None = None
     """Folder of the head scans of the target domain; built in: other heads of the procedural model."""
     ambient: float = 0.15
-    """Share of light that comes from everywhere."""
-    renderer: Backend = "raster"
-    """Backend that draws the training images; opengl needs pyrender and EGL."""
 
     primary = "abs_rel"
     layout = FaceBeta()
@@ -73,9 +71,7 @@ class FaceDepth(HourglassSize, Task):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.check_side(self.resolution)
-        if not 0 <= self.ambient < 1:
-            raise ValueError(f"ambient must be in [0, 1), got {self.ambient}")
-        find_renderer(self.renderer)
+        self.check_drawing()
 
     @cached_property
     def face_model(self) -> FaceModel:
@@ -87,21 +83,22 @@ class FaceDepth(HourglassSize, Task):
         """Sees a head's height and a quarter more."""
         return Camera.of_angle(self.resolution, self.resolution, 2.0 * np.arctan(1.25 / DISTANCE))
 
-    def sample(self, beta: Array, noise: Noise) -> Batch:
+    def drawings(self, beta: Array, noise: Noise) -> Iterator[Drawing]:
         bound, model = self.layout.bind(beta), self.face_model
         first = noise.draw(bound.head, "head")
         poses = noise.draw(bound.pose, "pose")
         rest = (len(model.geometry) - COMPONENTS, len(model.expression) - COMPONENTS)
         other = np.sqrt(3.0) * (2.0 * noise.uniform("other components", (sum(rest),)) - 1.0)
         light = unit_vector(np.stack([0.6 + 0.4 * noise.uniform("light"), noise.uniform("light about")], axis=-1))
-        rows, draw = [], find_renderer(self.renderer)
         for row in range(len(first)):
             geometry, texture, expression = np.split(first[row], 3)
             geometry = np.concatenate([geometry, other[row, : rest[0]]])
             vertices = model.vertices(geometry, np.concatenate([expression, 0.3 * other[row, rest[0] :]]))
             seen = vertices @ turn(*poses[row]).T - [0.0, 0.0, DISTANCE]  # as before_camera does, a third of the work
             mesh = plain_mesh(seen, model.faces, model.colours(texture))
-            rows.append(draw(mesh, self.camera, light[row], self.ambient))
+            yield Drawing(mesh, self.camera, light[row], self.ambient)
+
+    def as_batch(self, rows: Iterable[Rendered]) -> Batch:
         return depth_batch(rows)
 
     def network(self) -> nn.Module:
@@ -150,7 +147,7 @@ class FaceDepth(HourglassSize, Task):
         scan = load_scan(self.data, split)
         heads = [(before_camera(scan.mesh, pose), light) for pose, light in views()]
         picture = pack([scan.texture])
-        return depth_batch([render(head, self.camera, light, self.ambient, picture) for head, light in heads])
+        return depth_batch(render(Drawing(head, self.camera, light, self.ambient, picture)) for head, light in heads)
 
 
 class _Depth(nn.Module):
@@ -174,8 +171,9 @@ def before_camera(head: Mesh, pose: Array) -> Mesh:
     return placed(head, turn(*pose), DISTANCE)
 
 
-def depth_batch(rows: list[Rendered]) -> Batch:
+def depth_batch(pictures: Iterable[Rendered]) -> Batch:
     """Pictures with their depth as target."""
+    rows = list(pictures)
     return Batch(
         torch.from_numpy(np.stack([row.image for row in rows])),
         torch.from_numpy(np.stack([row.depth for row in rows]))[:, None],
@@ -193,5 +191,5 @@ def _procedural(camera: Camera, ambient: float, which: int) -> Batch:
         expression, texture = 0.5 * rng.standard_normal((2, COMPONENTS))
         vertices = model.vertices(geometry, expression)
         mesh = plain_mesh(vertices, model.faces, model.colours(texture - 0.5))
-        rows += [render(before_camera(mesh, pose), camera, light, ambient) for pose, light in views()]
+        rows += [render(Drawing(before_camera(mesh, pose), camera, light, ambient)) for pose, light in views()]
     return depth_batch(rows)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,14 +14,16 @@ from torch import Tensor, nn
 
 from hgenv.data.suncg import find_houses, load_house
 from hgenv.domains import NormalDomain
+from hgenv.drawn import DrawnTask
 from hgenv.grammar import unit_vector
 from hgenv.indoor_domains import IndoorFrames, OtherRooms, scene_batch
-from hgenv.interiors import Interior, Lighting, SceneBeta, perturbations, picture
+from hgenv.interiors import Interior, Lighting, SceneBeta, drawing, perturbations
 from hgenv.networks import HourglassSize, StackedHourglass
 from hgenv.noise import Noise
 from hgenv.normals import NormalTask
 from hgenv.pretraining import from_snapshot, pretrain
-from hgenv.render.choice import Backend, find_renderer
+from hgenv.render.choice import find_renderer
+from hgenv.render.renderer import Drawing, Rendered
 from hgenv.rooms import room
 from hgenv.task import Batch, Split, register
 
@@ -30,7 +32,7 @@ Array = NDArray[np.float64]
 
 @register("hgenv/SceneNormals-v0")
 @dataclass(frozen=True)
-class SceneNormals(HourglassSize, NormalTask):
+class SceneNormals(HourglassSize, DrawnTask, NormalTask):
     """One view of a furnished scene a picture, in directional light with the furniture's shadows; learn its normals.
 
     Axes of normals: x right, y up, z toward the viewer. The network starts trained on unperturbed scenes.
@@ -40,6 +42,9 @@ class SceneNormals(HourglassSize, NormalTask):
     """Width of the images in pixels; their height is three quarters of it."""
     scenes: str | None = None
     """Folder of the training scenes in SUNCG's layout; built in: procedural rooms."""
+    detail: float = 0.02
+    """Features of the objects of `scenes` smaller than this, in metres, are merged; 0 keeps them, at a third of the
+    speed."""
     rooms: int = 24
     """Number of procedural rooms, each with four views."""
     data: str | None = None
@@ -51,16 +56,12 @@ class SceneNormals(HourglassSize, NormalTask):
     test_size: int = 96
     """Number of test images of the built-in domain."""
     ambient: float = 0.5
-    """Share of light that comes from everywhere."""
     shadow: int = 128
-    """Side of the shadow map in pixels; 0 for no shadows."""
+    """Side of the shadow map in pixels; 0, and opengl, for no shadows."""
     pretrain_steps: int = 600
     """Training steps on unperturbed scenes from which every network starts; their result is cached. 0 for none."""
     pretrained: str | None = None
     """Run folder, or best.npz in it, whose weights are the start instead."""
-    renderer: Backend = "raster"
-    """Backend that draws the training images; opengl needs pyrender and EGL."""
-
     layout = SceneBeta()
 
     def __post_init__(self) -> None:
@@ -69,13 +70,14 @@ class SceneNormals(HourglassSize, NormalTask):
             self.check_side(side)
         if self.resolution % 4:
             raise ValueError(f"resolution must be a multiple of 4, got {self.resolution}")
-        if not 0 <= self.ambient < 1:
-            raise ValueError(f"ambient must be in [0, 1), got {self.ambient}")
+        self.check_drawing()
         if min(self.rooms, self.frames, self.validation_size, self.test_size) < 1:
             raise ValueError("rooms, frames, validation_size and test_size must be positive")
-        if min(self.shadow, self.pretrain_steps) < 0:
-            raise ValueError(f"need shadow and pretrain_steps >= 0, got {self.shadow} and {self.pretrain_steps}")
-        find_renderer(self.renderer)
+        if min(self.shadow, self.pretrain_steps, self.detail) < 0:
+            raise ValueError(
+                "need shadow, pretrain_steps and detail >= 0, got "
+                f"{self.shadow}, {self.pretrain_steps} and {self.detail}"
+            )
 
     @property
     def size(self) -> tuple[int, int]:
@@ -87,28 +89,28 @@ class SceneNormals(HourglassSize, NormalTask):
         """The scenes that are perturbed."""
         if self.scenes is None:
             return [room(number) for number in range(self.rooms)]
-        return [load_house(path) for path in find_houses(self.scenes)]
+        return [load_house(path, self.detail) for path in find_houses(self.scenes)]
 
-    def sample(self, beta: Array, noise: Noise) -> Batch:
+    def drawings(self, beta: Array, noise: Noise) -> Iterator[Drawing]:
         chosen = self._chosen(noise)
         counts = np.array([len(scene.objects) for scene, _ in chosen])
         shapes, cameras = perturbations(self.layout, beta, noise, counts)
-        return self._pictures(noise, chosen, [s[:k] for s, k in zip(shapes, counts, strict=True)], cameras)
+        return self._drawings(noise, chosen, [s[:k] for s, k in zip(shapes, counts, strict=True)], cameras)
 
     def _chosen(self, noise: Noise) -> list[tuple[Interior, int]]:
         """A view, of all views of all scenes, for every row."""
         views = [(scene, number) for scene in self.interiors for number in range(len(scene.views))]
         return [views[int(u * len(views))] for u in noise.uniform("view")]
 
-    def _pictures(
+    def _drawings(
         self, noise: Noise, chosen: list[tuple[Interior, int]], shapes: Sequence[Array], cameras: Array
-    ) -> Batch:
+    ) -> Iterator[Drawing]:
         light = unit_vector(noise.uniform("light", (2,)) * [0.7, 1.0] + [0.3, 0.0])
-        draw, rows = find_renderer(self.renderer), []
         for row, (scene, number) in enumerate(chosen):
-            lighting = Lighting(light[row], 0.5, self.ambient)
-            view = scene.views[number]
-            rows.append(picture(scene, view, shapes[row], cameras[row], self.size, lighting, draw, self.shadow))
+            lighting, view = Lighting(light[row], 0.5, self.ambient), scene.views[number]
+            yield drawing(scene, view, shapes[row], cameras[row], self.size, lighting, self.shadow)
+
+    def as_batch(self, rows: Iterable[Rendered]) -> Batch:
         return scene_batch(rows)
 
     def unperturbed(self, seeds: NDArray[np.uint64]) -> Batch:
@@ -116,7 +118,8 @@ class SceneNormals(HourglassSize, NormalTask):
         noise = Noise(seeds)
         chosen = self._chosen(noise)
         still = [np.zeros((len(scene.objects), 6)) for scene, _ in chosen]
-        return self._pictures(noise, chosen, still, np.zeros((len(seeds), 6)))
+        draw = find_renderer(self.renderer)
+        return scene_batch(draw(d) for d in self._drawings(noise, chosen, still, np.zeros((len(seeds), 6))))
 
     def network(self) -> nn.Module:
         """A network that is trained already; the same for every seed, unless pretrain_steps is 0."""

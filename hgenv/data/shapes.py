@@ -1,0 +1,50 @@
+"""Shapes to put painted textures on, from disk: SUNCG's objects, catalogues of Sweet Home 3D, ShapeNetCore."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hgenv.data.obj import load_obj
+from hgenv.data.shapenet import find_models
+from hgenv.data.sweethome import load_piece, pieces
+from hgenv.scene import Mesh, of_unit_size
+
+Array = NDArray[np.float64]
+EXPECTED = "expected a catalogue FILE.sh3f, FOLDER/object/MODEL/MODEL.obj (SUNCG), or FOLDER/SYNSET/MODEL/ (ShapeNet)"
+
+
+def load_shapes(where: str | Path, count: int) -> list[Mesh]:
+    """At most `count` shapes, evenly over all, of unit size, under texture 0, which is projected along the axes.
+
+    Their own colours and textures are dropped. Raises FileNotFoundError or ValueError.
+    """
+    found = _sources(Path(where))
+    chosen = np.unique(np.linspace(0, len(found) - 1, min(count, len(found))).round().astype(int))
+    return [_bare(found[i]()) for i in chosen]
+
+
+def _sources(path: Path) -> list[Callable[[], Mesh]]:
+    if path.suffix == ".sh3f":
+        return [lambda piece=piece: load_piece(path, piece, materials=False).mesh for piece in pieces(path)]  # type: ignore[misc]
+    if (path / "object").is_dir():
+        models = [p for p in sorted((path / "object").glob("*/*.obj")) if p.stem == p.parent.name]
+        if not models:
+            raise FileNotFoundError(f"no model in {path / 'object'}: {EXPECTED}")
+        return [lambda obj=obj: load_obj(obj, materials=False).mesh for obj in models]  # type: ignore[misc]
+    if not path.is_dir():
+        raise FileNotFoundError(f"no folder {path}: {EXPECTED}")
+    return [lambda obj=obj: load_obj(obj, materials=False).mesh for obj in find_models(path)]  # type: ignore[misc]
+
+
+def _bare(mesh: Mesh) -> Mesh:
+    whole = of_unit_size(mesh)
+    c = whole.corners
+    normal = np.abs(np.cross(c[:, 1] - c[:, 0], c[:, 2] - c[:, 0]))
+    u, v = (np.array(axes)[normal.argmax(1)] for axes in ((2, 0, 0), (1, 2, 1)))  # seen along x, y, z
+    rows = np.arange(len(c))
+    uv = np.stack([c[rows, :, u], c[rows, :, v]], axis=-1)
+    return whole._replace(albedo=np.ones_like(c), uv=uv, texture=np.zeros(len(c), np.int64))

@@ -1,0 +1,121 @@
+"""Albedo and shading of single objects: how one is viewed, and the target domains."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from hgenv.crop import crop, square_about
+from hgenv.data import mit_berkeley
+from hgenv.data.shapenet import find_models, load_model
+from hgenv.furniture import cylinder
+from hgenv.grammar import unit_vector
+from hgenv.render.raster import render
+from hgenv.render.renderer import Camera, Drawing, Rendered
+from hgenv.scene import Mesh, Textures, joined, of_unit_size, pack, placed, turn
+from hgenv.task import Batch, Split
+from hgenv.texture import pattern
+
+Array = NDArray[np.float64]
+DISTANCE = 2.2
+"""Of an object's centre from the camera; its bounding box has a diagonal of 1."""
+_POTS = 48
+_MARGIN = 0.05
+
+
+def camera(resolution: int) -> Camera:
+    """Sees a little more than a bounding box's diagonal."""
+    return Camera.of_angle(resolution, resolution, 2.0 * np.arctan(0.55 / DISTANCE))
+
+
+def viewed(
+    mesh: Mesh, textures: Textures, view: Array, light: Array, resolution: int, ambient: float, repeat: float = 1.0
+) -> Drawing:
+    """An object seen from any side and a little above, by two uniforms, under a light by two more."""
+    seen = placed(mesh, turn(2.0 * np.pi * view[0], 0.1 + 0.5 * view[1]), DISTANCE)
+    toward = unit_vector(np.array([0.3 + 0.7 * light[0], light[1]]))
+    return Drawing(seen._replace(uv=seen.uv * repeat), camera(resolution), toward, ambient, textures)
+
+
+def intrinsic_batch(pictures: Iterable[Rendered]) -> Batch:
+    """Pictures with albedo and shading as targets, (n, 4, h, w)."""
+    rows = list(pictures)
+    targets = [np.concatenate([row.albedo, row.shading[None]]) for row in rows]
+    parts = (np.stack([row.image for row in rows]), np.stack(targets), np.stack([row.mask for row in rows])[:, None])
+    return Batch(*(torch.from_numpy(part) for part in parts))
+
+
+def pots(resolution: int, ambient: float) -> dict[Split, Batch]:
+    """Built in: smooth vases, in stripes, checks and gradients; 48 a split."""
+
+    def one(which: int, number: int) -> Rendered:
+        rng = np.random.default_rng([9, which, number])
+        view, light = rng.random((2, 2))
+        pot, repeat = _pot(rng), 1.0 + rng.integers(3)
+        return render(viewed(pot, pack([pattern(rng)]), view, light, resolution, ambient, repeat))
+
+    validation, test = (intrinsic_batch(one(which, number) for number in range(_POTS)) for which in (0, 1))
+    return {"validation": validation, "test": test}
+
+
+def objects(folder: str, count: int, resolution: int, ambient: float) -> dict[Split, Batch]:
+    """Models in ShapeNetCore's layout, two views each: `count` of them, evenly over all; every second for the test."""
+    found = find_models(folder)
+    if len(found) < 4:
+        raise ValueError(f"{folder} has {len(found)} models: a target domain needs at least 4")
+    found = [found[i] for i in np.unique(np.linspace(0, len(found) - 1, count).round().astype(int))]
+
+    def views(paths: Sequence, which: int) -> Iterable[Rendered]:
+        for number, path in enumerate(paths):
+            model, u = load_model(path), np.random.default_rng([8, which, number]).random((2, 2, 2))
+            textures = pack(model.textures)
+            for view, light in u:
+                yield render(viewed(model.mesh, textures, view, light, resolution, ambient))
+
+    return {"validation": intrinsic_batch(views(found[::2], 0)), "test": intrinsic_batch(views(found[1::2], 1))}
+
+
+def photographs(folder: str, resolution: int) -> dict[Split, Batch]:
+    """MIT-Berkeley: ten photographs a split, cut to a square about the object.
+
+    Image and shading are divided by their 99th percentiles inside the mask; the measured reflectance by what makes
+    albedo x shading equal the image in the median, as the data set leaves the scales open.
+    """
+
+    def batch(names: tuple[str, ...]) -> Batch:
+        return Batch.join([_photograph(p, resolution) for p in mit_berkeley.load_intrinsics(folder, names)])
+
+    return {"validation": batch(mit_berkeley.VALIDATION), "test": batch(mit_berkeley.TEST)}
+
+
+def _photograph(p: mit_berkeley.Intrinsics, resolution: int) -> Batch:
+    inside = p.mask
+    image = p.image / np.percentile(p.image[:, inside], 99.0)
+    shading = p.shading / np.percentile(p.shading[inside], 99.0)
+    bright = (p.albedo * shading)[:, inside]
+    albedo = p.albedo * np.median(image[:, inside] / np.maximum(bright, 1e-3))
+    square = square_about(inside, _MARGIN)
+    share = crop(inside.astype(np.float64), square, resolution)
+    # Averages over the object's part of a pixel, which its edge shares with the background.
+    channels = [
+        crop(channel.clip(0.0, 1.0) * inside, square, resolution) / np.maximum(share, 1e-6)
+        for channel in (*image, *albedo, shading)
+    ]
+    mask = share > 0.5
+    stacked = np.where(mask, np.stack(channels), 0.0).astype(np.float32)
+    parts = (stacked[:3], stacked[3:], mask[None].astype(np.float32))
+    return Batch(*(torch.from_numpy(part[None]) for part in parts))
+
+
+def _pot(rng: np.random.Generator) -> Mesh:
+    """A smooth vase of several truncated cones: no shape of the training's."""
+    radii = rng.uniform(0.12, 0.45, 6)
+    heights = np.linspace(0.0, 1.0, 6)
+    parts = [
+        cylinder(np.array([0.0, heights[i], 0.0]), np.array([0.0, heights[i + 1], 0.0]), radii[i], radii[i + 1], 24)
+        for i in range(5)
+    ]
+    return of_unit_size(joined(parts))
