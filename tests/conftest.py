@@ -11,6 +11,12 @@ matplotlib.use("Agg")
 torch.set_num_threads(1)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """What the library keeps between runs must not come from the user's."""
+    os.environ["HGENV_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
 @pytest.fixture(scope="session")
 def data() -> Path:
     """Folder of real data; the test skips where there is none."""

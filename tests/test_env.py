@@ -19,10 +19,12 @@ from hgenv.options import EnvOptions
 
 SMALL = {"train_steps": 2, "differentiated_steps": 1, "batch_size": 2, "validation_images": 4}
 IDS = sorted(hgenv.TASKS)
+QUICK: dict[str, dict] = {"hgenv/SceneNormals-v0": {"pretrain_steps": 2, "rooms": 4}}
 
 
 def small(id: str = "hgenv/ShapeNormals-v0", **changes: object) -> DataGenEnv:
-    sizes = {"validation_size": 6, "test_size": 3} if "Shape" in id else {}
+    sizes = {"validation_size": 6, "test_size": 3} if "Shape" in id or "Scene" in id else {}
+    sizes |= QUICK.get(id, {})
     if changes.get("gradient") == "perturbed":
         sizes |= {"differentiated_steps": None}
     env = gymnasium.make(id, disable_env_checker=True, **{**SMALL, **sizes, **changes}).unwrapped
@@ -48,7 +50,7 @@ def test_both_checkers_pass_with_warnings_as_errors(id: str, gradient: str | Non
 
 @pytest.mark.parametrize("id", IDS)
 def test_rows_of_a_batch_do_not_depend_on_each_other(id: str) -> None:
-    task = hgenv.TASKS[id]()
+    task = hgenv.TASKS[id](**QUICK.get(id, {}))
     betas = task.layout.from_action(np.random.default_rng(0).uniform(-1, 1, (5, len(task.layout.names))))
     together = task.sample(betas, Noise(np.arange(5)))
     for i in (0, 3):
@@ -59,7 +61,7 @@ def test_rows_of_a_batch_do_not_depend_on_each_other(id: str) -> None:
 
 @pytest.mark.parametrize("id", IDS)
 def test_splits_are_disjoint_and_networks_reversible(id: str) -> None:
-    task = hgenv.TASKS[id]()
+    task = hgenv.TASKS[id](**QUICK.get(id, {}))
     for image in task.validation().image:
         assert not (task.test().image == image).flatten(1).all(1).any()
     assert not list(task.network().buffers())

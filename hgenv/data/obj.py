@@ -45,6 +45,8 @@ def load_obj(
         )
         parts = [part for part in scene.geometry.values() if isinstance(part, trimesh.Trimesh) and len(part.faces)]
         meshes = [_part(part, textures if materials else None, looks or {}, largest) for part in parts]
+    except FileNotFoundError:
+        raise
     except Exception as error:  # trimesh and Pillow raise many types on damaged files
         raise ValueError(f"{path} is not an OBJ mesh with readable textures: {error}") from error
     if not parts:
