@@ -1,4 +1,4 @@
-"""Images per core-second of our renderer, beside trimesh.ray and pyrender on the same shapes in the same run."""
+"""Images per core-second of our renderers, beside trimesh.ray and pyrender on the same shapes in the same run."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,25 +14,36 @@ import trimesh
 from numpy.typing import NDArray
 
 from hgenv.csg import Shapes
+from hgenv.drawn import DrawnTask
 from hgenv.grammar import derive, unit_vector
 from hgenv.mesh import to_mesh
 from hgenv.noise import Noise
-from hgenv.render.ray_csg import render
+from hgenv.render import raster, ray_csg
+from hgenv.render.choice import find_renderer
+from hgenv.render.renderer import Drawing
+from hgenv.tasks.face_depth import FaceDepth
+from hgenv.tasks.scene_normals import SceneNormals
 from hgenv.tasks.shape_normals import ShapeNormals
+from hgenv.tasks.texture_intrinsics import TextureIntrinsics
 
 Array = NDArray[np.float64]
+Frame = Callable[[], object]
 
 
 @dataclass(frozen=True)
 class RenderOptions:
-    """Speed of the renderer."""
+    """Speed of the renderers, at the start beta of every environment."""
 
     count: int = 48
-    """Shapes at the start beta."""
+    """Samples a frame."""
     repeats: int = 5
     """Repetitions; the median counts."""
     resolutions: tuple[int, ...] = (32, 64, 128)
-    """Sides of the pictures in pixels."""
+    """Sides of the pictures in pixels; of the environments of meshes, widths from 64 on."""
+    scenes: str | None = None
+    """Folder of scenes in SUNCG's layout, measured besides the procedural rooms."""
+    model: str | None = None
+    """Folder of a morphable face model, measured besides the procedural head."""
 
     def __post_init__(self) -> None:
         if not self.resolutions or min(self.count, self.repeats, *self.resolutions) < 1:
@@ -39,34 +51,134 @@ class RenderOptions:
 
 
 def measure(o: RenderOptions) -> Iterator[str]:
-    """Lines of a Markdown table as they are measured. Core-seconds are CPU seconds of all threads of the process."""
+    """Lines of Markdown tables as they are measured. Core-seconds are CPU seconds of all threads of the process."""
+    yield f"images per core-second, {o.count} samples at the start beta, median of {o.repeats}:"
+    yield from _shapes(o)
+    kinds: list[tuple[str, type[DrawnTask], dict[str, Any]]] = [
+        ("SceneNormals, procedural rooms", SceneNormals, {}),
+        ("FaceDepth, procedural head", FaceDepth, {}),
+        ("TextureIntrinsics", TextureIntrinsics, {}),
+    ]
+    if o.scenes:
+        kinds.append(("SceneNormals, scenes from disk", SceneNormals, {"scenes": o.scenes}))
+    if o.model:
+        kinds.append(("FaceDepth, model from disk", FaceDepth, {"model": o.model}))
+    for title, task, knobs in kinds:
+        yield from _meshes_of(title, task, knobs, o)
+
+
+def _table(title: str, resolutions: list[int]) -> str:
+    columns = "".join(f" {r} px |" for r in resolutions)
+    return f"\n| {title} |{columns}\n|---{'|---' * len(resolutions)}|"
+
+
+def _row(name: str, frames: list[Frame], o: RenderOptions) -> str:
+    """One frame a resolution. A renderer that is not installed is named as such."""
+    try:
+        cells = [f" {o.count / _seconds(frame, o.repeats):.0f} |" for frame in frames]
+    except (ImportError, ValueError) as error:
+        return f"| {name} | not measured: {error} |"
+    return f"| {name} |{''.join(cells)}"
+
+
+def _seconds(frame: Frame, repeats: int) -> float:
+    frame()  # compiles, makes contexts
+    seconds = []
+    for _ in range(repeats):
+        begin = time.process_time()
+        frame()
+        seconds.append(time.process_time() - begin)
+    return float(np.median(seconds))
+
+
+# -- environments of meshes
+
+
+def _meshes_of(title: str, cls: type[DrawnTask], knobs: dict[str, Any], o: RenderOptions) -> Iterator[str]:
+    sides = [r for r in o.resolutions if r >= 64]
+    if not sides:
+        return
+    tasks = [cls(**knobs | {"resolution": side}) for side in sides]
+    betas, seeds = np.tile(tasks[0].layout.initial, (o.count, 1)), np.arange(o.count)
+    drawn = [list(task.drawings(betas, Noise(seeds))) for task in tasks]
+    yield _table(title, sides)
+    yield _row("f(beta, r): drawn, rendered, batched", [partial(t.sample, betas, Noise(seeds)) for t in tasks], o)
+    for name, draw in (
+        (
+            "the renderer alone: image, normal, depth, mask, albedo, shading; shadows where the task has them",
+            raster.render,
+        ),
+        ("trimesh.ray (embree): normal, depth, Lambertian image without texture and shadow", cast),
+        ("pyrender (EGL): colour and depth", _opengl),
+    ):
+        yield _row(name, [partial(_all, draw, drawings) for drawings in drawn], o)
+
+
+def _all(draw: Callable[[Drawing], object], drawings: list[Drawing]) -> None:
+    for drawing in drawings:
+        draw(drawing)
+
+
+def _opengl(drawing: Drawing) -> object:
+    find_renderer("opengl")
+    from hgenv.render.opengl import colours
+
+    return colours(drawing._replace(shadow=0))
+
+
+def cast(drawing: Drawing) -> tuple[Array, Array, Array]:
+    """Image (h, w), normals (h, w, 3) and depths (h, w) by embree's rays. ImportError without embree."""
+    _need_embree()
+    c, mesh = drawing.camera, drawing.mesh.corners
+    fresh = trimesh.Trimesh(mesh.reshape(-1, 3), np.arange(3 * len(mesh)).reshape(-1, 3), process=False)
+    j, i = np.meshgrid(np.arange(c.width) + 0.5, np.arange(c.height) + 0.5)
+    x, y = (j - c.centre[0]) / c.focal[0], (c.centre[1] - i) / c.focal[1]
+    directions = np.stack([x, y, -np.ones_like(x)], -1).reshape(-1, 3)
+    points, rays, faces = fresh.ray.intersects_location(np.zeros_like(directions), directions, multiple_hits=False)
+    normal, image, depth = np.zeros((x.size, 3)), np.zeros(x.size), np.zeros(x.size)
+    found = fresh.face_normals[faces]
+    normal[rays] = found * -np.sign(np.sum(found * directions[rays], axis=1, keepdims=True))
+    image[rays] = np.maximum(0.0, normal[rays] @ drawing.light)
+    depth[rays] = -points[:, 2]
+    return image.reshape(x.shape), normal.reshape(*x.shape, 3), depth.reshape(x.shape)
+
+
+def _need_embree() -> None:
+    if not trimesh.ray.has_embree:
+        raise ImportError("no embreex, without which it would be far slower")
+
+
+# -- ShapeNormals
+
+
+def _shapes(o: RenderOptions) -> Iterator[str]:
     layout, noise = ShapeNormals.layout, Noise(np.arange(o.count))
     betas = np.tile(layout.initial, (o.count, 1))
     shapes = derive(layout, betas, noise, 3)
     lights = unit_vector(noise.uniform("light", (2,)) * [0.5, 1.0] + [0.5, 0.0])
-
-    def composed(resolution: int) -> None:
-        task = ShapeNormals(resolution=resolution)
-        task.sample(betas, Noise(np.arange(o.count)))
-
-    def cast(resolution: int) -> None:
-        render(shapes, lights, resolution)
-
-    meshes = _meshes(shapes)
-    columns = "".join(f" {r} px |" for r in o.resolutions)
-    yield f"images per core-second, {o.count} shapes, median of {o.repeats}:\n"
-    yield f"| renderer |{columns}\n|---{'|---' * len(o.resolutions)}|"
-    yield _row("hgenv, f(beta, r): composed, rendered, batched", composed, o)
-    yield _row("hgenv, the renderer alone: image with shadow, normal, depth, mask", cast, o)
-    for name, make in (
-        ("trimesh.ray (embree): the same without shadow, meshes at hand", _trimesh),
-        ("pyrender (EGL): colour and depth, meshes at hand", _pyrender),
-    ):
-        try:
-            yield _row(name, make(meshes, lights), o)
-        except ImportError as error:
-            yield f"| {name} | not measured: {error} |"
-    yield _row("composing the meshes (manifold3d)", lambda _: _meshes(shapes), o)
+    meshes = _composed(shapes)
+    sides = list(o.resolutions)
+    tasks = [ShapeNormals(resolution=side) for side in sides]
+    yield _table("ShapeNormals", sides)
+    yield _row(
+        "f(beta, r): composed, rendered, batched",
+        [partial(task.sample, betas, Noise(np.arange(o.count))) for task in tasks],
+        o,
+    )
+    yield _row(
+        "the renderer alone: image with shadow, normal, depth, mask",
+        [partial(ray_csg.render, shapes, lights, side) for side in sides],
+        o,
+    )
+    yield _row(
+        "trimesh.ray (embree): the same without shadow, meshes at hand",
+        [partial(_cast_orthographic, meshes, lights, side) for side in sides],
+        o,
+    )
+    yield _row(
+        "pyrender (EGL): colour and depth, meshes at hand", [partial(_draw, meshes, lights, s) for s in sides], o
+    )
+    yield _row("composing the meshes (manifold3d)", [partial(_composed, shapes)] * len(sides), o)
     cores = os.cpu_count() or 1
     task = ShapeNormals(resolution=64, threads=cores)
     wall = [_wall(lambda: task.sample(betas, Noise(np.arange(o.count)))) for _ in range(o.repeats)]
@@ -74,26 +186,13 @@ def measure(o: RenderOptions) -> Iterator[str]:
     yield f"\nf(beta, r) at 64 px on {cores} cores, threads={cores}: {rate:.0f} images a second of wall time"
 
 
-def _row(name: str, frame: Callable[[int], object], o: RenderOptions) -> str:
-    cells = []
-    for resolution in o.resolutions:
-        frame(resolution)  # compiles, makes contexts
-        seconds = []
-        for _ in range(o.repeats):
-            begin = time.process_time()
-            frame(resolution)
-            seconds.append(time.process_time() - begin)
-        cells.append(f" {o.count / np.median(seconds):.0f} |")
-    return f"| {name} |{''.join(cells)}"
-
-
-def _wall(work: Callable[[], object]) -> float:
+def _wall(work: Frame) -> float:
     begin = time.perf_counter()
     work()
     return time.perf_counter() - begin
 
 
-def _meshes(shapes: Shapes) -> list[trimesh.Trimesh]:
+def _composed(shapes: Shapes) -> list[trimesh.Trimesh]:
     """The shapes as meshes; those of which nothing is left are a small ball instead."""
     found = []
     for row in range(len(shapes.kind)):
@@ -104,60 +203,34 @@ def _meshes(shapes: Shapes) -> list[trimesh.Trimesh]:
     return found
 
 
-def _trimesh(meshes: list[trimesh.Trimesh], lights: Array) -> Callable[[int], object]:
-    """Orthographic first hits along -z, Lambertian. ImportError without embree, which would be far slower."""
-    if not trimesh.ray.has_embree:
-        raise ImportError("no embreex")
-
-    def frame(resolution: int) -> None:
-        centres = (np.arange(resolution) + 0.5) * 2.0 / resolution - 1.0
-        x, y = np.meshgrid(centres, -centres)
-        origins = np.stack([x.ravel(), y.ravel(), np.full(x.size, 10.0)], axis=-1)
-        directions = np.broadcast_to([0.0, 0.0, -1.0], origins.shape)
-        for mesh, light in zip(meshes, lights, strict=True):
-            fresh = trimesh.Trimesh(mesh.vertices, mesh.faces, process=False)  # a new mesh every frame
-            points, rays, faces = fresh.ray.intersects_location(origins, directions, multiple_hits=False)
-            normal, image, depth = np.zeros((x.size, 3)), np.zeros(x.size), np.zeros(x.size)
-            normal[rays] = fresh.face_normals[faces]
-            image[rays] = np.maximum(0.0, normal[rays] @ light)
-            depth[rays] = -points[:, 2]
-
-    return frame
+def _cast_orthographic(meshes: list[trimesh.Trimesh], lights: Array, resolution: int) -> None:
+    """Orthographic first hits along -z, Lambertian. ImportError without embree."""
+    _need_embree()
+    centres = (np.arange(resolution) + 0.5) * 2.0 / resolution - 1.0
+    x, y = np.meshgrid(centres, -centres)
+    origins = np.stack([x.ravel(), y.ravel(), np.full(x.size, 10.0)], axis=-1)
+    directions = np.broadcast_to([0.0, 0.0, -1.0], origins.shape)
+    for mesh, light in zip(meshes, lights, strict=True):
+        fresh = trimesh.Trimesh(mesh.vertices, mesh.faces, process=False)  # a new mesh every frame
+        points, rays, faces = fresh.ray.intersects_location(origins, directions, multiple_hits=False)
+        normal, image, depth = np.zeros((x.size, 3)), np.zeros(x.size), np.zeros(x.size)
+        normal[rays] = fresh.face_normals[faces]
+        image[rays] = np.maximum(0.0, normal[rays] @ light)
+        depth[rays] = -points[:, 2]
 
 
-def _pyrender(meshes: list[trimesh.Trimesh], lights: Array) -> Callable[[int], object]:
-    """Orthographic colour and depth through OpenGL; pyrender has no pass for normals. ImportError without EGL."""
-    os.environ.setdefault("PYOPENGL_PLATFORM", "egl")
-    np.infty = np.inf  # type: ignore[attr-defined]  # noqa: NPY201  (pyrender 0.1.45 asks for it)
+def _draw(meshes: list[trimesh.Trimesh], lights: Array, resolution: int) -> None:
+    """Orthographic colour and depth through OpenGL; pyrender has no pass for normals. ValueError without EGL."""
+    find_renderer("opengl")
     import pyrender
 
-    camera_pose, renderers = np.eye(4), {}
+    from hgenv.render import opengl
+
+    camera_pose = np.eye(4)
     camera_pose[2, 3] = 5.0
-
-    def frame(resolution: int) -> None:
-        if resolution not in renderers:
-            renderers[resolution] = _context(pyrender, resolution)
-        for mesh, light in zip(meshes, lights, strict=True):
-            scene = pyrender.Scene(ambient_light=[0.1] * 3)
-            scene.add(pyrender.Mesh.from_trimesh(mesh, smooth=False))
-            scene.add(pyrender.OrthographicCamera(1.0, 1.0, znear=0.1, zfar=10.0), pose=camera_pose)
-            scene.add(pyrender.DirectionalLight(intensity=3.0), pose=_facing(light))
-            renderers[resolution].render(scene)
-
-    return frame
-
-
-def _context(pyrender: Any, resolution: int) -> Any:
-    try:
-        return pyrender.OffscreenRenderer(resolution, resolution)
-    except Exception as error:  # OpenGL's loaders raise many types
-        raise ImportError(f"no EGL: {error}") from error
-
-
-def _facing(light: Array) -> Array:
-    """A pose whose -z axis points away from the light."""
-    pose = np.eye(4)
-    across = np.cross([0.0, 1.0, 0.0] if abs(light[1]) < 0.9 else [1.0, 0.0, 0.0], light)
-    pose[:3, 0] = across / np.linalg.norm(across)
-    pose[:3, 1], pose[:3, 2] = np.cross(light, pose[:3, 0]), light
-    return pose
+    for mesh, light in zip(meshes, lights, strict=True):
+        scene = pyrender.Scene(ambient_light=[0.1] * 3)
+        scene.add(pyrender.Mesh.from_trimesh(mesh, smooth=False))
+        scene.add(pyrender.OrthographicCamera(1.0, 1.0, znear=0.1, zfar=10.0), pose=camera_pose)
+        scene.add(pyrender.DirectionalLight(intensity=3.0), pose=opengl.facing(light))
+        opengl.context(resolution, resolution).render(scene)

@@ -8,7 +8,7 @@ textures with mip-maps. Shadows are pyrender's own.
 from __future__ import annotations
 
 import os
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -60,13 +60,21 @@ def colours(drawing: Drawing) -> NDArray[np.uint8]:
     scene.add(sun, pose=facing(light))
     shadows = shadow > 0 and (casters is None or bool(casters.all()))
     flags = pyrender.RenderFlags.SHADOWS_DIRECTIONAL if shadows else pyrender.RenderFlags.NONE
-    return np.asarray(_context(camera.height, camera.width).render(scene, flags=flags)[0])
+    return np.asarray(context(camera.height, camera.width).render(scene, flags=flags)[0])
 
 
-@lru_cache(4)
-def _context(height: int, width: int) -> Any:
+def context(height: int, width: int) -> Any:
+    """pyrender's renderer for pictures of a size."""
+    renderer = _context()
+    renderer.viewport_height, renderer.viewport_width = height, width
+    return renderer
+
+
+@cache
+def _context() -> Any:
+    """The only one: when one goes, it closes EGL for all."""
     try:
-        return pyrender.OffscreenRenderer(width, height)
+        return pyrender.OffscreenRenderer(64, 64)
     except Exception as error:  # OpenGL's loaders raise many types
         raise ValueError(f"renderer='opengl' found no context of OpenGL: {error}") from error
 

@@ -15,6 +15,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from hgenv.render.renderer import Drawing, Rendered
+from hgenv.render.shadow import lit
 from hgenv.scene import Mesh
 
 Array = NDArray[np.float64]
@@ -53,10 +54,24 @@ def _cross(a: Any, b: Any, out: Any) -> None:
 
 
 @njit(cache=True, nogil=True)
+def _span(edges: Any, y: float, scale: float, offset: float, left: int, right: int) -> Any:
+    """The pixels (from, to) of a row at height y that may lie inside: each edge is linear in x = (j - offset) scale."""
+    low, high = float(left), float(right - 1)
+    for k in range(3):
+        slope, start = edges[k, 0] * scale, edges[k, 1] * y - edges[k, 2] - edges[k, 0] * scale * offset
+        if slope > 0.0:
+            low = max(low, -start / slope)
+        elif slope < 0.0:
+            high = min(high, -start / slope)
+    return int(np.ceil(low - 1e-6)), int(np.floor(high + 1e-6)) + 1
+
+
+@njit(cache=True, nogil=True)
 def _visible(corners: Any, focal: Any, centre: Any, near: float, depth: Any, face: Any, share: Any) -> None:
     """For every pixel the nearest triangle along its ray, its depth and the barycentric shares (h, w, 2) of the hit."""
     height, width = depth.shape
     edges = np.empty((3, 3))
+    scale, offset = 1.0 / focal[0], centre[0] - 0.5
     for f in range(len(corners)):
         c = corners[f]
         top, bottom, left, right = _box(c, focal, centre, height, width, near)
@@ -68,66 +83,68 @@ def _visible(corners: Any, focal: Any, centre: Any, near: float, depth: Any, fac
         volume = c[0, 0] * edges[0, 0] + c[0, 1] * edges[0, 1] + c[0, 2] * edges[0, 2]
         if volume == 0.0:  # seen edge-on
             continue
+        if volume < 0.0:  # seen from behind: hits before the camera have all three shares of the volume's sign
+            for k in range(3):
+                for m in range(3):
+                    edges[k, m] = -edges[k, m]
+            volume = -volume
         for i in range(top, bottom):
             y = (centre[1] - i - 0.5) / focal[1]
-            for j in range(left, right):
-                x = (j + 0.5 - centre[0]) / focal[0]
+            first, last = left, right
+            if right - left > 4:
+                first, last = _span(edges, y, scale, offset, left, right)
+            for j in range(first, last):
+                x = (j - offset) * scale
                 a = edges[0, 0] * x + edges[0, 1] * y - edges[0, 2]
                 b = edges[1, 0] * x + edges[1, 1] * y - edges[1, 2]
                 g = edges[2, 0] * x + edges[2, 1] * y - edges[2, 2]
-                if not ((a >= 0.0 and b >= 0.0 and g >= 0.0) or (a <= 0.0 and b <= 0.0 and g <= 0.0)):
-                    continue
                 total = a + b + g
-                if total == 0.0:
-                    continue
-                t = volume / total  # the hit is at t (x, y, -1)
-                if near <= t < depth[i, j]:
-                    depth[i, j], face[i, j] = t, f
+                if a >= 0.0 and b >= 0.0 and g >= 0.0 and near * total <= volume and volume < depth[i, j] * total:
+                    depth[i, j], face[i, j] = volume / total, f  # the hit is at depth (x, y, -1)
                     share[i, j, 0], share[i, j, 1] = a / total, b / total
 
 
 @njit(cache=True, nogil=True)
-def _texel(texture: Any, u: float, v: float, out: Any) -> None:
-    """Multiply out (3,) by the texture (h, w, 3) uint8, bilinearly, repeating, v up."""
-    height, width = texture.shape[0], texture.shape[1]
+def _texel(texels: Any, start: int, height: int, width: int, u: float, v: float, out: Any) -> None:
+    """Multiply out (3,) by the texture (height, width) that begins at a texel, bilinearly, repeating, v up."""
     x, y = u * width - 0.5, (1.0 - v) * height - 0.5
     column, row = int(np.floor(x)), int(np.floor(y))
     right, down = x - column, y - row
+    above, below = start + (row % height) * width, start + ((row + 1) % height) * width
+    before, after = column % width, (column + 1) % width
     for k in range(3):
-        above = (1.0 - right) * texture[row % height, column % width, k]
-        above += right * texture[row % height, (column + 1) % width, k]
-        below = (1.0 - right) * texture[(row + 1) % height, column % width, k]
-        below += right * texture[(row + 1) % height, (column + 1) % width, k]
-        out[k] *= ((1.0 - down) * above + down * below) / 255.0
+        upper = (1.0 - right) * texels[above + before, k] + right * texels[above + after, k]
+        lower = (1.0 - right) * texels[below + before, k] + right * texels[below + after, k]
+        out[k] *= ((1.0 - down) * upper + down * lower) / 255.0
 
 
 @njit(cache=True, nogil=True)
-def _surface(mesh: Any, f: int, a: float, b: float, x: float, y: float, normal: Any, flat: Any) -> None:
-    """The unit normal toward the camera at the shares (a, b, 1 - a - b) of a face, on the ray (x, y, -1).
+def _surface(mesh: Any, f: int, a: float, b: float, x: float, y: float, out: Any) -> None:
+    """The unit normal (3,) toward the camera at the shares (a, b, 1 - a - b) of a face, on the ray (x, y, -1).
 
     Which side is seen is the face's to say: an interpolated normal that points away at a silhouette is bent to it.
     """
-    g = 1.0 - a - b
-    for k in range(3):
-        normal[k] = a * mesh.normals[f, 0, k] + b * mesh.normals[f, 1, k] + g * mesh.normals[f, 2, k]
-    c = mesh.corners[f]
-    _cross(c[1] - c[0], c[2] - c[0], flat)
-    length = np.sqrt(normal[0] ** 2 + normal[1] ** 2 + normal[2] ** 2)
-    if length < 1e-12:
-        normal[:] = flat
-        length = np.sqrt(normal[0] ** 2 + normal[1] ** 2 + normal[2] ** 2)
-    aligned = normal[0] * flat[0] + normal[1] * flat[1] + normal[2] * flat[2] >= 0.0
-    away = flat[0] * x + flat[1] * y - flat[2] > 0.0  # the side of the face that its corners' order calls the outside
+    g, c, n = 1.0 - a - b, mesh.corners, mesh.normals
+    ux, uy, uz = c[f, 1, 0] - c[f, 0, 0], c[f, 1, 1] - c[f, 0, 1], c[f, 1, 2] - c[f, 0, 2]
+    vx, vy, vz = c[f, 2, 0] - c[f, 0, 0], c[f, 2, 1] - c[f, 0, 1], c[f, 2, 2] - c[f, 0, 2]
+    fx, fy, fz = uy * vz - uz * vy, uz * vx - ux * vz, ux * vy - uy * vx
+    nx = a * n[f, 0, 0] + b * n[f, 1, 0] + g * n[f, 2, 0]
+    ny = a * n[f, 0, 1] + b * n[f, 1, 1] + g * n[f, 2, 1]
+    nz = a * n[f, 0, 2] + b * n[f, 1, 2] + g * n[f, 2, 2]
+    if nx * nx + ny * ny + nz * nz < 1e-24:
+        nx, ny, nz = fx, fy, fz
+    aligned = nx * fx + ny * fy + nz * fz >= 0.0
+    away = fx * x + fy * y - fz > 0.0  # the side of the face that its corners' order calls the outside
+    length = np.sqrt(nx * nx + ny * ny + nz * nz)
     if away == aligned:
         length = -length
-    for k in range(3):
-        normal[k] /= length
-    along = (normal[0] * x + normal[1] * y - normal[2]) / (x * x + y * y + 1.0)
+    nx, ny, nz = nx / length, ny / length, nz / length
+    along = (nx * x + ny * y - nz) / (x * x + y * y + 1.0)
     if along > 0.0:
-        normal[0], normal[1], normal[2] = normal[0] - along * x, normal[1] - along * y, normal[2] + along
-        length = np.sqrt(normal[0] ** 2 + normal[1] ** 2 + normal[2] ** 2)
-        for k in range(3):
-            normal[k] /= length
+        nx, ny, nz = nx - along * x, ny - along * y, nz + along
+        length = np.sqrt(nx * nx + ny * ny + nz * nz)
+        nx, ny, nz = nx / length, ny / length, nz / length
+    out[0], out[1], out[2] = nx, ny, nz
 
 
 @njit(cache=True, nogil=True)
@@ -137,7 +154,7 @@ def _shade(
 ) -> None:  # fmt: skip
     """Fill out's parts where a face is seen; texels hold all textures, one after the other."""
     height, width = face.shape
-    normal, colour, flat = np.empty(3), np.empty(3), np.empty(3)
+    normal, colour = np.empty(3), np.empty(3)
     for i in range(height):
         for j in range(width):
             f = face[i, j]
@@ -145,16 +162,14 @@ def _shade(
                 continue
             a, b = share[i, j, 0], share[i, j, 1]
             g = 1.0 - a - b
-            x, y = (j + 0.5 - centre[0]) / focal[0], (centre[1] - i - 0.5) / focal[1]
-            _surface(mesh, f, a, b, x, y, normal, flat)
+            _surface(mesh, f, a, b, (j + 0.5 - centre[0]) / focal[0], (centre[1] - i - 0.5) / focal[1], normal)
             for k in range(3):
                 colour[k] = a * mesh.albedo[f, 0, k] + b * mesh.albedo[f, 1, k] + g * mesh.albedo[f, 2, k]
             which = mesh.texture[f]
             if which >= 0:
                 u = a * mesh.uv[f, 0, 0] + b * mesh.uv[f, 1, 0] + g * mesh.uv[f, 2, 0]
                 v = a * mesh.uv[f, 0, 1] + b * mesh.uv[f, 1, 1] + g * mesh.uv[f, 2, 1]
-                h, w = sizes[which, 0], sizes[which, 1]
-                _texel(texels[starts[which] : starts[which] + h * w].reshape(h, w, 3), u, v, colour)
+                _texel(texels, starts[which], sizes[which, 0], sizes[which, 1], u, v, colour)
             shade = max(0.0, normal[0] * light[0] + normal[1] * light[1] + normal[2] * light[2]) * lit[i, j]
             shading = np.float32(ambient + (1.0 - ambient) * shade)
             out.mask[i, j], out.depth[i, j], out.shading[i, j] = 1.0, depth[i, j], shading
@@ -176,99 +191,9 @@ def render(drawing: Drawing) -> Rendered:
     size, focal, centre = (camera.height, camera.width), np.array(camera.focal), np.array(camera.centre)
     depth, face, share = np.full(size, np.inf), np.full(size, -1), np.zeros((*size, 2))
     _visible(mesh.corners, focal, centre, _NEAR, depth, face, share)
-    lit = (
-        np.ones(size)
-        if not shadow or not len(mesh.corners)
-        else _lit(mesh, focal, centre, depth, face, np.asarray(light, np.float64), shadow, casters)
-    )
+    towards = np.asarray(light, np.float64)
+    seen = lit(mesh, camera, depth, face, towards, shadow, casters) if shadow else np.ones(size)
     parts = [np.zeros((*lead, *size), np.float32) for lead in ((3,), (3,), (), (), (3,), ())]
     out = Rendered(*parts)
-    towards = np.asarray(light, np.float64)
-    _shade(mesh, focal, centre, face, share, depth, towards, ambient, lit, *textures, out)
+    _shade(mesh, focal, centre, face, share, depth, towards, ambient, seen, *textures, out)
     return out
-
-
-@njit(cache=True, nogil=True)
-def _extent(corners: Any, casters: Any, frame: Any, low: Any, high: Any) -> None:
-    """Bounds in light coordinates, low and high (2,), of the casters that are not degenerate."""
-    for f in range(len(corners)):
-        if not casters[f] or _area(corners[f], frame) == 0.0:
-            continue
-        for i in range(3):
-            for k in range(2):
-                x = frame[k, 0] * corners[f, i, 0] + frame[k, 1] * corners[f, i, 1] + frame[k, 2] * corners[f, i, 2]
-                low[k], high[k] = min(low[k], x), max(high[k], x)
-
-
-@njit(cache=True, nogil=True)
-def _area(c: Any, frame: Any) -> float:
-    """Twice the area of a triangle as the light sees it, with its sign."""
-    ux, uy, uz = c[1, 0] - c[0, 0], c[1, 1] - c[0, 1], c[1, 2] - c[0, 2]
-    vx, vy, vz = c[2, 0] - c[0, 0], c[2, 1] - c[0, 1], c[2, 2] - c[0, 2]
-    nx, ny, nz = uy * vz - uz * vy, uz * vx - ux * vz, ux * vy - uy * vx
-    return frame[2, 0] * nx + frame[2, 1] * ny + frame[2, 2] * nz
-
-
-@njit(cache=True, nogil=True)
-def _light_depth(corners: Any, casters: Any, frame: Any, low: Any, pixel: float, nearest: Any) -> None:
-    """The shadow map (side, side) from low on: the largest height toward the light of a hit of the casters."""
-    side = len(nearest)
-    c = np.empty((3, 3))
-    for f in range(len(corners)):
-        if not casters[f] or _area(corners[f], frame) == 0.0:
-            continue
-        for i in range(3):
-            for k in range(3):
-                x = frame[k, 0] * corners[f, i, 0] + frame[k, 1] * corners[f, i, 1] + frame[k, 2] * corners[f, i, 2]
-                c[i, k] = (x - low[k]) / pixel if k < 2 else x
-        area = (c[1, 0] - c[0, 0]) * (c[2, 1] - c[0, 1]) - (c[2, 0] - c[0, 0]) * (c[1, 1] - c[0, 1])
-        left, right = min(c[0, 0], c[1, 0], c[2, 0]), max(c[0, 0], c[1, 0], c[2, 0])
-        top, bottom = min(c[0, 1], c[1, 1], c[2, 1]), max(c[0, 1], c[1, 1], c[2, 1])
-        for i in range(int(max(0.0, np.ceil(top - 0.5))), int(min(side - 1.0, np.floor(bottom - 0.5))) + 1):
-            for j in range(int(max(0.0, np.ceil(left - 0.5))), int(min(side - 1.0, np.floor(right - 0.5))) + 1):
-                x, y = j + 0.5, i + 0.5
-                a = ((c[1, 0] - x) * (c[2, 1] - y) - (c[2, 0] - x) * (c[1, 1] - y)) / area
-                b = ((c[2, 0] - x) * (c[0, 1] - y) - (c[0, 0] - x) * (c[2, 1] - y)) / area
-                g = 1.0 - a - b
-                if a >= 0.0 and b >= 0.0 and g >= 0.0:
-                    nearest[i, j] = max(nearest[i, j], a * c[0, 2] + b * c[1, 2] + g * c[2, 2])
-
-
-def _lit(
-    mesh: Mesh, focal: Array, centre: Array, depth: Array, face: NDArray[np.int64], light: Array, side: int,
-    casters: NDArray[np.bool_] | None,
-) -> Array:  # fmt: skip
-    """1 where the surface sees the light, 0 in shadow, (h, w), from a map of `side` pixels (Williams 1978).
-
-    A map is as coarse as its pixels: a surface is in shadow only if something is nearer to the light by two of them.
-    """
-    across = np.cross(light, [1.0, 0.0, 0.0] if abs(light[0]) < 0.9 else [0.0, 1.0, 0.0])
-    across /= np.linalg.norm(across)
-    frame = np.stack([across, np.cross(light, across), light])
-    throwing = np.ones(len(mesh.corners), bool) if casters is None else casters
-    low, high = np.full(2, np.inf), np.full(2, -np.inf)
-    _extent(mesh.corners, throwing, frame, low, high)
-    lit = np.ones(face.shape)
-    if not (high > low).all():  # nothing throws a shadow
-        return lit
-    pixel = float((high - low).max()) / side
-    nearest = np.full((side, side), -np.inf)
-    _light_depth(mesh.corners, throwing, frame, low, pixel, nearest)
-    rows, columns = np.nonzero(face >= 0)
-    t = depth[rows, columns]
-    points = np.stack(
-        [t * (columns + 0.5 - centre[0]) / focal[0], t * (centre[1] - rows - 0.5) / focal[1], -t], axis=1
-    ) @ frame.T  # fmt: skip
-    place = np.floor((points[:, :2] - low) / pixel).astype(int)
-    inside = ((place >= 0) & (place < side)).all(1)
-    place = np.clip(place, 0, side - 1)
-    normals = np.abs(_face_normals(mesh.corners[face[rows, columns]]) @ light)
-    slope = np.sqrt(1.0 - np.minimum(normals, 1.0) ** 2) / np.maximum(normals, 0.1)
-    clear = nearest[place[:, 1], place[:, 0]] <= points[:, 2] + pixel * (2.0 + 2.0 * slope)
-    lit[rows, columns] = clear | ~inside
-    return lit
-
-
-def _face_normals(corners: Array) -> Array:
-    normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    return normal / np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-300)
