@@ -1,4 +1,4 @@
-"""The command line: list, show, baselines, run, plot, film, bench, doctor. Options are fields of dataclasses."""
+"""The command line: list, show, baselines, data, run, plot, film, bench, doctor. Options are fields of dataclasses."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ USAGE = """hgenv COMMAND ...
   list [-v]               the environments; with -v every coordinate of beta
   show                    contact sheets of an environment's samples and its target domain
   baselines               scores that need no learning
+  data [FOLDER]           the datasets: what is expected where, on what terms, and whether the folder has it
   run OPTIMIZER           optimise beta; writes a run folder
   run sb3                 the same by an agent of stable-baselines3
   plot RUN [RUN ...]      learning curves of runs in one figure
@@ -49,6 +50,16 @@ class ShowOptions:
     """Pictures of each kind."""
     start: str | None = None
     """What is shown instead of the start: a run folder, a JSON file of beta, or "random"."""
+
+
+@dataclasses.dataclass(frozen=True)
+class DataOptions:
+    """The datasets that can be read."""
+
+    folder: tyro.conf.Positional[str | None] = None
+    """Folder in which, and two levels below, they are looked for and read."""
+    datasets: tuple[str, ...] = ()
+    """Their names; all if none is given."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,8 +102,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status: 2 for a mistake of the user's, 130 for an interruption."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     commands = {
-        "list": _list, "show": _show, "baselines": _baselines, "run": cli_run.command, "plot": _plot, "film": _film,
-        "bench": cli_bench.command, "doctor": _doctor,
+        "list": _list, "show": _show, "baselines": _baselines, "data": _data, "run": cli_run.command, "plot": _plot,
+        "film": _film, "bench": cli_bench.command, "doctor": _doctor,
     }  # fmt: skip
     if not words or words[0] in ("-h", "--help"):
         print(USAGE, end="")
@@ -150,6 +161,23 @@ def _baselines(words: list[str]) -> int:
         for name, metrics in s.task.baselines(split).items():
             print(f"{split:10}  {name:16}" + "".join(f"  {k} {v:.4g}" for k, v in metrics.items()))
     return 0
+
+
+def _data(words: list[str]) -> int:
+    from hgenv.data import catalogue
+
+    s = tyro.cli(DataOptions, args=words, prog="hgenv data")
+    known = [dataset.name for dataset in catalogue.DATASETS]
+    if unknown := [name for name in s.datasets if name not in known]:
+        raise ValueError(f"unknown dataset {unknown[0]!r}; known: {', '.join(known)}")
+    folder = None if s.folder is None else Path(s.folder)
+    if folder is not None and not folder.is_dir():
+        raise FileNotFoundError(f"no folder {folder}")
+    whole = True
+    for text, is_whole in catalogue.report(folder, list(s.datasets) or known):
+        print(text, end="\n\n", flush=True)
+        whole &= is_whole
+    return 0 if whole else 1
 
 
 def _plot(words: list[str]) -> int:

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from hgenv.data.faces import ICT_FILE, SCANS, load_ict, load_scan
+from hgenv.data.face_models import ICT_FILE, load_ict
+from hgenv.data.head_scans import SCANS, load_scan
 from hgenv.faces import COMPONENTS, procedural_head
 from hgenv.metrics import depth_metrics
 from hgenv.noise import Noise

@@ -8,7 +8,7 @@ from pathlib import Path
 from hgenv.data.obj import Model, load_obj
 from hgenv.scene import of_unit_size
 
-_V1, _V2 = "model.obj", "models/model_normalized.obj"
+V1, V2 = "model.obj", "models/model_normalized.obj"
 
 
 def find_models(root: str | Path) -> list[Path]:
@@ -17,11 +17,11 @@ def find_models(root: str | Path) -> list[Path]:
     Raises FileNotFoundError if there is none.
     """
     folder = Path(root)
-    candidates = [next((d / v for v in (_V1, _V2) if (d / v).is_file()), None) for d in sorted(folder.glob("*/*"))]
+    candidates = [next((d / v for v in (V1, V2) if (d / v).is_file()), None) for d in sorted(folder.glob("*/*"))]
     found = [path for path in candidates if path is not None]
     if not found:
         raise FileNotFoundError(
-            f"no model in {folder}: expected SYNSET/MODEL/{_V1} or SYNSET/MODEL/{_V2}, as shapenet.org has them"
+            f"no model in {folder}: expected SYNSET/MODEL/{V1} or SYNSET/MODEL/{V2}, as shapenet.org has them"
         )
     return found
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -14,7 +15,8 @@ from torch.nn import functional
 
 from hgenv import metrics
 from hgenv.beta import Layout
-from hgenv.data.faces import load_ict, load_scan
+from hgenv.data.face_models import load_face_model
+from hgenv.data.head_scans import TABLE, HeadView, Scan, find_plys, load_ply, load_scan, load_table
 from hgenv.drawn import DrawnTask
 from hgenv.faces import COMPONENTS, FaceModel, procedural_head
 from hgenv.grammar import unit_vector
@@ -23,12 +25,14 @@ from hgenv.networks import HourglassSize, StackedHourglass
 from hgenv.noise import Noise
 from hgenv.render.raster import render
 from hgenv.render.renderer import Camera, Drawing, Rendered
-from hgenv.scene import Mesh, pack, placed, plain_mesh, turn
+from hgenv.scene import NO_TEXTURES, Mesh, pack, placed, plain_mesh, turn
 from hgenv.task import Batch, Split, register
 
 Array = NDArray[np.float64]
 DISTANCE = 5.0
 """Of the head's centre from the camera; a head is about 2 high."""
+FOCAL = 0.4 * DISTANCE
+"""Focal length in heights of a picture, which then shows a head's height and a quarter more."""
 _PARTS = ("geometry", "texture", "expression")
 # Three lights and nine poses of every target head, as many as the paper's scans have; their values are ours.
 LIGHTS = np.array([[0.0, 0.3, 1.0], [0.8, 0.3, 0.6], [-0.8, 0.3, 0.6]])
@@ -60,9 +64,11 @@ class FaceDepth(HourglassSize, DrawnTask):
     resolution: int = 32
     """Side of the images in pixels."""
     model: str | None = None
-    """Folder of ict_face_light.npz; built in: a procedural head."""
+    """Folder of a morphable model: the ICT Face Kit, light or whole, or the Basel Face Model; built in: a procedural
+    head."""
     data: str | None = None
-    """Folder of the head scans of the target domain; built in: other heads of the procedural model."""
+    """Folder of the head scans of the target domain: james and LeePerrySmith, or the layout of Basel's with views.csv;
+    built in: other heads of the procedural model."""
     ambient: float = 0.15
 
     primary = "abs_rel"
@@ -76,12 +82,12 @@ class FaceDepth(HourglassSize, DrawnTask):
     @cached_property
     def face_model(self) -> FaceModel:
         """The morphable model that is sampled."""
-        return procedural_head() if self.model is None else load_ict(self.model)
+        return procedural_head() if self.model is None else load_face_model(self.model)
 
     @property
     def camera(self) -> Camera:
         """Sees a head's height and a quarter more."""
-        return Camera.of_angle(self.resolution, self.resolution, 2.0 * np.arctan(1.25 / DISTANCE))
+        return Camera.of_angle(self.resolution, self.resolution, 2.0 * np.arctan(0.5 / FOCAL))
 
     def drawings(self, beta: Array, noise: Noise) -> Iterator[Drawing]:
         bound, model = self.layout.bind(beta), self.face_model
@@ -143,11 +149,21 @@ class FaceDepth(HourglassSize, DrawnTask):
         return {split: self._scans(split) for split in ("validation", "test")}
 
     def _scans(self, split: Split) -> Batch:
-        assert self.data is not None
-        scan = load_scan(self.data, split)
-        heads = [(before_camera(scan.mesh, pose), light) for pose, light in views()]
-        picture = pack([scan.texture])
-        return depth_batch(render(Drawing(head, self.camera, light, self.ambient, picture)) for head, light in heads)
+        """Every head of the split in every view."""
+        folder = Path(self.data or "")
+        if (folder / TABLE).is_file():
+            heads, seen_in = [load_ply(path) for path in find_plys(folder)[split]], load_table(folder)
+        else:
+            heads, seen_in = [load_scan(folder, split)], views()
+        return depth_batch(render(self._of_scan(scan, view)) for scan in heads for view in seen_in)
+
+    def _of_scan(self, scan: Scan, view: HeadView) -> Drawing:
+        """A head that is as large in the picture, whatever the focal length."""
+        focal = view.focal * self.resolution
+        camera = replace(self.camera, focal=(focal, focal))
+        mesh = placed(scan.mesh, turn(*view.pose), DISTANCE * view.focal / FOCAL)
+        textures = NO_TEXTURES if scan.texture is None else pack([scan.texture])
+        return Drawing(mesh, camera, view.light, self.ambient, textures)
 
 
 class _Depth(nn.Module):
@@ -161,9 +177,9 @@ class _Depth(nn.Module):
         return functional.softplus(self.body(image) + DISTANCE)
 
 
-def views() -> list[tuple[Array, Array]]:
-    """The 27 (pose, light) of a target head."""
-    return [(pose, light / np.linalg.norm(light)) for pose in POSES for light in LIGHTS]
+def views() -> list[HeadView]:
+    """The 27 of a target head."""
+    return [HeadView(light / np.linalg.norm(light), pose, FOCAL) for pose in POSES for light in LIGHTS]
 
 
 def before_camera(head: Mesh, pose: Array) -> Mesh:
@@ -191,5 +207,5 @@ def _procedural(camera: Camera, ambient: float, which: int) -> Batch:
         expression, texture = 0.5 * rng.standard_normal((2, COMPONENTS))
         vertices = model.vertices(geometry, expression)
         mesh = plain_mesh(vertices, model.faces, model.colours(texture - 0.5))
-        rows += [render(Drawing(before_camera(mesh, pose), camera, light, ambient)) for pose, light in views()]
+        rows += [render(Drawing(before_camera(mesh, view.pose), camera, view.light, ambient)) for view in views()]
     return depth_batch(rows)

@@ -1,0 +1,176 @@
+"""The datasets that can be read: what is expected where, on what terms they are to be had, what a folder has of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from hgenv.data import face_models, head_scans, mit_berkeley, nyu, shapenet, suncg, sweethome
+
+
+class Dataset(NamedTuple):
+    """option: what names its folder. markers: patterns, relative to its folder, of a file that says it is there.
+
+    check: reads what is in the folder and says in words how much; raises OSError or ValueError at the first problem.
+    """
+
+    name: str
+    what: str
+    option: str
+    expected: str
+    terms: str
+    markers: tuple[str, ...]
+    check: Callable[[Path], str]
+
+
+def find(dataset: Dataset, folder: Path, depth: int = 2) -> list[Path]:
+    """The folders, of `folder` and those at most `depth` below it, where the dataset's markers are."""
+    found: list[Path] = []
+    for level in range(depth + 1):
+        for place in sorted(folder.glob("/".join("*" * level))) if level else [folder]:
+            inside = any(other == place or other in place.parents for other in found)
+            if place.is_dir() and not inside and any(next(place.glob(m), None) for m in dataset.markers):
+                found.append(place)
+    return found
+
+
+def report(folder: Path | None, names: list[str]) -> Iterator[tuple[str, bool]]:
+    """Paragraphs about the named datasets, and whether all that was found of one is whole."""
+    for dataset in DATASETS:
+        if dataset.name not in names:
+            continue
+        lines = [f"{dataset.name}: {dataset.what}", f"  option    {dataset.option}"]
+        lines += [f"  expected  {dataset.expected.removeprefix('expected ')}", f"  terms     {dataset.terms}"]
+        whole = True
+        if folder is not None:
+            places = find(dataset, folder)
+            lines += [] if places else [f"  not found in {folder}"]
+            for place in places:
+                try:
+                    lines.append(f"  found     {place}: {dataset.check(place)}")
+                except (OSError, ValueError) as error:
+                    lines.append(f"  PROBLEM   {place}: {error}")
+                    whole = False
+        yield "\n".join(lines), whole
+
+
+def _photographs(folder: Path) -> str:
+    names = mit_berkeley.VALIDATION + mit_berkeley.TEST
+    photographs, parts = mit_berkeley.load(folder, names), mit_berkeley.load_intrinsics(folder, names)
+    return f"{len(photographs)} objects with shading and depth, {len(parts)} with reflectance"
+
+
+def _frames(folder: Path) -> str:
+    whole = not (folder / nyu.RELEASE).is_file()
+    counts = {split: len(frames) for split, frames in nyu.load(folder, 100_000 if whole else 20).items()}
+    text = f"{counts['validation']} frames for the validation, {counts['test']} for the test"
+    return text if whole else f"the release; read, evenly over all: {text}"
+
+
+def _houses(folder: Path) -> str:
+    houses = [suncg.load_house(path) for path in suncg.find_houses(folder)]
+    objects, views = sum(len(h.objects) for h in houses), sum(len(h.views) for h in houses)
+    return f"{len(houses)} houses, {objects} objects, {views} cameras"
+
+
+def _models(folder: Path) -> str:
+    models = [shapenet.load_model(path) for path in shapenet.find_models(folder)]
+    return f"{len(models)} models, {sum(len(m.textures) > 0 for m in models)} of them with textures"
+
+
+def _catalogues(folder: Path) -> str:
+    counts = {}
+    for path in sorted(folder.glob("*.sh3f")):
+        pieces = sweethome.pieces(path)
+        for piece in pieces:
+            sweethome.load_piece(path, piece, materials=False)
+        counts[path.name] = len(pieces)
+    return ", ".join(f"{name} {count} models" for name, count in counts.items())
+
+
+def _face_model(folder: Path) -> str:
+    model = face_models.load_face_model(folder)
+    components = f"{len(model.geometry)} components of geometry, {len(model.expression)} of expression"
+    return f"{len(model.mean)} vertices, {components}"
+
+
+def _scans(folder: Path) -> str:
+    if (folder / head_scans.TABLE).is_file():
+        paths = [path for split in head_scans.find_plys(folder).values() for path in split]
+        scans = [head_scans.load_ply(path) for path in paths]
+        return f"{len(scans)} heads in {len(head_scans.load_table(folder))} views"
+    return f"{len([head_scans.load_scan(folder, split) for split in head_scans.SCANS])} heads"
+
+
+DATASETS = (
+    Dataset(
+        "mit-berkeley",
+        "MIT-Berkeley Intrinsic Images: photographs of 20 objects with shape, shading and reflectance",
+        "--target mit-berkeley --data FOLDER (ShapeNormals, ShapeEvolution, TextureIntrinsics)",
+        mit_berkeley.EXPECTED,
+        "free to download with SIRFS 1.5 from its authors' pages, for education, research and what is not for profit; "
+        "cite Grosse et al. 2009 and Barron & Malik 2015",
+        ("MIT-Berkeley-Laboratory/*/shading.png", "apple/shading.png"),
+        _photographs,
+    ),
+    Dataset(
+        "nyu",
+        "NYU Depth V2: photographs of rooms with depth",
+        "--data FOLDER (SceneNormals)",
+        nyu.EXPECTED,
+        "free to download from its page at New York University, for research; cite Silberman et al. 2012. "
+        "norm_gt_l.mat and masks.mat come with later papers on surface normals",
+        (nyu.RELEASE, "frames.json", "nyu_depths/*.png"),
+        _frames,
+    ),
+    Dataset(
+        "suncg",
+        "houses in SUNCG's layout",
+        "--scenes FOLDER (SceneNormals); --shapes FOLDER (TextureIntrinsics)",
+        suncg.EXPECTED,
+        "SUNCG was withdrawn: only those who hold a copy have it. Other houses can be written in its layout",
+        ("house/*/house.json",),
+        _houses,
+    ),
+    Dataset(
+        "shapenet",
+        "textured models in the layout of ShapeNetCore, versions 1 and 2",
+        "--data FOLDER, --shapes FOLDER (TextureIntrinsics)",
+        f"expected FOLDER/SYNSET/MODEL/{shapenet.V1} or FOLDER/SYNSET/MODEL/{shapenet.V2}, with materials and textures",
+        "ShapeNetCore: on request from shapenet.org, for research that is not commercial",
+        (f"*/*/{shapenet.V1}", f"*/*/{shapenet.V2}"),
+        _models,
+    ),
+    Dataset(
+        "sweethome",
+        "furniture catalogues of Sweet Home 3D",
+        "--shapes FILE.sh3f (TextureIntrinsics)",
+        sweethome.EXPECTED,
+        "free, CC0 or CC BY: Debian's package sweethome3d-furniture installs 820 models in "
+        "/usr/share/sweethome3d/furniture",
+        ("*.sh3f",),
+        _catalogues,
+    ),
+    Dataset(
+        "face-model",
+        "a morphable face model",
+        "--model FOLDER (FaceDepth)",
+        face_models.EXPECTED,
+        "ICT Face Kit: free, MIT licence. Basel Face Model 2009: on request from the University of Basel, for research "
+        "that is not commercial; BFM.mat is made from it by face3d",
+        face_models.MARKERS,
+        _face_model,
+    ),
+    Dataset(
+        "head-scans",
+        "textured head scans",
+        "--data FOLDER (FaceDepth)",
+        head_scans.EXPECTED,
+        "LeePerrySmith: CC BY 3.0, Lee Perry-Smith; james: BSD, in menpo3d; both are real persons: for research and "
+        "tests. The ten scans of Basel come with its Face Model; their lights and poses have to be written to "
+        f"{head_scans.TABLE}, angles in radians, focal in heights of a picture",
+        (head_scans.TABLE, "james/james.obj", "LeePerrySmith/LeePerrySmith.obj"),
+        _scans,
+    ),
+)

@@ -1,0 +1,197 @@
+"""Readers of morphable face models: the ICT Face Kit, light and whole, and the Basel Face Model. Nothing is unpickled.
+
+All become a FaceModel whose head is 2 units high about the origin, with geometry and texture in standard deviations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import scipy.io
+import trimesh
+from numpy.typing import NDArray
+
+from hgenv.faces import COMPONENTS, FaceModel, head_frame
+
+Array = NDArray[np.float64]
+ICT_FILE = "ict_face_light.npz"
+ICT_NEUTRAL = "generic_neutral_mesh.obj"
+BASEL_FILES = ("BFM.mat", "01_MorphableModel.mat")
+EXPECTED = (
+    f"expected {ICT_FILE} (ICT Face Kit Light), FaceXModel/{ICT_NEUTRAL} with identity000.obj ... and an OBJ an "
+    f"expression (github.com/ICT-VGL/ICT-FaceKit), or {BASEL_FILES[1]} or face3d's {BASEL_FILES[0]} (Basel Face Model)"
+)
+MARKERS = (ICT_FILE, f"FaceXModel/{ICT_NEUTRAL}", ICT_NEUTRAL, *BASEL_FILES)
+"""Files, relative to a model's folder, that say that it is there."""
+_ICT_VERTICES = 11_248  # face, head and neck come first
+_ICT_HEAD = 0.67  # share of the height, from the top, that is head
+_IDENTITIES, _EXPRESSIONS = 100, 57
+
+
+def load_face_model(folder: str | Path) -> FaceModel:
+    """The model in a folder, by the files that it has. Raises FileNotFoundError or ValueError."""
+    return find_face_model(folder)()
+
+
+def find_face_model(folder: str | Path) -> Callable[[], FaceModel]:
+    """What reads the model in a folder. Raises FileNotFoundError if there is none."""
+    root = Path(folder)
+    if (root / ICT_FILE).is_file():
+        return lambda: load_ict(root)
+    for place in (root / "FaceXModel", root):
+        if (place / ICT_NEUTRAL).is_file():
+            return lambda: load_ict_objs(place)
+    for name in BASEL_FILES:
+        if (root / name).is_file():
+            return lambda: load_basel(root / name)
+    raise FileNotFoundError(f"no face model in {root}: {EXPECTED}")
+
+
+# -- ICT Face Kit
+
+
+def load_ict(folder: str | Path) -> FaceModel:
+    """The ICT Face Kit Light (MIT licence): 11,248 vertices, 100 identities, 57 expressions, no texture.
+
+    The coefficients of its expressions lie in 0..1, those of its identities are N(0, 1), one deviation each. Skin is
+    grey, with components of brightness only. Raises FileNotFoundError, or ValueError that says what does not fit.
+    """
+    path = Path(folder) / ICT_FILE
+    if not path.is_file():
+        raise FileNotFoundError(f"no file {path}: {EXPECTED}")
+    try:
+        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
+            content = {name: np.asarray(file[name]) for name in ("mean", "faces", "identity", "expression")}
+    except Exception as error:  # zipfile and numpy raise many types on damaged files
+        raise ValueError(f"{path} is not the ICT Face Kit Light: {error}") from error
+    vertices = len(np.atleast_1d(content["mean"]))
+    for name, wanted in {
+        "mean": (vertices, 3),
+        "identity": (_IDENTITIES, vertices, 3),
+        "expression": (_EXPRESSIONS, vertices, 3),
+    }.items():
+        if content[name].shape != wanted or content[name].dtype.kind != "f" or not np.isfinite(content[name]).all():
+            raise ValueError(f"{path}: {name} must be finite, of shape {wanted}, got {content[name].shape}")
+    return _ict(path, *(content[name] for name in ("mean", "faces", "identity", "expression")))
+
+
+def load_ict_objs(folder: Path) -> FaceModel:
+    """The ICT Face Kit as it is published: one OBJ for the neutral head, each identity and each expression.
+
+    Raises FileNotFoundError, or ValueError for meshes that do not correspond.
+    """
+    neutral = _vertices(folder / ICT_NEUTRAL)
+    try:
+        mesh: Any = trimesh.load(
+            folder / ICT_NEUTRAL, process=False, force="mesh", skip_materials=True, maintain_order=True
+        )
+        faces = np.asarray(mesh.faces, np.int64)
+    except Exception as error:  # trimesh raises many types on damaged files
+        raise ValueError(f"{folder / ICT_NEUTRAL} is not an OBJ mesh: {error}") from error
+    identities = sorted(folder.glob("identity*.obj"))
+    others = sorted({*folder.glob("*.obj")} - {*identities, folder / ICT_NEUTRAL})
+    if len(identities) < COMPONENTS or len(others) < COMPONENTS:
+        raise FileNotFoundError(
+            f"{folder} has {len(identities)} identities and {len(others)} expressions, fewer than {COMPONENTS}: "
+            f"{EXPECTED}"
+        )
+    parts = []
+    for paths in (identities, others):
+        moved = [_vertices(path) for path in paths]
+        for path, vertices in zip(paths, moved, strict=True):
+            if vertices.shape != neutral.shape:
+                raise ValueError(f"{path} has {len(vertices)} vertices, {ICT_NEUTRAL} {len(neutral)}")
+        parts.append(np.stack(moved)[:, :_ICT_VERTICES] - neutral[:_ICT_VERTICES])
+    inside = (faces < _ICT_VERTICES).all(1)
+    return _ict(folder / ICT_NEUTRAL, neutral[:_ICT_VERTICES], faces[inside], *parts)
+
+
+def _vertices(path: Path) -> Array:
+    """The vertices of an OBJ in the file's order, (v, 3)."""
+    try:
+        rows = [line.split()[1:4] for line in path.read_text(errors="replace").splitlines() if line.startswith("v ")]
+        found = np.array(rows, np.float64).reshape(len(rows), 3)
+    except ValueError as error:
+        raise ValueError(f"{path} has vertices that are not three numbers: {error}") from error
+    if not len(found) or not np.isfinite(found).all():
+        raise ValueError(f"{path} has no vertices, or some that are not finite")
+    return found
+
+
+def _ict(path: Path, mean: Array, faces: NDArray, identity: Array, expression: Array) -> FaceModel:
+    faces = checked_faces(path, faces, len(mean))
+    mean = mean.astype(np.float64)
+    middle, scale = head_frame(mean, _ICT_HEAD)
+    grey = np.full(mean.shape, 0.6)
+    texture = np.zeros((COMPONENTS, *mean.shape))
+    texture[0] = 0.1
+    geometry, expressions = (scale * part.astype(np.float64) for part in (identity, expression))
+    return FaceModel(scale * (mean - middle), faces, geometry, expressions, grey, texture, bounded=True)
+
+
+def checked_faces(path: Path, faces: NDArray, vertices: int) -> NDArray[np.int64]:
+    """Faces (f, 3) as indices of vertices, from 0. Raises ValueError for others."""
+    whole = faces.ndim == 2 and faces.shape[1] == 3 and len(faces) > 0 and faces.dtype.kind in "iu"
+    if not whole or faces.min() < 0 or faces.max() >= vertices:
+        raise ValueError(f"{path}: faces must be (f, 3) indices of its {vertices} vertices")
+    return faces.astype(np.int64)
+
+
+# -- Basel Face Model
+
+
+def load_basel(path: Path) -> FaceModel:
+    """The Basel Face Model 2009, of 01_MorphableModel.mat, or with expressions of face3d's BFM.mat.
+
+    Shape in micrometres, texture 0..255; components are multiplied by their standard deviations. Without expressions
+    those components move nothing. Raises FileNotFoundError, or ValueError that names the variable.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"no file {path}: {EXPECTED}")
+    try:
+        content: Any = scipy.io.loadmat(path, squeeze_me=True, struct_as_record=False)
+    except Exception as error:  # scipy raises many types on damaged files
+        raise ValueError(f"{path} is not a whole MATLAB v5 file: {error}") from error
+    fields = vars(content["model"]) if "model" in content else content
+    mean = _numbers(path, fields, "shapeMU").reshape(-1)
+    if len(mean) % 3 or not len(mean):
+        raise ValueError(f"{path}: shapeMU must hold x, y, z of every vertex, got {len(mean)} numbers")
+    albedo = _numbers(path, fields, "texMU").reshape(-1) / 255.0
+    geometry = _components(path, fields, "shape", len(mean))
+    texture = _components(path, fields, "tex", len(mean)) / 255.0
+    if "expPC" in fields:
+        expression = _components(path, fields, "exp", len(mean))
+        mean = mean + (_numbers(path, fields, "expMU").reshape(-1) if "expMU" in fields else 0.0)
+    else:
+        expression = np.zeros((COMPONENTS, len(mean)))
+    faces = _numbers(path, fields, "tl" if "tl" in fields else "tri").astype(np.int64) - 1
+    if albedo.shape != mean.shape:
+        raise ValueError(f"{path}: texMU has {len(albedo)} numbers, shapeMU {len(mean)}")
+    vertices = mean.reshape(-1, 3)
+    middle, scale = head_frame(vertices, 1.0)
+    apart = [part.reshape(len(part), -1, 3) for part in (scale * geometry, scale * expression, texture)]
+    faces = checked_faces(path, faces, len(vertices))
+    return FaceModel(scale * (vertices - middle), faces, apart[0], apart[1], albedo.reshape(-1, 3), apart[2])
+
+
+def _numbers(path: Path, fields: Any, name: str) -> Array:
+    if name not in fields:
+        raise ValueError(f"{path} has no variable {name}: {EXPECTED}")
+    found = np.asarray(fields[name])
+    if found.dtype.kind not in "fiu" or not np.isfinite(found).all():
+        raise ValueError(f"{path}: {name} must be finite numbers, got {found.dtype}")
+    return found.astype(np.float64)
+
+
+def _components(path: Path, fields: Any, kind: str, length: int) -> Array:
+    """Components of one standard deviation each, (k, 3 v)."""
+    matrix, deviations = _numbers(path, fields, f"{kind}PC"), _numbers(path, fields, f"{kind}EV").reshape(-1)
+    if matrix.shape != (length, len(deviations)) or len(deviations) < COMPONENTS:
+        raise ValueError(
+            f"{path}: {kind}PC must be {length} x {len(deviations)}, as {kind}EV has that many, and at least "
+            f"{COMPONENTS} of them; got {matrix.shape}"
+        )
+    return (matrix * deviations).T

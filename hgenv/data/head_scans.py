@@ -1,0 +1,116 @@
+"""Readers of textured head scans: two that are free, and the layout of the Basel scans with a table of views."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import trimesh
+from numpy.typing import NDArray
+
+from hgenv.data.obj import load_picture
+from hgenv.faces import head_frame
+from hgenv.scene import Mesh, plain_mesh, vertex_normals
+from hgenv.task import Split
+
+Array = NDArray[np.float64]
+# Folder, mesh and picture of each split's scan, and which share of its height, from the top, is head.
+SCANS: dict[Split, tuple[str, str, str, float]] = {
+    "validation": ("james", "james.obj", "james.jpg", 0.85),
+    "test": ("LeePerrySmith", "LeePerrySmith.obj", "color.jpg", 0.6),
+}
+TABLE = "views.csv"
+COLUMNS = ("light_x", "light_y", "light_z", "yaw", "pitch", "roll", "focal")
+EXPECTED = (
+    f"expected james/ and LeePerrySmith/ with an OBJ and a picture each, or *.ply in correspondence with {TABLE}, "
+    f"whose columns are {', '.join(COLUMNS)}"
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Scan:
+    """A head scan: a mesh centred on the head, which is about 2 units high, and its texture (h, w, 3) RGB, if any."""
+
+    mesh: Mesh
+    texture: NDArray[np.uint8] | None
+
+
+class HeadView(NamedTuple):
+    """light (3,), a unit vector toward it in the camera's axes; pose (3,): yaw, pitch, roll in radians; focal length in
+    heights of a picture."""
+
+    light: Array
+    pose: Array
+    focal: float
+
+
+def load_scan(folder: str | Path, split: Split) -> Scan:
+    """The scan of a split, SCANS: FOLDER/NAME/NAME.obj and its picture. Raises FileNotFoundError or ValueError."""
+    name, obj, picture, share = SCANS[split]
+    paths = [Path(folder) / name / file for file in (obj, picture)]
+    for path in paths:
+        if not path.is_file():
+            raise FileNotFoundError(f"no file {path}: {EXPECTED}")
+    try:
+        read: Any = trimesh.load(paths[0], process=False, force="mesh", skip_materials=True)
+        vertices, faces, uv = np.array(read.vertices), np.array(read.faces), np.array(read.visual.uv)
+    except Exception as error:  # trimesh raises many types on damaged files
+        raise ValueError(f"{paths[0]} is not a textured OBJ mesh: {error}") from error
+    whole = uv.shape == (len(vertices), 2) and np.isfinite(vertices).all() and np.isfinite(uv).all()
+    if not whole or np.ptp(vertices[:, 1]) == 0:
+        raise ValueError(f"{paths[0]} must have finite vertices, of some height, with texture coordinates")
+    middle, scale = head_frame(vertices, share)
+    vertices = scale * (vertices - middle)
+    corners, count = vertices[faces], len(faces)
+    # Vertices stand twice where the texture has a seam; their normals are one.
+    places, which = np.unique(vertices, axis=0, return_inverse=True)
+    merged = which.reshape(-1)[faces]
+    normals = vertex_normals(places, merged)[merged]
+    mesh = Mesh(corners, normals, np.ones((count, 3, 3)), uv[faces], np.zeros(count, np.int64))
+    return Scan(mesh, load_picture(paths[1]))
+
+
+def load_table(folder: str | Path) -> list[HeadView]:
+    """The rows of views.csv. The light need not be a unit vector. Raises FileNotFoundError or ValueError."""
+    path = Path(folder) / TABLE
+    if not path.is_file():
+        raise FileNotFoundError(f"no file {path}: {EXPECTED}")
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    try:
+        numbers = np.array([[float(row[name]) for name in COLUMNS] for row in rows])
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path} must have numbers in the columns {', '.join(COLUMNS)}: {error!r}") from error
+    if not len(rows) or not np.isfinite(numbers).all():
+        raise ValueError(f"{path} has no rows, or numbers that are not finite")
+    lengths = np.linalg.norm(numbers[:, :3], axis=1)
+    if not (lengths > 0).all() or not (numbers[:, 6] > 0).all():
+        raise ValueError(f"{path}: lights must not be 0, and focal lengths positive")
+    return [HeadView(row[:3] / length, row[3:6], float(row[6])) for row, length in zip(numbers, lengths, strict=True)]
+
+
+def find_plys(folder: str | Path) -> dict[Split, list[Path]]:
+    """The identities, sorted by name: the first half is for the validation, the second for the test."""
+    paths = sorted(Path(folder).glob("*.ply"))
+    if len(paths) < 2:
+        raise FileNotFoundError(f"{folder} has {len(paths)} files *.ply, at least 2 are needed: {EXPECTED}")
+    return {"validation": paths[: len(paths) // 2], "test": paths[len(paths) // 2 :]}
+
+
+def load_ply(path: Path) -> Scan:
+    """A head scan with colours of its vertices, or grey without; y up, looking along z. Raises ValueError."""
+    try:
+        read: Any = trimesh.load(path, process=False, force="mesh")
+        vertices, faces = np.array(read.vertices, np.float64), np.array(read.faces, np.int64)
+        coloured = read.visual.kind == "vertex"
+        colours = np.array(read.visual.vertex_colors, np.float64)[:, :3] / 255.0 if coloured else None
+    except Exception as error:  # trimesh raises many types on damaged files
+        raise ValueError(f"{path} is not a PLY mesh: {error}") from error
+    if not len(faces) or not np.isfinite(vertices).all() or np.ptp(vertices[:, 1]) == 0:
+        raise ValueError(f"{path} must have faces, and finite vertices of some height")
+    middle, scale = head_frame(vertices, 1.0)
+    grey = np.full(vertices.shape, 0.6)
+    return Scan(plain_mesh(scale * (vertices - middle), faces, grey if colours is None else colours), None)
