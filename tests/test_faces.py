@@ -5,10 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import scipy.io
 import torch
+import trimesh
 
-from hgenv.data.face_models import ICT_FILE, load_ict
-from hgenv.data.head_scans import SCANS, load_scan
+from hgenv.data.face_models import ICT_FILE, ICT_NEUTRAL, load_basel, load_face_model, load_ict
+from hgenv.data.head_scans import COLUMNS, SCANS, TABLE, load_scan, load_table
 from hgenv.faces import COMPONENTS, procedural_head
 from hgenv.metrics import depth_metrics
 from hgenv.noise import Noise
@@ -167,6 +169,164 @@ def test_broken_scans_are_named(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "james" / "james.obj").write_text("v 0 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 3\n")
     with pytest.raises(ValueError, match="textur"):
         load_scan(tmp_path, "validation")
+
+
+# -- the whole ICT Face Kit
+
+
+def write_obj(path: Path, vertices: np.ndarray, faces: np.ndarray | None = None) -> None:
+    lines = [f"v {x!r} {y!r} {z!r}" for x, y, z in vertices.tolist()]
+    lines += [] if faces is None else [f"f {' '.join(str(k + 1) for k in face)}" for face in faces]
+    path.write_text("\n".join(lines) + "\n")
+
+
+def write_kit(folder: Path, identities: int = 12) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A small kit: a grid of quadrilaterals. Returns neutral vertices, identities and expressions."""
+    rng = np.random.default_rng(0)
+    y, x = np.mgrid[0:6, 0:5].astype(float)
+    neutral = np.stack([x, y, 0.1 * x * y], -1).reshape(-1, 3)
+    i, j = np.mgrid[0:5, 0:4]
+    a = (5 * i + j).ravel()
+    folder.mkdir(parents=True)
+    write_obj(folder / ICT_NEUTRAL, neutral, np.stack([a, a + 1, a + 6, a + 5], 1))
+    moved = rng.normal(0, 0.1, (identities + 11, *neutral.shape))
+    for k, by in enumerate(moved[:identities]):
+        write_obj(folder / f"identity{k:03}.obj", neutral + by)
+    for k, by in enumerate(moved[identities:]):
+        write_obj(folder / f"mouth_{k:02}.obj", neutral + by)
+    return neutral, moved[:identities], moved[identities:]
+
+
+def test_the_whole_kit_is_read_from_its_folder(tmp_path: Path) -> None:
+    neutral, identities, expressions = write_kit(tmp_path / "FaceXModel")
+    model = load_face_model(tmp_path)
+    assert load_face_model(tmp_path / "FaceXModel").mean.shape == model.mean.shape == neutral.shape
+    scale = np.ptp(model.mean[:, 1]) / np.ptp(neutral[:, 1])
+    np.testing.assert_allclose(model.geometry, scale * identities, atol=1e-9)
+    np.testing.assert_allclose(model.expression, scale * expressions, atol=1e-9)
+    assert model.faces.shape == (40, 3), "quadrilaterals are cut"
+    assert model.bounded
+    area = np.cross(neutral[model.faces[:, 1]] - neutral[model.faces[:, 0]],
+                    neutral[model.faces[:, 2]] - neutral[model.faces[:, 0]])  # fmt: skip
+    assert 0.5 * np.abs(area[:, 2]).sum() == pytest.approx(20.0), "faces refer to the vertices in the file's order"
+
+
+def test_a_broken_kit_is_named(tmp_path: Path) -> None:
+    write_kit(tmp_path / "few", identities=3)
+    with pytest.raises(FileNotFoundError, match="3 identities"):
+        load_face_model(tmp_path / "few")
+    write_kit(tmp_path / "a")
+    write_obj(tmp_path / "a" / "identity004.obj", np.zeros((3, 3)))
+    with pytest.raises(ValueError, match=r"identity004\.obj has 3 vertices"):
+        load_face_model(tmp_path / "a")
+    (tmp_path / "a" / "identity004.obj").write_text("v 1 2 x\n")
+    with pytest.raises(ValueError, match=r"identity004\.obj.*three numbers"):
+        load_face_model(tmp_path / "a")
+    with pytest.raises(FileNotFoundError, match=r"FaceXModel.*MorphableModel"):
+        load_face_model(tmp_path)
+
+
+# -- the Basel Face Model
+
+
+def basel_variables(expressions: bool) -> dict[str, np.ndarray]:
+    """As the files have them: columns, triangles from 1, micrometres, colours 0..255."""
+    rng, vertices = np.random.default_rng(0), 30
+    head = 1e5 * rng.normal(size=(3 * vertices, 1))
+    found = {"shapeMU": head, "shapePC": rng.normal(size=(90, 12)), "shapeEV": rng.uniform(1e3, 1e4, (12, 1))}
+    found |= {"texMU": rng.uniform(0, 255, (90, 1)), "texPC": rng.normal(size=(90, 11)), "texEV": np.full((11, 1), 9.0)}
+    triangles = rng.integers(1, vertices + 1, (40, 3))
+    if not expressions:
+        return found | {"tl": triangles}
+    found |= {"expMU": np.full((90, 1), 1e3), "expPC": rng.normal(size=(90, 10)), "expEV": np.full((10, 1), 500.0)}
+    return found | {"tri": triangles, "kpt_ind": np.arange(68), "tri_mouth": triangles[:4]}
+
+
+@pytest.mark.parametrize("name", ["01_MorphableModel.mat", "BFM.mat"])
+def test_basel_models_are_read(name: str, tmp_path: Path) -> None:
+    content = basel_variables(expressions=name == "BFM.mat")
+    scipy.io.savemat(tmp_path / name, content if name[0] == "0" else {"model": content})
+    model = load_face_model(tmp_path)
+    mean = (content["shapeMU"] + content.get("expMU", 0.0)).reshape(-1, 3)
+    scale = 2.0 / np.ptp(mean[:, 1])
+    assert np.ptp(model.mean[:, 1]) == pytest.approx(2.0)
+    np.testing.assert_array_equal(model.faces, content.get("tl", content.get("tri")) - 1)
+    third = scale * content["shapePC"][:, 3] * content["shapeEV"][3]
+    np.testing.assert_allclose(model.geometry[3].ravel(), third, atol=1e-12)
+    np.testing.assert_allclose(model.albedo.ravel(), content["texMU"].ravel() / 255)
+    np.testing.assert_allclose(model.texture[2].ravel(), content["texPC"][:, 2] * 9.0 / 255)
+    if name == "BFM.mat":
+        np.testing.assert_allclose(model.expression[1].ravel(), scale * content["expPC"][:, 1] * 500.0)
+    else:
+        assert not model.expression.any()
+    task = FaceDepth(model=str(tmp_path))
+    batch = task.sample(np.tile(task.layout.initial, (2, 1)), Noise(np.arange(2)))
+    assert torch.isfinite(batch.image).all()
+
+
+def test_broken_basel_models_are_named(tmp_path: Path) -> None:
+    path, content = tmp_path / "01_MorphableModel.mat", basel_variables(expressions=False)
+    for changed, message in (
+        ({"shapePC": None}, "no variable shapePC"),
+        ({"shapeMU": np.zeros((91, 1))}, "shapeMU must hold x, y, z"),
+        ({"texMU": np.zeros((60, 1))}, "texMU"),
+        ({"shapePC": np.zeros((90, 11))}, "shapePC must be 90 x 12"),
+        ({"tl": np.full((4, 3), 31)}, "faces must be"),
+        ({"shapeEV": np.full((12, 1), np.nan)}, "shapeEV must be finite"),
+    ):
+        kept = {k: v for k, v in (content | changed).items() if v is not None}
+        scipy.io.savemat(path, kept)
+        with pytest.raises(ValueError, match=message):
+            load_basel(path)
+    path.write_bytes(path.read_bytes()[:300])
+    with pytest.raises(ValueError, match="not a whole MATLAB"):
+        load_basel(path)
+
+
+# -- the Basel scans' layout
+
+
+def write_scans(folder: Path, rows: list[str], heads: int = 4) -> None:
+    model = procedural_head()
+    for k in range(heads):
+        mesh = trimesh.Trimesh(70 * model.mean + k, model.faces, process=False)
+        mesh.visual.vertex_colors = np.full((len(model.mean), 4), (200, 120 + k, 90, 255), np.uint8)
+        mesh.export(folder / f"0000{k}_neutral_face05.ply")
+    (folder / TABLE).write_text("\n".join([",".join(COLUMNS), *rows]) + "\n")
+
+
+def test_basel_scans_are_seen_by_their_table(tmp_path: Path) -> None:
+    write_scans(tmp_path, ["0,0,5,0,0,0,2", "0,1,1,0.4,0,0,2", "0,0,1,0,0,0,4"])
+    task = FaceDepth(data=str(tmp_path), resolution=64)
+    for batch in (task.validation(), task.test()):
+        assert len(batch.image) == 6, "two heads in three views"
+    batch = task.test()
+    near, turned, far = (batch.target[k, 0][batch.mask[k, 0] > 0] for k in range(3))
+    assert near.mean() == pytest.approx(DISTANCE - 0.5, abs=0.4)
+    assert far.mean() == pytest.approx(2 * DISTANCE - 0.5, abs=0.4), "twice the focal length, twice the distance"
+    assert batch.mask[2].mean() == pytest.approx(float(batch.mask[0].mean()), rel=0.1), "and as large a picture"
+    assert len(turned) != len(near)
+    red, green, _ = batch.image[0][:, batch.mask[0, 0] > 0].mean(1)
+    assert red / green == pytest.approx(200 / 122, rel=0.05)
+    first = load_table(tmp_path)[0]
+    np.testing.assert_allclose(first.light, [0, 0, 1])
+
+
+def test_a_broken_table_is_named(tmp_path: Path) -> None:
+    for rows, message in (
+        ([], "no rows"), (["0,0,1,0,0,0,x"], "numbers in the columns"), (["0,0,0,0,0,0,2"], "must not be 0"),
+        (["0,0,1,0,0,0,-1"], "positive"), (["0,0,1,0,0,nan,1"], "not finite"), (["0,0,1"], "numbers in the columns"),
+    ):  # fmt: skip
+        write_scans(tmp_path, rows, heads=0)
+        with pytest.raises(ValueError, match=message):
+            load_table(tmp_path)
+    write_scans(tmp_path, ["0,0,1,0,0,0,2"], heads=1)
+    with pytest.raises(FileNotFoundError, match=r"1 files \*\.ply"):
+        FaceDepth(data=str(tmp_path)).validation()
+    write_scans(tmp_path, ["0,0,1,0,0,0,2"], heads=2)
+    (tmp_path / "00000_neutral_face05.ply").write_bytes(b"ply\nnonsense\n")
+    with pytest.raises(ValueError, match="not a PLY mesh"):
+        FaceDepth(data=str(tmp_path)).validation()
 
 
 def test_bad_options_are_refused() -> None:

@@ -1,14 +1,20 @@
 """TextureIntrinsics: the painter's polygons and noise against other implementations, furniture, models, metrics."""
 
 import shutil
+import zipfile
 from pathlib import Path
 
+import cv2
 import matplotlib.path
 import numpy as np
 import pytest
 import torch
+import trimesh
 
+from hgenv.data import mit_berkeley
 from hgenv.data.shapenet import find_models, load_model
+from hgenv.data.shapes import load_shapes
+from hgenv.data.sweethome import load_piece, pieces
 from hgenv.furniture import SHAPES, box, cylinder, furniture
 from hgenv.metrics import intrinsic_metrics
 from hgenv.noise import Noise
@@ -191,7 +197,152 @@ def test_broken_models_are_named(objects: Path, tmp_path: Path) -> None:
             load_model(broken)
 
 
+# -- shapes from disk
+
+
+PROPERTIES = """# a catalogue
+id=Test
+id#1=cube
+name#1=A cube
+category#1=Boxes
+model#1=/models/cube/cube.obj
+width#1=100
+depth#1=50
+height#1=200
+id#2=roof
+name#2=Ein D\u00e4chlein
+category#2=Things
+model#2=/models/roof.obj
+width#2=10
+depth#2=20
+height#2=30
+"""
+ROOF = "mtllib roof.mtl\nv 0 0 0\nv 1 0 0\nv 0 1 1\nvt 0 0\nvt 1 0\nvt 0 1\nusemtl tiles\nf 1/1 2/2 3/3\n"
+
+
+def write_catalogue(path: Path, properties: str = PROPERTIES, roof: str = ROOF) -> None:
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr("PluginFurnitureCatalog.properties", properties.encode("latin-1"))
+        file.writestr("models/cube/cube.obj", trimesh.creation.box().export(file_type="obj"))
+        file.writestr("models/roof.obj", roof)
+        file.writestr("models/roof.mtl", "newmtl tiles\nKd 1 1 1\nmap_Kd tiles.png\n")
+        file.writestr("models/tiles.png", cv2.imencode(".png", np.full((4, 4, 3), (0, 0, 255), np.uint8))[1].tobytes())
+
+
+def test_catalogues_have_their_sizes_names_and_textures(tmp_path: Path) -> None:
+    path = tmp_path / "own.sh3f"
+    write_catalogue(path)
+    cube, roof = pieces(path)
+    assert (cube.id, cube.category, roof.name) == ("cube", "Boxes", "Ein D\u00e4chlein")
+    np.testing.assert_allclose(cube.size, [1.0, 2.0, 0.5])
+    points = load_piece(path, cube).mesh.corners.reshape(-1, 3)
+    np.testing.assert_allclose(np.ptp(points, axis=0), [1.0, 2.0, 0.5])
+    np.testing.assert_allclose(points.min(0) + points.max(0), 0.0, atol=1e-12)
+    tiles = load_piece(path, roof)
+    np.testing.assert_array_equal(tiles.textures[0][0, 0], [255, 0, 0])
+    assert not load_piece(path, roof, materials=False).textures
+    task = TextureIntrinsics(shapes=str(path))
+    batch = task.sample(np.tile(LAYOUT.initial, (6, 1)), Noise(np.arange(6)))
+    assert (batch.mask.flatten(1).sum(1) > 3).all()
+    np.testing.assert_array_equal(batch.image, batch.target[:, :3] * batch.target[:, 3:])
+    assert batch.target[:, :3].flatten(2).std(2).max() > 0.05, "they are painted"
+
+
+@pytest.mark.parametrize(
+    ("properties", "message"),
+    [
+        (PROPERTIES.replace("width#1=100", "width#1=wide"), "entry 1 needs width"),
+        (PROPERTIES.replace("height#2=30", "height#2=0"), "entry 2 lacks a positive size"),
+        (PROPERTIES.replace("model#2=/models/roof.obj\n", ""), "entry 2 lacks model"),
+        ("id=Empty\n", "no entry"),
+    ],
+)
+def test_broken_catalogues_are_named(properties: str, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "own.sh3f"
+    write_catalogue(path, properties)
+    with pytest.raises(ValueError, match=message):
+        pieces(path)
+
+
+def test_damaged_catalogues_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "own.sh3f"
+    with pytest.raises(FileNotFoundError, match=r"own\.sh3f"):
+        load_shapes(path, 4)
+    write_catalogue(path, PROPERTIES.replace("roof.obj", "gone.obj"))
+    with pytest.raises(ValueError, match=r"no models/gone\.obj"):
+        load_piece(path, pieces(path)[1])
+    write_catalogue(path, roof=ROOF.replace("roof.mtl", "gone.mtl"))
+    with pytest.raises(FileNotFoundError, match=r"own\.sh3f.*gone\.mtl"):
+        load_piece(path, pieces(path)[1])
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ValueError, match="not a whole ZIP"):
+        pieces(path)
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr("other.txt", "nothing")
+    with pytest.raises(ValueError, match=r"no PluginFurnitureCatalog\.properties"):
+        pieces(path)
+
+
+def test_debians_catalogues_load() -> None:
+    folder = Path("/usr/share/sweethome3d/furniture")
+    if not folder.is_dir():
+        pytest.skip(f"Debian's package sweethome3d-furniture is not installed: no {folder}")
+    assert sum(len(pieces(path)) for path in folder.glob("*.sh3f")) == 820
+    assert len(load_shapes(folder / "KatorLegaz.sh3f", 12)) == 12
+
+
+def test_painted_shapes_come_from_folders_too(data: Path, objects: Path) -> None:
+    house = data / "indoor-scenes" / "suncg-layout"
+    for where, count in ((house, 59), (objects / "ShapeNetCore.v1", 50)):
+        if not where.is_dir():
+            pytest.skip(f"no {where}")
+        shapes = load_shapes(where, 100)
+        assert len(shapes) == count
+        for mesh in shapes:
+            assert np.linalg.norm(np.ptp(mesh.corners.reshape(-1, 3), axis=0)) == pytest.approx(1.0)
+            assert (mesh.texture == 0).all()
+            assert (mesh.albedo == 1).all()
+    assert len(load_shapes(house, 7)) == 7
+    with pytest.raises(FileNotFoundError, match=r"FILE\.sh3f"):
+        load_shapes("/nowhere", 3)
+
+
+# -- MIT-Berkeley's reflectance and shading
+
+
+def test_photographs_as_a_second_target(photographs: Path) -> None:
+    task = TextureIntrinsics(target="mit-berkeley", data=str(photographs), resolution=64)
+    for batch in (task.validation(), task.test()):
+        assert batch.image.shape == (10, 3, 64, 64)
+        assert batch.target.min() >= 0
+        assert batch.image.max() <= 1
+        inside = batch.mask.expand(-1, 3, -1, -1) > 0
+        product = (batch.target[:, :3] * batch.target[:, 3:])[inside]
+        assert np.corrcoef(product, batch.image[inside])[0, 1] > 0.9, "albedo x shading is the image, nearly"
+    scores = task.baselines("test")
+    assert all(0.05 < row["albedo_si_rmse"] < 0.4 for row in scores.values())
+    truth = task.metrics(task.test().target[None], "test")
+    assert truth["si_rmse"] == pytest.approx(0.0, abs=1e-6)
+    assert 0.0 < truth["reconstruction"] < 0.1
+
+
+def test_broken_photographs_are_named(photographs: Path, tmp_path: Path) -> None:
+    shutil.copytree(photographs / mit_berkeley.SUBFOLDER / "pear", tmp_path / "pear")
+    assert mit_berkeley.load_intrinsics(tmp_path, ("pear",))[0].image.shape[0] == 3
+    reflectance = tmp_path / "pear" / "reflectance.png"
+    cv2.imwrite(str(reflectance), np.zeros((4, 4, 3), np.uint16))
+    with pytest.raises(ValueError, match="differ in size"):
+        mit_berkeley.load_intrinsics(tmp_path, ("pear",))
+    cv2.imwrite(str(reflectance), np.zeros((4, 4), np.uint16))
+    with pytest.raises(ValueError, match=r"reflectance\.png: expected 3 channels"):
+        mit_berkeley.load_intrinsics(tmp_path, ("pear",))
+    reflectance.unlink()
+    with pytest.raises(FileNotFoundError, match=r"reflectance\.png"):
+        mit_berkeley.load_intrinsics(tmp_path, ("pear",))
+
+
 def test_bad_options_are_refused() -> None:
-    for knobs in ({"resolution": 30}, {"ambient": -0.1}, {"models": 3}):
+    for knobs in ({"resolution": 30}, {"ambient": -0.1}, {"models": 3}, {"shape_count": 0}, {"target": "x"}):
         with pytest.raises(ValueError, match="got"):
             TextureIntrinsics(**knobs)

@@ -1,4 +1,4 @@
-"""The datasets that can be read: what is expected where, on what terms they are to be had, what a folder has of them."""
+"""The datasets that can be read: what is expected where, on what terms, and what a folder has of them."""
 
 from __future__ import annotations
 

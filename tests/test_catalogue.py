@@ -1,0 +1,90 @@
+"""hgenv data and hgenv show: what a folder has, and what every environment looks like."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from test_env import QUICK
+
+import hgenv
+from hgenv import cli
+from hgenv.data import catalogue
+
+NAMES = [dataset.name for dataset in catalogue.DATASETS]
+
+
+def test_every_dataset_says_what_is_expected_and_on_what_terms(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["data"]) == 0
+    text = capsys.readouterr().out
+    for dataset in catalogue.DATASETS:
+        assert f"{dataset.name}: {dataset.what}" in text
+        assert dataset.terms in text
+        assert dataset.option in text
+        assert len(dataset.expected) > 20
+    assert "found" not in text
+
+
+def test_options_that_name_a_folder_exist() -> None:
+    fields = {task.__name__: task.__dataclass_fields__ for task in hgenv.TASKS.values()}
+    for dataset in catalogue.DATASETS:
+        for part in dataset.option.split(";"):
+            options = [word.removeprefix("--").strip(",") for word in part.split() if word.startswith("--")]
+            tasks = part[part.index("(") + 1 : part.index(")")].split(", ")
+            assert options
+            for task in tasks:
+                assert all(option in fields[task] for option in options), (task, options)
+
+
+def test_the_real_folder_has_all_but_two(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["data", str(data), "--datasets", *NAMES]) == 0
+    text = capsys.readouterr().out
+    for line in (
+        "20 objects with shading and depth, 20 with reflectance",
+        "40 frames for the validation, 40 for the test",
+        "6 frames for the validation, 6 for the test",
+        "1 houses, 83 objects, 8 cameras",
+        "50 models, 50 of them with textures",
+        "11248 vertices, 100 components of geometry, 57 of expression",
+        "2 heads",
+    ):
+        assert line in text
+    assert text.count("not found") == 1, "only the catalogues of Sweet Home 3D"
+
+
+def test_the_first_problem_is_named(photographs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "empty").mkdir()
+    assert cli.main(["data", str(tmp_path / "empty")]) == 0
+    assert capsys.readouterr().out.count("not found") == len(NAMES)
+    shutil.copytree(photographs, tmp_path / "deep" / "photographs")
+    pear = next((tmp_path / "deep").rglob("pear")) / "mask.png"
+    pear.unlink()
+    assert cli.main(["data", str(tmp_path), "--datasets", "mit-berkeley"]) == 1
+    assert "PROBLEM" in (text := capsys.readouterr().out)
+    assert "mask.png" in text
+
+
+def test_mistakes_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["data", str(tmp_path / "nowhere")]) == 2
+    assert "no folder" in capsys.readouterr().err
+    assert cli.main(["data", "--datasets", "imagenet"]) == 2
+    assert "known: mit-berkeley" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("id", sorted(hgenv.TASKS))
+def test_contact_sheets_show_samples_and_target(id: str, tmp_path: Path) -> None:
+    options = [
+        word for name, value in QUICK.get(id, {}).items() for word in (f"--{name.replace('_', '-')}", str(value))
+    ]
+    out = tmp_path / "sheet.png"
+    assert cli.main(["show", "--env", id, "--count", "12", "--out", str(out), *options]) == 0
+    sheet = np.asarray(Image.open(out))
+    white = np.flatnonzero((sheet == 255).all((1, 2)))
+    assert len(white) == 8, "the line between them"
+    above, below = sheet[: white[0]], sheet[white[-1] + 1 :]
+    assert above.shape == below.shape
+    for half in (above, below):
+        images, maps = half[: len(half) // 2], half[len(half) // 2 :]
+        assert images.std() > 5
+        assert maps.std() > 5
