@@ -17,6 +17,7 @@ from hgenv import cli_bench, cli_run
 from hgenv.cli_options import EnvChoice, chosen_task, parse, start_from
 from hgenv.env import DataGenEnv
 from hgenv.options import EnvOptions
+from hgenv.render.choice import find_renderer
 from hgenv.run import read_rows, versions
 from hgenv.task import TASKS, find
 
@@ -207,12 +208,22 @@ def _film(words: list[str]) -> int:
     return 0
 
 
+def _opengl() -> str:
+    """Whether the second renderer can be used."""
+    try:
+        find_renderer("opengl")
+    except ValueError as error:
+        return f"no (not needed): {error}"
+    return "yes"
+
+
 def _doctor(words: list[str]) -> int:
     s = parse("doctor", words, env=EnvChoice, task=chosen_task(words))
     for name, version in versions().items():
         print(f"{name:12} {version}")
     print(f"{'cores':12} {os.cpu_count()}")
     print(f"{'cuda':12} {'yes' if torch.cuda.is_available() else 'no (not needed)'}")
+    print(f"{'opengl':12} {_opengl()}")
     env = DataGenEnv(s.task, EnvOptions(gradient="image", train_steps=2, differentiated_steps=1))
     env.reset(seed=0)
     _, _, _, _, info = env.step(env.start)

@@ -1,6 +1,7 @@
 """DataGenEnv: Gymnasium's and stable-baselines3's contracts, determinism, bad input. Driven by the registry."""
 
 import dataclasses
+import time
 
 import gymnasium
 import numpy as np
@@ -57,6 +58,24 @@ def test_rows_of_a_batch_do_not_depend_on_each_other(id: str) -> None:
         alone = task.sample(betas[i : i + 1], Noise([i]))
         for whole, row in zip(together, alone, strict=True):
             torch.testing.assert_close(whole[i], row[0], rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("id", IDS)
+def test_any_beta_gives_finite_samples_in_bounded_time(id: str) -> None:
+    """Anywhere in the box, in its corners, and at both of its ends."""
+    task = hgenv.TASKS[id](**QUICK.get(id, {}))
+    rng, d = np.random.default_rng(0), len(task.layout.names)
+    actions = np.concatenate([rng.uniform(-1, 1, (16, d)), rng.choice([-1.0, 1.0], (16, d)), [-np.ones(d), np.ones(d)]])
+    betas, noise = task.layout.from_action(actions), Noise(np.arange(len(actions)))
+    task.sample(betas[:1], Noise([0]))  # compiles
+    begin = time.process_time()
+    batch = task.sample(betas, noise)
+    assert (time.process_time() - begin) / len(betas) < 0.25, "seconds a sample"
+    assert all(torch.isfinite(part).all() for part in batch)
+    assert batch.image.min() >= 0
+    assert batch.image.max() <= 1
+    score = task.layout.log_probability_gradient(betas, noise.draws) if task.layout.has_density else np.zeros(1)
+    assert np.isfinite(score).all()
 
 
 @pytest.mark.parametrize("id", IDS)
