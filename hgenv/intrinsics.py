@@ -81,8 +81,9 @@ def objects(folder: str, count: int, resolution: int, ambient: float) -> dict[Sp
 def photographs(folder: str, resolution: int) -> dict[Split, Batch]:
     """MIT-Berkeley: ten photographs a split, cut to a square about the object.
 
-    Image and shading are divided by their 99th percentiles inside the mask; the measured reflectance by what makes
-    albedo x shading equal the image in the median, as the data set leaves the scales open.
+    The data set leaves the scales open: image and reflectance are divided by their 99th percentiles inside the mask,
+    shading is scaled so that albedo x shading is the image in the median, and where it then exceeds 1 at its 99th
+    percentile, both are divided by that.
     """
 
     def batch(names: tuple[str, ...]) -> Batch:
@@ -93,10 +94,11 @@ def photographs(folder: str, resolution: int) -> dict[Split, Batch]:
 
 def _photograph(p: mit_berkeley.Intrinsics, resolution: int) -> Batch:
     inside = p.mask
-    image = p.image / np.percentile(p.image[:, inside], 99.0)
-    shading = p.shading / np.percentile(p.shading[inside], 99.0)
-    bright = (p.albedo * shading)[:, inside]
-    albedo = p.albedo * np.median(image[:, inside] / np.maximum(bright, 1e-3))
+    image, albedo = (part / np.percentile(part[:, inside], 99.0) for part in (p.image, p.albedo))
+    product = (albedo * p.shading)[:, inside]
+    shading = p.shading * np.median(image[:, inside][product > 1e-3] / product[product > 1e-3])
+    brightest = max(1.0, float(np.percentile(shading[inside], 99.0)))
+    image, shading = image / brightest, shading / brightest
     square = square_about(inside, _MARGIN)
     share = crop(inside.astype(np.float64), square, resolution)
     # Averages over the object's part of a pixel, which its edge shares with the background.
