@@ -28,7 +28,8 @@ Array = NDArray[np.float64]
 _ASKEW = np.array([0.15, 0.0, 0.15, 0.5, 0.03, 0.03])
 _IN_HAND = np.array([0.2, 0.15, 0.2, 0.3, 0.15, 0.08])
 _DOWN = np.array([0.0, 0.0, 0.0, 0.0, 0.3, 0.0])
-_FIRST_ROOM = 10_000
+FIRST_ROOM = 10_000
+"""Rooms of the validation have numbers from here on, those of the test from twice as far; the training's are lower."""
 
 
 def scene_batch(pictures: Iterable[Rendered]) -> Batch:
@@ -58,25 +59,24 @@ class OtherRooms:
 
     @cached_property
     def _batches(self) -> dict[Split, Batch]:
-        first = {"validation": _FIRST_ROOM, "test": _FIRST_ROOM + self.validation_size}
         validation, test = (
-            _developed(scene_batch(self._photograph(first[split] + i) for i in range(count)), first[split])
-            for split, count in (("validation", self.validation_size), ("test", self.test_size))
+            _developed(scene_batch(self._photograph(first + i) for i in range(count)), first)
+            for first, count in ((FIRST_ROOM, self.validation_size), (2 * FIRST_ROOM, self.test_size))
         )
         return {"validation": validation, "test": test}
 
     def _photograph(self, number: int) -> Rendered:
-        """The first of a few tries in which half the picture is farther than 1 m."""
+        """The first try in which half the picture is farther than 1 m."""
         rng, scene = np.random.default_rng([12, number]), room(number)
-        for _ in range(8):
+        for _ in range(100):
             view = scene.views[int(rng.integers(len(scene.views)))]
             shapes = _ASKEW * rng.standard_normal((len(scene.objects), 6))
             camera = _IN_HAND * rng.standard_normal(6) + _DOWN
             lighting = Lighting(unit_vector(rng.random(2) * [0.7, 1.0] + [0.3, 0.0]), 1.0, 0.45)
             found = render(drawing(scene, view, shapes, camera, self.size, lighting, shadow=256))
             if np.median(found.depth) > 1.0:
-                break
-        return found
+                return found
+        raise ValueError(f"no picture of room {number} shows anything farther than 1 m")
 
     def metrics(self, normals: Tensor, split: Split) -> dict[str, float]:
         return score(normals.detach().cpu().numpy(), self.batch(split))

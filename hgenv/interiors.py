@@ -21,6 +21,8 @@ from hgenv.render.renderer import Camera, Drawing
 from hgenv.scene import Mesh, Textures, joined, turn, turn_into
 
 Array = NDArray[np.float64]
+SHADOW_REACH = 5.0
+"""How far from an object out of sight its shadow is looked for, in metres: about a room."""
 DEGREES = ("x", "y", "z", "yaw", "pitch", "roll")
 
 
@@ -98,27 +100,33 @@ class Interior:
         radii = [np.linalg.norm(p - c, axis=1).max() for p, c in zip(points, centres, strict=True)]
         return centres, np.array(radii)
 
-    def seen(self, view: View, shapes: Array, camera: Array) -> tuple[Mesh, NDArray[np.bool_], Array]:
-        """The scene in camera coordinates: shapes (k, 6) and camera (6,) are perturbations by DEGREES.
+    def seen(self, view: View, shapes: Array, camera: Array, light: Array) -> tuple[Mesh, NDArray[np.bool_]]:
+        """The scene in camera coordinates: shapes (k, 6) and camera (6,) are perturbations by DEGREES; light (3,), a
+        unit vector toward it in the camera's axes.
 
-        Returns the mesh, which of its faces are the objects' (those that throw shadows: the walls would leave a room
-        dark), and the camera's frame (3, 3), which turns the world's directions. Objects out of sight are shrunk to
-        nothing at the camera's eye: to leave them out would copy all the others.
+        Returns the mesh, and which of its faces are the objects' (those that throw shadows: the walls would leave a
+        room dark). Objects that are out of sight, and whose shadows are within SHADOW_REACH, are shrunk to nothing at
+        the camera's eye: to leave them out would copy all the others.
         """
         (whole, starts), (centres, radii) = self._whole, self.spheres
-        frame = turn(*camera[3:]) @ view.frame
+        frame = self.frame(view, camera)
         eye = view.eye + view.frame.T @ camera[:3]
         places = (centres + shapes[:, :3] - eye) @ frame.T
         corners, normals = np.zeros(whole.corners.shape), np.zeros(whole.normals.shape)
         turns = [(0, frame, -frame @ eye)]
-        for k in np.flatnonzero(_in_sight(places, radii, view.tangents)):
+        for k in np.flatnonzero(_matters(places, radii, view.tangents, light)):
             rotation = frame @ turn(*shapes[k, 3:])
             turns.append((int(k) + 1, rotation, places[k] - rotation @ centres[k]))
         for part, rotation, shift in turns:
             faces = slice(starts[part], starts[part + 1])
             turn_into(whole.corners[faces], rotation, shift, corners[faces])
             turn_into(whole.normals[faces], rotation, np.zeros(3), normals[faces])
-        return whole._replace(corners=corners, normals=normals), np.arange(len(corners)) >= starts[1], frame
+        return whole._replace(corners=corners, normals=normals), np.arange(len(corners)) >= starts[1]
+
+    @staticmethod
+    def frame(view: View, camera: Array) -> Array:
+        """The axes of a perturbed camera as rows, (3, 3): turns the world's directions into the camera's."""
+        return turn(*camera[3:]) @ view.frame
 
 
 class Lighting(NamedTuple):
@@ -133,10 +141,18 @@ def drawing(
     scene: Interior, view: View, shapes: Array, camera: Array, size: tuple[int, int], lighting: Lighting, shadow: int
 ) -> Drawing:
     """A perturbed scene (`Interior.seen`) of size (height, width); shadow is the side of the shadow map in pixels."""
-    mesh, casters, frame = scene.seen(view, shapes, camera)
-    towards = lighting.light + lighting.above * frame[:, 1]
+    towards = lighting.light + lighting.above * scene.frame(view, camera)[:, 1]
     towards = towards / np.linalg.norm(towards)
+    mesh, casters = scene.seen(view, shapes, camera, towards)
     return Drawing(mesh, view.camera(*size), towards, lighting.ambient, scene.textures, shadow, casters)
+
+
+def _matters(places: Array, radii: Array, tangents: Array, light: Array) -> NDArray[np.bool_]:
+    """Which balls are in sight, or throw a shadow that is: looked for at steps away from the light."""
+    found = _in_sight(places, radii, tangents)
+    for step in np.arange(0.25, SHADOW_REACH, 0.25):
+        found |= _in_sight(places - step * light, radii, tangents)
+    return found
 
 
 def _in_sight(places: Array, radii: Array, tangents: Array) -> NDArray[np.bool_]:

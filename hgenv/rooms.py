@@ -65,7 +65,7 @@ def _shell(rng: np.random.Generator, size: Array) -> Mesh:
 
 
 def _furnish(rng: np.random.Generator, size: Array) -> list[Mesh]:
-    """Up to nine pieces that do not overlap, most of them with their backs to a wall; and things upon the tables."""
+    """Up to nine pieces that do not overlap, most of them at a wall; and things upon the tables."""
     placed: list[tuple[Array, Array]] = []
     objects = []
     for _ in range(9):
@@ -75,7 +75,8 @@ def _furnish(rng: np.random.Generator, size: Array) -> list[Mesh]:
         room = size[[0, 2]] - (high - low)[[0, 2]]
         corner = rng.uniform(0.0, 1.0, 2) * room
         if rng.random() < 0.7:
-            corner[rng.integers(2)] = 0.05
+            side = rng.integers(2)
+            corner[side] = 0.05 if rng.random() < 0.5 else room[side] - 0.05
         if (room < 0.1).any() or any(_overlap(corner, corner + (high - low)[[0, 2]], *other) for other in placed):
             continue
         placed.append((corner, corner + (high - low)[[0, 2]]))

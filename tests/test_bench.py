@@ -8,8 +8,11 @@ import numpy as np
 import pytest
 
 from hgenv import cli
-from hgenv.bench import fidelity
+from hgenv.bench import fidelity, render_speed
+from hgenv.noise import Noise
 from hgenv.options import EnvOptions
+from hgenv.render import raster
+from hgenv.tasks.scene_normals import SceneNormals
 
 TINY = ["hgenv/ToyShading-v0", "--estimates", "3", "--references", "2", "--long-references", "2", "--long-steps", "4",
         "--ages", "20", "--settings", "score", "perturbed,group=pair"]  # fmt: skip
@@ -93,10 +96,23 @@ def test_linearity_prints_correlations(capsys: pytest.CaptureFixture[str]) -> No
 
 
 def test_render_speed_prints_every_renderer(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["bench", "render", "--count", "3", "--repeats", "1", "--resolutions", "16"]) == 0
-    table = capsys.readouterr().out
-    for name in ("hgenv, f", "hgenv, the renderer", "trimesh.ray", "composing"):
-        assert re.search(rf"\| {re.escape(name)}[^|]*\| \d+ \|", table), name
-    if "not measured" in table:
+    assert cli.main(["bench", "render", "--count", "2", "--repeats", "1", "--resolutions", "16", "64"]) == 0
+    tables = capsys.readouterr().out.split("\n\n|")[1:]
+    titles = ("ShapeNormals", "SceneNormals", "FaceDepth", "TextureIntrinsics")
+    assert [table.strip().split(",")[0].split(" |")[0] for table in tables] == list(titles)
+    for table in tables:
+        for name in ("f(beta, r)", "the renderer alone", "trimesh.ray"):
+            assert re.search(rf"\| {re.escape(name)}[^|]*\| \d+ \|", table), name
+    assert "composing" in tables[0]
+    if "not measured" in "".join(tables):
         pytest.skip("no EGL: pyrender was not measured (Debian: libegl1 libgl1 libxrender1)")
-    assert re.search(r"\| pyrender[^|]*\| \d+ \|", table)
+    assert all(re.search(r"\| pyrender[^|]*\| \d+ \|", table) for table in tables)
+
+
+def test_the_rays_that_are_measured_see_what_the_renderer_sees() -> None:
+    task = SceneNormals(rooms=2, shadow=0)
+    (drawing,) = task.drawings(task.layout.initial[None], Noise(np.arange(1)))
+    ours, (_, normal, depth) = raster.render(drawing), render_speed.cast(drawing)
+    close = np.isclose(ours.depth, depth, rtol=1e-3)
+    assert close.mean() > 0.99
+    assert np.median(np.abs(np.moveaxis(ours.normal, 0, -1) - normal)[close]) < 1e-4

@@ -93,16 +93,49 @@ def test_surfaces_are_two_sided() -> None:
 
 
 def test_a_normal_that_points_away_at_a_silhouette_is_bent_and_not_flipped() -> None:
-    corners = np.array([[-1.0, -1, -3], [1, -1, -3.0], [0, 1, -3]])
-    mesh = plain_mesh(corners, np.array([[0, 1, 2]]))
-    bent = np.broadcast_to(np.array([0.99, 0.0, -0.1]), (1, 3, 3))
+    """On a face seen at a grazing angle, whose vertex normals lean over to the other side."""
+    corners = np.array([[0.0, -1, -2.5], [0.0, 1, -3.5], [0.12, 0, -3]])  # n = (0.99.., ..) seen from x > 0
+    face = np.cross(corners[1] - corners[0], corners[2] - corners[0])
+    ray = np.array([0.03, 0.0, -3.0]) / np.linalg.norm([0.03, 0.0, -3.0])
+    face = -face * np.sign(face @ ray) / np.linalg.norm(face)
+    leaning = face + 0.9 * ray * abs(face @ ray) + 0.2 * ray  # past the silhouette: away from the camera
+    leaning /= np.linalg.norm(leaning)
+    assert leaning @ ray > 0 > face @ ray
+    assert leaning @ face > 0
+    camera = Camera(1, 1, (1.0, 1.0), (0.5 - ray[0] / -ray[2], 0.5))
+    expected = leaning - (leaning @ ray) * ray
+    expected /= np.linalg.norm(expected)
     for order in ([0, 1, 2], [2, 1, 0]):  # the other order has its outside away from the camera, and the normal's sign
-        sign = 1.0 if order[0] == 0 else -1.0
-        turned = mesh._replace(corners=mesh.corners[:, order], normals=sign * bent)
-        # The normals say which way the face's order means: nearly perpendicular, so their side is the face's.
-        seen = draw(turned._replace(normals=turned.normals + [0, 0, 0.11 * sign]), CAMERA, LIGHT)
-        assert seen.normal[0, 24, 32] > 0.9
-        assert seen.normal[2, 24, 32] >= 0
+        mesh = plain_mesh(corners, np.array([order]))
+        outward = np.cross(mesh.corners[0, 1] - mesh.corners[0, 0], mesh.corners[0, 2] - mesh.corners[0, 0])
+        sign = np.sign(outward @ face)
+        seen = draw(mesh._replace(normals=np.broadcast_to(sign * leaning, (1, 3, 3))), camera, LIGHT)
+        assert seen.mask[0, 0] == 1
+        np.testing.assert_allclose(seen.normal[:, 0, 0], expected, atol=1e-5)
+
+
+def test_level_edges_at_eye_height_end() -> None:
+    """Rounding makes an edge level but for 1e-18, whose crossing with a row is beyond any integer."""
+    for tilt in (0.0, 1e-18, -1e-18, 1e-300):
+        mesh = plain_mesh(np.array([[-1.0, 0, -3], [1, tilt, -3], [0, 1, 3]]), np.array([[0, 1, 2]]), smooth=False)
+        seen = draw(mesh, CAMERA, LIGHT)
+        assert seen.mask[:24].sum() > 100
+        assert seen.mask[24:].sum() == 0
+    far = draw(plain_mesh(1e20 * mesh.corners[0], np.array([[0, 1, 2]]), smooth=False), CAMERA, LIGHT)
+    assert np.isfinite(far.normal).all()
+
+
+def test_light_along_the_faces_of_a_box_is_no_error() -> None:
+    rng = np.random.default_rng(0)
+    body = trimesh.creation.box((1.0, 1.0, 1.0))
+    for _ in range(50):
+        turned = trimesh.transformations.random_rotation_matrix(rng.random(3))[:3, :3]
+        mesh = plain_mesh(body.vertices @ turned.T - [0, 0, 4.0], body.faces, smooth=False)
+        for axis in turned.T:
+            light = axis * np.sign(axis[2] or 1.0)
+            light /= np.linalg.norm(light)
+            seen, plain = (draw(mesh, CAMERA, light, shadow=side) for side in (64, 0))
+            np.testing.assert_allclose(seen.shading, plain.shading, atol=1e-6)  # a convex body
 
 
 def test_textures_repeat_with_v_up_and_perspective_is_corrected() -> None:
@@ -179,13 +212,35 @@ def test_vertex_normals_are_trimeshs_by_area() -> None:
     np.testing.assert_allclose(vertex_normals(mesh.vertices, mesh.faces), expected, atol=1e-12)
 
 
-def test_what_cannot_be_rendered_is_refused() -> None:
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"corners": np.full((2, 3, 3), np.nan)}, "finite"),
+        ({"texture": np.zeros(2, np.int64)}, "texture 0"),
+        ({"albedo": np.ones((1, 3, 3))}, r"albedo must be \(2, 3, 3\)"),
+        ({"normals": np.ones((2, 3))}, "normals must be"),
+    ],
+)
+def test_meshes_that_cannot_be_rendered_are_refused(change: dict, message: str) -> None:
     mesh = square([[-1.0, -1, -3], [1, -1, -3], [1, 1, -3], [-1, 1, -3]])
-    with pytest.raises(ValueError, match="finite"):
-        draw(mesh._replace(corners=mesh.corners * np.nan), CAMERA, LIGHT)
-    with pytest.raises(ValueError, match="texture 0"):
-        draw(mesh._replace(texture=np.zeros(2, np.int64)), CAMERA, LIGHT)
+    with pytest.raises(ValueError, match=message):
+        draw(mesh._replace(**change), CAMERA, LIGHT)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"light": np.zeros(3)}, "unit vector"),
+        ({"light": np.ones(5)}, "unit vector"),
+        ({"ambient": 1.5}, "ambient"),
+        ({"camera": Camera(8, 8, (-1.0, 1.0), (4.0, 4.0))}, "focal"),
+        ({"casters": np.ones(1, bool)}, "casters"),
+    ],
+)
+def test_drawings_that_make_no_sense_are_refused(change: dict, message: str) -> None:
+    mesh = square([[-1.0, -1, -3], [1, -1, -3], [1, 1, -3], [-1, 1, -3]])
+    with pytest.raises(ValueError, match=message):
+        render(Drawing(mesh, CAMERA, LIGHT)._replace(**change))
     with pytest.raises(ValueError, match="uint8"):
         pack([np.zeros((4, 4, 4), np.uint8)])
-    behind = draw(mesh._replace(corners=-mesh.corners), CAMERA, LIGHT)
-    assert behind.mask.sum() == 0
+    assert draw(mesh._replace(corners=-mesh.corners), CAMERA, LIGHT).mask.sum() == 0

@@ -13,8 +13,9 @@ import torch
 
 from hgenv.data.suncg import find_houses, load_house, load_views
 from hgenv.furniture import box
+from hgenv.grammar import unit_vector
 from hgenv.indoor_domains import OtherRooms
-from hgenv.interiors import DEGREES, Interior, SceneBeta, look
+from hgenv.interiors import DEGREES, Interior, Lighting, SceneBeta, drawing, look
 from hgenv.noise import Noise
 from hgenv.pretraining import pretrain
 from hgenv.render.raster import render
@@ -40,9 +41,7 @@ def hall() -> Interior:
 
 
 def seen(scene: Interior, shapes: np.ndarray, camera: np.ndarray) -> Any:
-    mesh, casters, frame = scene.seen(scene.views[0], shapes, camera)
-    drawing = Drawing(mesh, scene.views[0].camera(96, 128), frame @ UP, 0.3, scene.textures, 64, casters)
-    return render(drawing)
+    return render(drawing(scene, scene.views[0], shapes, camera, (96, 128), Lighting(np.zeros(3), 1.0, 0.3), 64))
 
 
 def one(**degrees: float) -> np.ndarray:
@@ -91,38 +90,49 @@ def test_the_camera_shifts_and_turns_along_its_own_axes() -> None:
     assert 0.5 * (columns.min() + columns.max() + 1) == pytest.approx(64 - 64 / 0.6 * 0.3 / 3.5, abs=1)
 
 
-def test_culling_leaves_out_nothing_that_is_seen() -> None:
-    """The same pictures as with all objects placed one by one."""
-    rng = np.random.default_rng(0)
-    for number in range(4):
-        scene = room(number)
-        shapes = rng.normal(0.0, 0.4, (len(scene.objects), 6))
-        camera = rng.normal(0.0, 0.3, 6)
-        view = scene.views[number]
-        mesh, _, frame = scene.seen(view, shapes, camera)
-        eye = view.eye + view.frame.T @ camera[:3]
-        parts = [(scene.shell.corners - eye) @ frame.T]
-        for mesh_of, s in zip(scene.objects, shapes, strict=True):
-            points = mesh_of.corners.reshape(-1, 3)
-            centre = 0.5 * (points.min(0) + points.max(0))
-            parts.append(((mesh_of.corners - centre) @ turn(*s[3:]).T + centre + s[:3] - eye) @ frame.T)
-        whole = mesh._replace(corners=np.concatenate(parts))
-        pictures = [render(Drawing(m, view.camera(48, 64), UP, textures=scene.textures)) for m in (mesh, whole)]
-        np.testing.assert_allclose(pictures[0].depth, pictures[1].depth, atol=1e-5)
+def all_placed(scene: Interior, view: Any, shapes: np.ndarray, camera: np.ndarray) -> np.ndarray:
+    """Corners of the shell and of all objects, placed one by one."""
+    frame, eye = scene.frame(view, camera), view.eye + view.frame.T @ camera[:3]
+    parts = [(scene.shell.corners - eye) @ frame.T]
+    for mesh, s in zip(scene.objects, shapes, strict=True):
+        points = mesh.corners.reshape(-1, 3)
+        centre = 0.5 * (points.min(0) + points.max(0))
+        parts.append(((mesh.corners - centre) @ turn(*s[3:]).T + centre + s[:3] - eye) @ frame.T)
+    return np.concatenate(parts)
+
+
+@pytest.mark.parametrize("number", range(8))
+def test_culling_leaves_out_nothing_that_is_seen_or_throws_a_shadow(number: int) -> None:
+    """The same pictures as with all objects placed one by one, at perturbations from the start's to the largest."""
+    rng, scene = np.random.default_rng(number), room(number)
+    view, size = scene.views[number % 4], 0.1 * (number + 1)
+    shapes, camera = rng.normal(0.0, size, (len(scene.objects), 6)), rng.normal(0.0, 0.7 * size, 6)
+    light = Lighting(unit_vector(rng.random(2) * [0.7, 1.0] + [0.3, 0.0]), 0.5, 0.3)
+    ours = drawing(scene, view, shapes, camera, (48, 64), light, 128)
+    whole = ours.mesh._replace(corners=all_placed(scene, view, shapes, camera))
+    first, second = render(ours), render(ours._replace(mesh=whole))
+    same = np.isclose(first.depth, second.depth, atol=1e-6)
+    assert same.mean() > 0.999, "but for ties of faces in one plane"
+    for name in ("normal", "albedo", "shading"):
+        off = np.abs(getattr(first, name) - getattr(second, name)).reshape(-1, 48, 64).max(0)
+        assert np.mean(off[same] > 1e-5) < 0.01, name
 
 
 def test_only_furniture_throws_shadows() -> None:
     """In a closed room, whose walls would leave it dark."""
     scene = room(2)
-    view = scene.views[0]
-    mesh, casters, frame = scene.seen(view, np.zeros((len(scene.objects), 6)), np.zeros(6))
-    light = frame @ np.array([0.48, 0.8, 0.36])
-    shapes = {s: render(Drawing(mesh, view.camera(96, 128), light, 0.3, scene.textures, s, casters)) for s in (0, 256)}
-    up = np.einsum("khw,k->hw", shapes[0].normal, frame @ UP) > 0.99
+    view, none = scene.views[0], np.zeros(6)
+    toward = scene.frame(view, none) @ np.array([0.48, 0.8, 0.36])
+    shapes = np.zeros((len(scene.objects), 6))
+    drawn = {s: drawing(scene, view, shapes, none, (96, 128), Lighting(toward, 0.0, 0.3), s) for s in (0, 256)}
+    pictures = {s: render(d) for s, d in drawn.items()}
+    up = np.einsum("khw,k->hw", pictures[0].normal, scene.frame(view, none) @ UP) > 0.99
     assert up.sum() > 500
-    dark = shapes[256].shading[up] < 0.31
+    dark = pictures[256].shading[up] < 0.31
     assert 0.02 < dark.mean() < 0.6
-    assert not (shapes[0].shading[up] < 0.31).any()
+    assert not (pictures[0].shading[up] < 0.31).any()
+    closed = render(drawn[256]._replace(casters=None))
+    assert (closed.shading[up] < 0.31).mean() > 0.9
 
 
 @pytest.mark.parametrize("number", range(6))
@@ -133,7 +143,7 @@ def test_rooms_are_furnished_closed_and_seen_from_inside(number: int) -> None:
     for view in scene.views:
         assert ((view.eye > low + 0.1) & (view.eye < high - 0.1)).all()
         np.testing.assert_allclose(view.frame @ view.frame.T, np.eye(3), atol=1e-12)
-        mesh, _, _ = scene.seen(view, np.zeros((len(scene.objects), 6)), np.zeros(6))
+        mesh, _ = scene.seen(view, np.zeros((len(scene.objects), 6)), np.zeros(6), UP)
         picture = render(Drawing(mesh, view.camera(48, 64), UP, textures=scene.textures))
         assert picture.mask.all(), "a room has no holes"
         assert picture.depth.max() < 9
@@ -273,8 +283,8 @@ def test_node_types_transforms_states_and_materials(tmp_path: Path) -> None:
     for mesh in (first, mirrored):  # seen from the front, whichever way the face turns
         view = look(mesh.corners[0].mean(0) + [0, 0, 3.0], np.array([0.0, 0, -1]), UP, TANGENTS)
         scene = Interior(house.shell, [mesh], house.textures, [view])
-        picture, _, frame = scene.seen(view, np.zeros((1, 6)), np.zeros(6))
-        drawn = render(Drawing(picture, view.camera(16, 16), frame @ UP, textures=house.textures))
+        picture, _ = scene.seen(view, np.zeros((1, 6)), np.zeros(6), UP)
+        drawn = render(Drawing(picture, view.camera(16, 16), UP, textures=house.textures))
         np.testing.assert_allclose(drawn.normal[:, 8, 8], [0, 0, 1], atol=1e-6)
 
 
@@ -376,10 +386,18 @@ def test_pretraining_learns_what_it_is_shown(tmp_path: Path) -> None:
     network = task.network()
     with torch.no_grad():
         before = task.loss(network(batch.image), batch).mean()
-    pretrain(network, task.unperturbed, task.loss, 40, tmp_path)
+    pretrain(network, task.unperturbed, task.loss, 40, "rooms", tmp_path)
     with torch.no_grad():
         after = task.loss(network(batch.image), batch).mean()
     assert after < 0.7 * before
+    for changed in ({"key": "others"}, {"loss": lambda p, b: 2 * task.loss(p, b)}, {"steps": 1}):
+        fresh = task.network()
+        arguments = {"sample": task.unperturbed, "loss": task.loss, "steps": 2, "key": "rooms", "folder": tmp_path}
+        pretrain(fresh, **arguments | changed)
+    assert len(list(tmp_path.glob("*.npz"))) == 4
+    with pytest.raises(ValueError, match="diverged"):
+        pretrain(network, task.unperturbed, lambda p, b: float("inf") * task.loss(p, b), 2, "rooms", tmp_path)
+    assert len(list(tmp_path.glob("*.npz"))) == 4
 
 
 def test_a_snapshot_can_be_the_start(tmp_path: Path) -> None:
@@ -393,9 +411,9 @@ def test_a_snapshot_can_be_the_start(tmp_path: Path) -> None:
     with np.load(tmp_path / "a" / "best.npz") as kept:
         np.testing.assert_array_equal(found, kept["state.average"])
     with pytest.raises(ValueError, match="same size of network"):
-        SceneNormals(rooms=2, channels=16, pretrained=str(tmp_path / "a")).network()
+        SceneNormals(rooms=2, channels=16, pretrained=str(tmp_path / "a")).validation()
     with pytest.raises(FileNotFoundError, match=r"best\.npz"):
-        SceneNormals(rooms=2, pretrained=str(tmp_path / "none")).network()
+        SceneNormals(rooms=2, pretrained=str(tmp_path / "none")).validation()
 
 
 def test_bad_options_are_refused() -> None:

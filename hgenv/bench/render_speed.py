@@ -20,7 +20,7 @@ from hgenv.mesh import to_mesh
 from hgenv.noise import Noise
 from hgenv.render import raster, ray_csg
 from hgenv.render.choice import find_renderer
-from hgenv.render.renderer import Drawing
+from hgenv.render.renderer import Camera, Drawing
 from hgenv.tasks.face_depth import FaceDepth
 from hgenv.tasks.scene_normals import SceneNormals
 from hgenv.tasks.shape_normals import ShapeNormals
@@ -73,12 +73,17 @@ def _table(title: str, resolutions: list[int]) -> str:
 
 
 def _row(name: str, frames: list[Frame], o: RenderOptions) -> str:
-    """One frame a resolution. A renderer that is not installed is named as such."""
+    """One frame a resolution."""
+    return f"| {name} |" + "".join(f" {o.count / _seconds(frame, o.repeats):.0f} |" for frame in frames)
+
+
+def _rival(name: str, check: Callable[[], object], frames: list[Frame], o: RenderOptions) -> str:
+    """The row of a renderer that may not be installed, which `check` says by ImportError or ValueError."""
     try:
-        cells = [f" {o.count / _seconds(frame, o.repeats):.0f} |" for frame in frames]
+        check()
     except (ImportError, ValueError) as error:
         return f"| {name} | not measured: {error} |"
-    return f"| {name} |{''.join(cells)}"
+    return _row(name, frames, o)
 
 
 def _seconds(frame: Frame, repeats: int) -> float:
@@ -100,18 +105,26 @@ def _meshes_of(title: str, cls: type[DrawnTask], knobs: dict[str, Any], o: Rende
         return
     tasks = [cls(**knobs | {"resolution": side}) for side in sides]
     betas, seeds = np.tile(tasks[0].layout.initial, (o.count, 1)), np.arange(o.count)
-    drawn = [list(task.drawings(betas, Noise(seeds))) for task in tasks]
+    first = list(tasks[0].drawings(betas, Noise(seeds)))
+    drawn = [[_enlarged(drawing, side / sides[0]) for drawing in first] for side in sides]
     yield _table(title, sides)
     yield _row("f(beta, r): drawn, rendered, batched", [partial(t.sample, betas, Noise(seeds)) for t in tasks], o)
-    for name, draw in (
-        (
-            "the renderer alone: image, normal, depth, mask, albedo, shading; shadows where the task has them",
-            raster.render,
-        ),
-        ("trimesh.ray (embree): normal, depth, Lambertian image without texture and shadow", cast),
-        ("pyrender (EGL): colour and depth", _opengl),
-    ):
-        yield _row(name, [partial(_all, draw, drawings) for drawings in drawn], o)
+    what = "the renderer alone: image, normal, depth, mask, albedo, shading; shadows where the task has them"
+    yield _row(what, [partial(_all, raster.render, drawings) for drawings in drawn], o)
+    what = "trimesh.ray (embree): normal, depth, Lambertian image without texture and shadow"
+    yield _rival(what, _need_embree, [partial(_all, cast, drawings) for drawings in drawn], o)
+    what = "pyrender (EGL): colour and depth, without shadow"
+    yield _rival(what, partial(find_renderer, "opengl"), [partial(_all, _opengl, drawings) for drawings in drawn], o)
+
+
+def _enlarged(drawing: Drawing, factor: float) -> Drawing:
+    """The same mesh in a larger picture."""
+    c = drawing.camera
+    camera = Camera(
+        round(factor * c.height), round(factor * c.width), (factor * c.focal[0], factor * c.focal[1]),
+        (factor * c.centre[0], factor * c.centre[1]),
+    )  # fmt: skip
+    return drawing._replace(camera=camera)
 
 
 def _all(draw: Callable[[Drawing], object], drawings: list[Drawing]) -> None:
@@ -120,15 +133,13 @@ def _all(draw: Callable[[Drawing], object], drawings: list[Drawing]) -> None:
 
 
 def _opengl(drawing: Drawing) -> object:
-    find_renderer("opengl")
-    from hgenv.render.opengl import colours
+    from hgenv.render.opengl import draw
 
-    return colours(drawing._replace(shadow=0))
+    return draw(drawing._replace(shadow=0))
 
 
 def cast(drawing: Drawing) -> tuple[Array, Array, Array]:
-    """Image (h, w), normals (h, w, 3) and depths (h, w) by embree's rays. ImportError without embree."""
-    _need_embree()
+    """Image (h, w), normals (h, w, 3) and depths (h, w) by embree's rays."""
     c, mesh = drawing.camera, drawing.mesh.corners
     fresh = trimesh.Trimesh(mesh.reshape(-1, 3), np.arange(3 * len(mesh)).reshape(-1, 3), process=False)
     j, i = np.meshgrid(np.arange(c.width) + 0.5, np.arange(c.height) + 0.5)
@@ -170,13 +181,17 @@ def _shapes(o: RenderOptions) -> Iterator[str]:
         [partial(ray_csg.render, shapes, lights, side) for side in sides],
         o,
     )
-    yield _row(
+    yield _rival(
         "trimesh.ray (embree): the same without shadow, meshes at hand",
+        _need_embree,
         [partial(_cast_orthographic, meshes, lights, side) for side in sides],
         o,
     )
-    yield _row(
-        "pyrender (EGL): colour and depth, meshes at hand", [partial(_draw, meshes, lights, s) for s in sides], o
+    yield _rival(
+        "pyrender (EGL): colour and depth, meshes at hand",
+        partial(find_renderer, "opengl"),
+        [partial(_draw, meshes, lights, side) for side in sides],
+        o,
     )
     yield _row("composing the meshes (manifold3d)", [partial(_composed, shapes)] * len(sides), o)
     cores = os.cpu_count() or 1
@@ -204,8 +219,7 @@ def _composed(shapes: Shapes) -> list[trimesh.Trimesh]:
 
 
 def _cast_orthographic(meshes: list[trimesh.Trimesh], lights: Array, resolution: int) -> None:
-    """Orthographic first hits along -z, Lambertian. ImportError without embree."""
-    _need_embree()
+    """Orthographic first hits along -z, Lambertian."""
     centres = (np.arange(resolution) + 0.5) * 2.0 / resolution - 1.0
     x, y = np.meshgrid(centres, -centres)
     origins = np.stack([x.ravel(), y.ravel(), np.full(x.size, 10.0)], axis=-1)
@@ -220,8 +234,7 @@ def _cast_orthographic(meshes: list[trimesh.Trimesh], lights: Array, resolution:
 
 
 def _draw(meshes: list[trimesh.Trimesh], lights: Array, resolution: int) -> None:
-    """Orthographic colour and depth through OpenGL; pyrender has no pass for normals. ValueError without EGL."""
-    find_renderer("opengl")
+    """Orthographic colour and depth through OpenGL; pyrender has no pass for normals."""
     import pyrender
 
     from hgenv.render import opengl

@@ -2,7 +2,7 @@
 
 Needs pyrender and EGL (Debian: libegl1 libgl1 libxrender1) or, with PYOPENGL_PLATFORM=osmesa, OSMesa. Colours are
 those of its shader for a rough dielectric: Lambertian, but for a highlight of some hundredths; 8 bits, multisampled,
-textures with mip-maps. Shadows are pyrender's own.
+textures with mip-maps. Shadows are pyrender's own. A process has one context; its threads must take turns.
 """
 
 from __future__ import annotations
@@ -38,8 +38,13 @@ def render(drawing: Drawing) -> Rendered:
     There are no shadows where some faces are to throw none: pyrender's are thrown by all.
     Raises ValueError as the default does, or if there is no context of OpenGL.
     """
-    truth = raster.render(drawing._replace(shadow=0))
-    return truth._replace(image=_linear(colours(drawing)) * truth.mask)
+    drawing = drawing if _all_throw(drawing) else drawing._replace(shadow=0)
+    truth = raster.render(drawing)
+    return truth._replace(image=_linear(draw(drawing)[0]) * truth.mask)
+
+
+def _all_throw(drawing: Drawing) -> bool:
+    return drawing.casters is None or bool(drawing.casters.all())
 
 
 def _linear(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -47,9 +52,9 @@ def _linear(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     return ((pixels / 255.0) ** _GAMMA).transpose(2, 0, 1).astype(np.float32)
 
 
-def colours(drawing: Drawing) -> NDArray[np.uint8]:
-    """What OpenGL draws, (h, w, 3)."""
-    mesh, camera, light, ambient, textures, shadow, casters = drawing
+def draw(drawing: Drawing) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    """What OpenGL draws: colours (h, w, 3), and depths (h, w), 0 where nothing is. Shadows are thrown by all faces."""
+    mesh, camera, light, ambient, textures, shadow, _ = drawing
     scene = pyrender.Scene(ambient_light=[ambient] * 3, bg_color=[0.0] * 4)
     for primitive in _primitives(mesh, textures):
         scene.add(pyrender.Mesh([primitive]))
@@ -58,9 +63,9 @@ def colours(drawing: Drawing) -> NDArray[np.uint8]:
     scene.add(lens, pose=np.eye(4))
     sun = pyrender.DirectionalLight(intensity=np.pi * (1.0 - ambient) / _DIELECTRIC)
     scene.add(sun, pose=facing(light))
-    shadows = shadow > 0 and (casters is None or bool(casters.all()))
-    flags = pyrender.RenderFlags.SHADOWS_DIRECTIONAL if shadows else pyrender.RenderFlags.NONE
-    return np.asarray(context(camera.height, camera.width).render(scene, flags=flags)[0])
+    flags = pyrender.RenderFlags.SHADOWS_DIRECTIONAL if shadow else pyrender.RenderFlags.NONE
+    colours, depths = context(camera.height, camera.width).render(scene, flags=flags)
+    return np.asarray(colours), np.asarray(depths)
 
 
 def context(height: int, width: int) -> Any:

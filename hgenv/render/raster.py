@@ -14,7 +14,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from hgenv.render.renderer import Drawing, Rendered
+from hgenv.render.renderer import Drawing, Rendered, check_drawing
 from hgenv.render.shadow import lit
 from hgenv.scene import Mesh
 
@@ -41,8 +41,10 @@ def _box(c: Any, focal: Any, centre: Any, height: int, width: int, near: float) 
         return 0, height, 0, width
     # Those whose centres may lie in it: most triangles of a fine mesh have none.
     slack = 0.5 + 1e-6
-    top, bottom = int(np.ceil(max(slack, low_y) - slack)), int(np.floor(min(height - slack, high_y) + slack))
-    left, right = int(np.ceil(max(slack, low_x) - slack)), int(np.floor(min(width - slack, high_x) + slack))
+    low_x, low_y = min(max(low_x, slack), width + slack), min(max(low_y, slack), height + slack)
+    high_x, high_y = max(min(high_x, width - slack), -slack), max(min(high_y, height - slack), -slack)
+    top, bottom = int(np.ceil(low_y - slack)), int(np.floor(high_y + slack))
+    left, right = int(np.ceil(low_x - slack)), int(np.floor(high_x + slack))
     return top, bottom, left, right
 
 
@@ -63,7 +65,8 @@ def _span(edges: Any, y: float, scale: float, offset: float, left: int, right: i
             low = max(low, -start / slope)
         elif slope < 0.0:
             high = min(high, -start / slope)
-    return int(np.ceil(low - 1e-6)), int(np.floor(high + 1e-6)) + 1
+    # Cut as floats first: an edge that is level but for rounding crosses the row beyond any integer.
+    return int(np.ceil(min(low, float(right)) - 1e-6)), int(np.floor(max(high, left - 1.0) + 1e-6)) + 1
 
 
 @njit(cache=True, nogil=True)
@@ -182,10 +185,7 @@ def _shade(
 def render(drawing: Drawing) -> Rendered:
     """Draw; see `hgenv.render.renderer.Renderer`."""
     mesh, camera, light, ambient, textures, shadow, casters = drawing
-    if not all(np.isfinite(np.sum(part)) for part in (*mesh[:4], light)):
-        raise ValueError("the mesh and the light must be finite")
-    if len(mesh.texture) and mesh.texture.max() >= len(textures.size):
-        raise ValueError(f"the mesh refers to texture {mesh.texture.max()}, but there are {len(textures.size)}")
+    check_drawing(drawing)
     kinds = (*[np.float64] * 4, np.int64)
     mesh = Mesh._make(np.ascontiguousarray(part, kind) for part, kind in zip(mesh, kinds, strict=True))
     size, focal, centre = (camera.height, camera.width), np.array(camera.focal), np.array(camera.centre)

@@ -61,10 +61,30 @@ class Drawing(NamedTuple):
 
 
 class Renderer(Protocol):
-    """A backend. shading = ambient + (1 - ambient) max(0, normal . light), and image = albedo x shading.
+    """A backend. shading = ambient + (1 - ambient) max(0, normal . light), and image = albedo x shading, but for the
+    colours that OpenGL makes.
 
-    Ground truth is that of pixel centres. Raises ValueError for numbers that are not finite, or the index of a texture
-    that does not exist.
+    Ground truth is that of pixel centres. Raises ValueError for a drawing that `check_drawing` refuses.
     """
 
     def __call__(self, drawing: Drawing) -> Rendered: ...
+
+
+def check_drawing(drawing: Drawing) -> None:
+    """Raise ValueError for shapes that do not fit, numbers that are not finite, or a texture that does not exist."""
+    mesh, camera, light, ambient, textures, _, casters = drawing
+    count = len(mesh.corners)
+    wanted = ((count, 3, 3), (count, 3, 3), (count, 3, 3), (count, 3, 2), (count,))
+    for name, part, shape in zip(Mesh._fields, mesh, wanted, strict=True):
+        if part.shape != shape:
+            raise ValueError(f"the mesh's {name} must be {shape}, got {part.shape}")
+    if not all(np.isfinite(np.sum(part)) for part in (*mesh[:4], light)):
+        raise ValueError("the mesh and the light must be finite")
+    if np.shape(light) != (3,) or abs(np.linalg.norm(light) - 1.0) > 1e-6:
+        raise ValueError(f"light must be a unit vector (3,), got {light}")
+    if casters is not None and (casters.shape != (count,) or casters.dtype != bool):
+        raise ValueError(f"casters must be ({count},) booleans, got {casters.shape} of {casters.dtype}")
+    if not (min(camera.focal) > 0 and np.isfinite([*camera.focal, *camera.centre]).all() and 0 <= ambient < 1):
+        raise ValueError(f"focal lengths must be positive and ambient in [0, 1), got {camera.focal} and {ambient}")
+    if count and mesh.texture.max() >= len(textures.size):
+        raise ValueError(f"the mesh refers to texture {mesh.texture.max()}, but there are {len(textures.size)}")

@@ -20,43 +20,37 @@ def lit(
 ) -> Array:  # fmt: skip
     """1 where the surface of a pixel sees the light, 0 in shadow, (h, w), from a map of `side` pixels.
 
-    depth (h, w) and face (h, w) are what a pixel sees, face -1 nothing. A map is as coarse as its pixels: a surface is
-    in shadow only if something is nearer to the light by two of them, and more where light grazes.
+    depth (h, w) and face (h, w) are what a pixel sees, face -1 nothing. The map covers what is seen. It is as coarse as
+    its pixels: a surface is in shadow only if something is nearer to the light by two of them, and more where light
+    grazes.
     """
     across = np.cross(light, [1.0, 0.0, 0.0] if abs(light[0]) < 0.9 else [0.0, 1.0, 0.0])
     across /= np.linalg.norm(across)
     frame = np.stack([across, np.cross(light, across), light])
     throwing = np.ones(len(mesh.corners), bool) if casters is None else casters
     low, high, found = np.full(2, np.inf), np.full(2, -np.inf), np.ones(face.shape)
-    _extent(mesh.corners, throwing, frame, low, high)
-    if (high > low).all():  # something throws a shadow
+    lens = (np.array(camera.focal), np.array(camera.centre))
+    _extent(*lens, depth, face, frame, low, high)
+    if (high > low).all():  # something is seen
         pixel = float((high - low).max()) / side
         nearest = np.full((side, side), -np.inf)
         _light_depth(mesh.corners, throwing, frame, low, pixel, nearest)
-        lens = (np.array(camera.focal), np.array(camera.centre))
         _look_up(mesh.corners, *lens, depth, face, frame, low, pixel, nearest, found)
     return found
 
 
 @njit(cache=True, nogil=True)
-def _extent(corners: Any, casters: Any, frame: Any, low: Any, high: Any) -> None:
-    """Bounds in light coordinates, low and high (2,), of the casters that are not degenerate."""
-    for f in range(len(corners)):
-        if not casters[f] or _area(corners[f], frame) == 0.0:
-            continue
-        for i in range(3):
+def _extent(focal: Any, centre: Any, depth: Any, face: Any, frame: Any, low: Any, high: Any) -> None:
+    """Bounds in light coordinates, low and high (2,), of what the camera sees: the map need not reach farther."""
+    for i in range(face.shape[0]):
+        for j in range(face.shape[1]):
+            if face[i, j] < 0:
+                continue
+            t = depth[i, j]
+            x, y, z = t * (j + 0.5 - centre[0]) / focal[0], t * (centre[1] - i - 0.5) / focal[1], -t
             for k in range(2):
-                x = frame[k, 0] * corners[f, i, 0] + frame[k, 1] * corners[f, i, 1] + frame[k, 2] * corners[f, i, 2]
-                low[k], high[k] = min(low[k], x), max(high[k], x)
-
-
-@njit(cache=True, nogil=True)
-def _area(c: Any, frame: Any) -> float:
-    """Twice the area of a triangle as the light sees it, with its sign."""
-    ux, uy, uz = c[1, 0] - c[0, 0], c[1, 1] - c[0, 1], c[1, 2] - c[0, 2]
-    vx, vy, vz = c[2, 0] - c[0, 0], c[2, 1] - c[0, 1], c[2, 2] - c[0, 2]
-    nx, ny, nz = uy * vz - uz * vy, uz * vx - ux * vz, ux * vy - uy * vx
-    return frame[2, 0] * nx + frame[2, 1] * ny + frame[2, 2] * nz
+                along = frame[k, 0] * x + frame[k, 1] * y + frame[k, 2] * z
+                low[k], high[k] = min(low[k], along), max(high[k], along)
 
 
 @njit(cache=True, nogil=True)
@@ -65,17 +59,21 @@ def _light_depth(corners: Any, casters: Any, frame: Any, low: Any, pixel: float,
     side = len(nearest)
     c = np.empty((3, 3))
     for f in range(len(corners)):
-        if not casters[f] or _area(corners[f], frame) == 0.0:
+        if not casters[f]:
             continue
         for i in range(3):
             for k in range(3):
                 x = frame[k, 0] * corners[f, i, 0] + frame[k, 1] * corners[f, i, 1] + frame[k, 2] * corners[f, i, 2]
                 c[i, k] = (x - low[k]) / pixel if k < 2 else x
         area = (c[1, 0] - c[0, 0]) * (c[2, 1] - c[0, 1]) - (c[2, 0] - c[0, 0]) * (c[1, 1] - c[0, 1])
+        if abs(area) < 1e-12:  # the light grazes it
+            continue
         left, right = min(c[0, 0], c[1, 0], c[2, 0]), max(c[0, 0], c[1, 0], c[2, 0])
         top, bottom = min(c[0, 1], c[1, 1], c[2, 1]), max(c[0, 1], c[1, 1], c[2, 1])
-        for i in range(int(max(0.0, np.ceil(top - 0.5))), int(min(side - 1.0, np.floor(bottom - 0.5))) + 1):
-            for j in range(int(max(0.0, np.ceil(left - 0.5))), int(min(side - 1.0, np.floor(right - 0.5))) + 1):
+        if bottom < 0.0 or top > side or right < 0.0 or left > side:
+            continue
+        for i in range(int(np.ceil(max(0.5, top) - 0.5)), int(np.floor(min(side - 0.5, bottom) - 0.5)) + 1):
+            for j in range(int(np.ceil(max(0.5, left) - 0.5)), int(np.floor(min(side - 0.5, right) - 0.5)) + 1):
                 x, y = j + 0.5, i + 0.5
                 a = ((c[1, 0] - x) * (c[2, 1] - y) - (c[2, 0] - x) * (c[1, 1] - y)) / area
                 b = ((c[2, 0] - x) * (c[0, 1] - y) - (c[0, 0] - x) * (c[2, 1] - y)) / area
@@ -97,10 +95,9 @@ def _look_up(
                 continue
             t = depth[i, j]
             x, y, z = t * (j + 0.5 - centre[0]) / focal[0], t * (centre[1] - i - 0.5) / focal[1], -t
-            column = int(np.floor((frame[0, 0] * x + frame[0, 1] * y + frame[0, 2] * z - low[0]) / pixel))
-            row = int(np.floor((frame[1, 0] * x + frame[1, 1] * y + frame[1, 2] * z - low[1]) / pixel))
-            if not (0 <= row < side and 0 <= column < side):
-                continue
+            column = int((frame[0, 0] * x + frame[0, 1] * y + frame[0, 2] * z - low[0]) / pixel)
+            row = int((frame[1, 0] * x + frame[1, 1] * y + frame[1, 2] * z - low[1]) / pixel)
+            row, column = min(row, side - 1), min(column, side - 1)
             c = corners[face[i, j]]
             ux, uy, uz = c[1, 0] - c[0, 0], c[1, 1] - c[0, 1], c[1, 2] - c[0, 2]
             vx, vy, vz = c[2, 0] - c[0, 0], c[2, 1] - c[0, 1], c[2, 2] - c[0, 2]

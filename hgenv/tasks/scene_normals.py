@@ -16,12 +16,12 @@ from hgenv.data.suncg import find_houses, load_house
 from hgenv.domains import NormalDomain
 from hgenv.drawn import DrawnTask
 from hgenv.grammar import unit_vector
-from hgenv.indoor_domains import IndoorFrames, OtherRooms, scene_batch
+from hgenv.indoor_domains import FIRST_ROOM, IndoorFrames, OtherRooms, scene_batch
 from hgenv.interiors import Interior, Lighting, SceneBeta, drawing, perturbations
 from hgenv.networks import HourglassSize, StackedHourglass
 from hgenv.noise import Noise
 from hgenv.normals import NormalTask
-from hgenv.pretraining import from_snapshot, pretrain
+from hgenv.pretraining import fingerprint, from_snapshot, pretrain
 from hgenv.render.choice import find_renderer
 from hgenv.render.renderer import Drawing, Rendered
 from hgenv.rooms import room
@@ -42,15 +42,17 @@ class SceneNormals(HourglassSize, DrawnTask, NormalTask):
     """Width of the images in pixels; their height is three quarters of it."""
     scenes: str | None = None
     """Folder of the training scenes in SUNCG's layout; built in: procedural rooms."""
+    houses: int = 8
+    """Houses of `scenes` that are used, evenly over all."""
     detail: float = 0.02
     """Features of the objects of `scenes` smaller than this, in metres, are merged; 0 keeps them, at a third of the
     speed."""
     rooms: int = 24
-    """Number of procedural rooms, each with four views."""
+    """Number of procedural rooms, each with four views, where there are no `scenes`."""
     data: str | None = None
     """Folder of NYU Depth V2, the target domain; built in: other rooms."""
     frames: int = 40
-    """Frames of each split that are used, evenly over all."""
+    """Frames of each split of `data` that are used, evenly over all."""
     validation_size: int = 48
     """Number of validation images of the built-in domain."""
     test_size: int = 96
@@ -66,13 +68,16 @@ class SceneNormals(HourglassSize, DrawnTask, NormalTask):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for side in self.size:
-            self.check_side(side)
-        if self.resolution % 4:
-            raise ValueError(f"resolution must be a multiple of 4, got {self.resolution}")
+        step = np.lcm(
+            4, 4 * self.multiple // np.gcd(3, self.multiple)
+        )  # its three quarters are a multiple, and so is it
+        if self.resolution < step or self.resolution % step:
+            raise ValueError(f"resolution must be a multiple of {step}, got {self.resolution}")
         self.check_drawing()
-        if min(self.rooms, self.frames, self.validation_size, self.test_size) < 1:
-            raise ValueError("rooms, frames, validation_size and test_size must be positive")
+        counts = ("rooms", "houses", "frames", "validation_size", "test_size")
+        for name in counts:
+            if not 1 <= getattr(self, name) <= FIRST_ROOM:
+                raise ValueError(f"{name} must be in 1..{FIRST_ROOM}, got {getattr(self, name)}")
         if min(self.shadow, self.pretrain_steps, self.detail) < 0:
             raise ValueError(
                 "need shadow, pretrain_steps and detail >= 0, got "
@@ -89,7 +94,9 @@ class SceneNormals(HourglassSize, DrawnTask, NormalTask):
         """The scenes that are perturbed."""
         if self.scenes is None:
             return [room(number) for number in range(self.rooms)]
-        return [load_house(path, self.detail) for path in find_houses(self.scenes)]
+        found = find_houses(self.scenes)
+        chosen = np.unique(np.linspace(0, len(found) - 1, self.houses).round().astype(int))
+        return [load_house(found[i], self.detail) for i in chosen]
 
     def drawings(self, beta: Array, noise: Noise) -> Iterator[Drawing]:
         chosen = self._chosen(noise)
@@ -135,7 +142,8 @@ class SceneNormals(HourglassSize, DrawnTask, NormalTask):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             network = StackedHourglass(3, 3, self)
-        pretrain(network, self.unperturbed, self.loss, self.pretrain_steps)
+        made_from = "" if self.scenes is None else fingerprint(Path(self.scenes))
+        pretrain(network, self.unperturbed, self.loss, self.pretrain_steps, f"{self} {made_from}")
         return network.state_dict()
 
     @cached_property
@@ -146,7 +154,9 @@ class SceneNormals(HourglassSize, DrawnTask, NormalTask):
         return IndoorFrames(self.data, self.size, self.frames)
 
     def validation(self) -> Batch:
-        _ = self.interiors  # a broken folder of scenes shows when the environment is made
+        _ = self.interiors  # a broken folder of scenes, or snapshot, shows when the environment is made
+        if self.pretrained is not None:
+            self.network()
         return self.domain.batch("validation")
 
     def test(self) -> Batch:
