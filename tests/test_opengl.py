@@ -32,15 +32,15 @@ def opengl() -> Renderer:
 
 
 def check_depth(drawing: Drawing, inside: np.ndarray) -> None:
-    """OpenGL's own depths against ours: pyrender keeps those of one sample of four, an eighth and three off the middle."""
+    """OpenGL's own depths against ours: pyrender keeps those of one of four samples, which is not in the middle."""
     from hgenv.render.opengl import draw
 
     theirs, off, c = draw(drawing)[1], [], drawing.camera
     for x, y in ((0.125, 0.375), (0.375, 0.125)):
         for centre in ((c.centre[0] + i * x, c.centre[1] + j * y) for i in (-1, 1) for j in (-1, 1)):
             ours = raster.render(drawing._replace(camera=dataclasses.replace(c, centre=centre)))
-            off.append(np.abs(ours.depth - theirs)[inside & (ours.mask > 0)] / drawing.mesh.corners[..., 2].max())
-    assert min(np.abs(part).max() for part in off) < 1e-3
+            off.append(np.abs(ours.depth - theirs)[inside & (ours.mask > 0)])
+    assert min(part.max() for part in off) < 3e-3
 
 
 def inner(mask: np.ndarray) -> np.ndarray:
