@@ -52,6 +52,10 @@ class ShowOptions:
     start: str | None = None
     """What is shown instead of the start: a run folder, a JSON file of beta, or "random"."""
 
+    def __post_init__(self) -> None:
+        if self.count < 1:
+            raise ValueError(f"count must be positive, got {self.count}")
+
 
 @dataclasses.dataclass(frozen=True)
 class DataOptions:
@@ -174,11 +178,12 @@ def _data(words: list[str]) -> int:
     folder = None if s.folder is None else Path(s.folder)
     if folder is not None and not folder.is_dir():
         raise FileNotFoundError(f"no folder {folder}")
-    whole = True
-    for text, is_whole in catalogue.report(folder, list(s.datasets) or known):
+    wanting = []
+    for text, whole in catalogue.report(folder, list(s.datasets) or known):
         print(text, end="\n\n", flush=True)
-        whole &= is_whole
-    return 0 if whole else 1
+        wanting += [] if whole else [text]
+    # That a dataset is not there is an error only if it was asked for by name.
+    return 1 if any(s.datasets or "PROBLEM" in text for text in wanting) else 0
 
 
 def _plot(words: list[str]) -> int:

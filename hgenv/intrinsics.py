@@ -73,7 +73,10 @@ def objects(folder: str, count: int, resolution: int, ambient: float) -> dict[Sp
             model, u = load_model(path), np.random.default_rng([8, which, number]).random((2, 2, 2))
             textures = pack(model.textures)
             for view, light in u:
-                yield render(viewed(model.mesh, textures, view, light, resolution, ambient))
+                seen = render(viewed(model.mesh, textures, view, light, resolution, ambient))
+                if not seen.mask.any():
+                    raise ValueError(f"{path} covers no pixel of a picture of {resolution}: it is too thin")
+                yield seen
 
     return {"validation": intrinsic_batch(views(found[::2], 0)), "test": intrinsic_batch(views(found[1::2], 1))}
 
@@ -96,7 +99,8 @@ def _photograph(p: mit_berkeley.Intrinsics, resolution: int) -> Batch:
     inside = p.mask
     image, albedo = (part / np.percentile(part[:, inside], 99.0) for part in (p.image, p.albedo))
     product = (albedo * p.shading)[:, inside]
-    shading = p.shading * np.median(image[:, inside][product > 1e-3] / product[product > 1e-3])
+    bright = product > 0.01 * product.max()
+    shading = p.shading * np.median(image[:, inside][bright] / product[bright])
     brightest = max(1.0, float(np.percentile(shading[inside], 99.0)))
     image, shading = image / brightest, shading / brightest
     square = square_about(inside, _MARGIN)

@@ -21,4 +21,7 @@ def load_snapshot(path: Path) -> dict[str, NDArray]:
         raise ValueError(f"{path} is not a snapshot of a run: {error}") from error
     if "beta" not in content or "state.weights" not in content:
         raise ValueError(f"{path} is not a snapshot of a run: it lacks beta or state.weights")
+    beta = content["beta"]
+    if beta.dtype.kind != "f" or beta.ndim != 1 or not np.isfinite(beta).all():
+        raise ValueError(f"{path} is not a snapshot of a run: beta must be finite numbers (d,)")
     return content

@@ -1,5 +1,6 @@
 """Morphable models, scans and FaceDepth: readers against their files, depth against closed forms, metrics by hand."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -167,7 +168,7 @@ def test_broken_scans_are_named(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="not a picture"):
         load_scan(tmp_path, "validation")
     (tmp_path / "james" / "james.obj").write_text("v 0 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 3\n")
-    with pytest.raises(ValueError, match="textur"):
+    with pytest.raises(ValueError, match="texture coordinates at all corners"):
         load_scan(tmp_path, "validation")
 
 
@@ -188,7 +189,14 @@ def write_kit(folder: Path, identities: int = 12) -> tuple[np.ndarray, np.ndarra
     i, j = np.mgrid[0:5, 0:4]
     a = (5 * i + j).ravel()
     folder.mkdir(parents=True)
-    write_obj(folder / ICT_NEUTRAL, neutral, np.stack([a, a + 1, a + 6, a + 5], 1))
+    quads = np.stack([a, a + 1, a + 6, a + 5], 1)
+    write_obj(folder / ICT_NEUTRAL, neutral, quads[::-1])
+    text = (folder / ICT_NEUTRAL).read_text().splitlines()  # as published: coordinates, and several materials
+    text.insert(len(neutral), "mtllib generic.mtl\nvt 0 0\nusemtl M_Face")
+    text.insert(len(neutral) + 9, "usemtl M_Teeth")
+    (folder / ICT_NEUTRAL).write_text(
+        re.sub(r"(?m)^(f) (\d+) (\d+) (\d+) (\d+)$", r"f \2/1 \3/1 \4/1 \5/1", "\n".join(text))
+    )
     moved = rng.normal(0, 0.1, (identities + 11, *neutral.shape))
     for k, by in enumerate(moved[:identities]):
         write_obj(folder / f"identity{k:03}.obj", neutral + by)
@@ -239,7 +247,7 @@ def basel_variables(expressions: bool) -> dict[str, np.ndarray]:
     if not expressions:
         return found | {"tl": triangles}
     found |= {"expMU": np.full((90, 1), 1e3), "expPC": rng.normal(size=(90, 10)), "expEV": np.full((10, 1), 500.0)}
-    return found | {"tri": triangles, "kpt_ind": np.arange(68), "tri_mouth": triangles[:4]}
+    return found | {"tri": triangles.T, "kpt_ind": np.arange(68), "tri_mouth": triangles[:4]}
 
 
 @pytest.mark.parametrize("name", ["01_MorphableModel.mat", "BFM.mat"])
@@ -250,7 +258,8 @@ def test_basel_models_are_read(name: str, tmp_path: Path) -> None:
     mean = (content["shapeMU"] + content.get("expMU", 0.0)).reshape(-1, 3)
     scale = 2.0 / np.ptp(mean[:, 1])
     assert np.ptp(model.mean[:, 1]) == pytest.approx(2.0)
-    np.testing.assert_array_equal(model.faces, content.get("tl", content.get("tri")) - 1)
+    triangles = content["tl"] if "tl" in content else content["tri"].T  # face3d's are columns
+    np.testing.assert_array_equal(model.faces, triangles - 1)
     third = scale * content["shapePC"][:, 3] * content["shapeEV"][3]
     np.testing.assert_allclose(model.geometry[3].ravel(), third, atol=1e-12)
     np.testing.assert_allclose(model.albedo.ravel(), content["texMU"].ravel() / 255)
@@ -273,6 +282,9 @@ def test_broken_basel_models_are_named(tmp_path: Path) -> None:
         ({"shapePC": np.zeros((90, 11))}, "shapePC must be 90 x 12"),
         ({"tl": np.full((4, 3), 31)}, "faces must be"),
         ({"shapeEV": np.full((12, 1), np.nan)}, "shapeEV must be finite"),
+        ({"tl": np.full((4, 3), 1.5)}, "whole numbers"),
+        ({"shapeMU": np.ones((90, 1))}, "of some height"),
+        ({"model": np.ones(3)}, "must be a struct"),
     ):
         kept = {k: v for k, v in (content | changed).items() if v is not None}
         scipy.io.savemat(path, kept)
@@ -305,7 +317,13 @@ def test_basel_scans_are_seen_by_their_table(tmp_path: Path) -> None:
     assert near.mean() == pytest.approx(DISTANCE - 0.5, abs=0.4)
     assert far.mean() == pytest.approx(2 * DISTANCE - 0.5, abs=0.4), "twice the focal length, twice the distance"
     assert batch.mask[2].mean() == pytest.approx(float(batch.mask[0].mean()), rel=0.1), "and as large a picture"
-    assert len(turned) != len(near)
+    columns = torch.arange(64.0)
+    nose = [
+        float(columns[batch.target[k, 0].where(batch.mask[k, 0] > 0, torch.tensor(9.0)).amin(0).argmin()])
+        for k in (0, 1)
+    ]
+    assert nose[1] > nose[0] + 5, "a positive yaw turns the nose to the right"
+    assert len(turned) > 100
     red, green, _ = batch.image[0][:, batch.mask[0, 0] > 0].mean(1)
     assert red / green == pytest.approx(200 / 122, rel=0.05)
     first = load_table(tmp_path)[0]
@@ -315,7 +333,9 @@ def test_basel_scans_are_seen_by_their_table(tmp_path: Path) -> None:
 def test_a_broken_table_is_named(tmp_path: Path) -> None:
     for rows, message in (
         ([], "no rows"), (["0,0,1,0,0,0,x"], "numbers in the columns"), (["0,0,0,0,0,0,2"], "must not be 0"),
-        (["0,0,1,0,0,0,-1"], "positive"), (["0,0,1,0,0,nan,1"], "not finite"), (["0,0,1"], "numbers in the columns"),
+        (["0,0,1,0,0,0,-1"], "heights of a picture"),
+        (["0,0,1,30,0,0,2"], "radians"), (["0,0,1,0,0,0,1500"], "heights of a picture"),
+        (["0,0,1,0,0,nan,1"], "not finite"), (["0,0,1"], "numbers in the columns"),
     ):  # fmt: skip
         write_scans(tmp_path, rows, heads=0)
         with pytest.raises(ValueError, match=message):
@@ -324,6 +344,11 @@ def test_a_broken_table_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"1 files \*\.ply"):
         FaceDepth(data=str(tmp_path)).validation()
     write_scans(tmp_path, ["0,0,1,0,0,0,2"], heads=2)
+    header = "ply\nformat ascii 1.0\nelement vertex 3\nproperty float x\nproperty float y\nproperty float z\n"
+    header += "element face 1\nproperty list uchar int vertex_indices\nend_header\n0 0 0\n1 0 0\n0 1 0\n"
+    (tmp_path / "00000_neutral_face05.ply").write_text(header + "3 0 1 9\n")
+    with pytest.raises(ValueError, match="00000"):
+        FaceDepth(data=str(tmp_path)).validation()
     (tmp_path / "00000_neutral_face05.ply").write_bytes(b"ply\nnonsense\n")
     with pytest.raises(ValueError, match="not a PLY mesh"):
         FaceDepth(data=str(tmp_path)).validation()

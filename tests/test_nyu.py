@@ -201,6 +201,36 @@ def no_unit_normals(folder: Path) -> None:
     )
 
 
+def other_frames(folder: Path) -> None:
+    rewrite(folder, "masks.mat", lambda file: file.create_dataset("frameIndices", data=[[1.0], [1448.0]]))
+
+
+def frames_from_zero(folder: Path) -> None:
+    rewrite(
+        folder, nyu.RELEASE, lambda file: file["frameIndices"].write_direct(np.array([[0.0], [500], [1000], [1448]]))
+    )
+
+
+def float_images(folder: Path) -> None:
+    def change(file: h5py.File) -> None:
+        del file["images"]
+        file["images"] = np.zeros((4, 3, 640, 480), np.float32)
+
+    rewrite(folder, nyu.RELEASE, change)
+
+
+def short_split(folder: Path) -> None:
+    (folder / "test_indices.txt").unlink()
+    (folder / "test_indices.txt").write_text("1\n1001\n")
+
+
+def millimetres(folder: Path) -> None:
+    def change(file: h5py.File) -> None:
+        file["depths"][...] = 1000.0 * file["depths"][...]
+
+    rewrite(folder, nyu.RELEASE, change)
+
+
 def truncated(folder: Path) -> None:
     content = (folder / nyu.RELEASE).read_bytes()
     (folder / nyu.RELEASE).unlink()
@@ -213,12 +243,17 @@ def truncated(folder: Path) -> None:
         (no_file, FileNotFoundError, r"labeled\.mat.*splits"),
         (no_split, FileNotFoundError, r"splits\.mat"),
         (odd_split, ValueError, "test frames"),
-        (split_out_of_range, ValueError, r"1\.\.1449"),
+        (split_out_of_range, ValueError, "654 test frames"),
         (no_masks, FileNotFoundError, r"masks\.mat"),
-        (no_images, ValueError, r"expected images of \(n, 3, 640, 480\), got nothing"),
+        (no_images, ValueError, r"expected images of \(n, 3, 640, 480\), bytes, got nothing"),
         (other_shape, ValueError, r"expected depths of \(n, 640, 480\)"),
         (fewer_depths, ValueError, "4 images but 3 depths"),
         (unnamed_frames, ValueError, "expected 1449"),
+        (other_frames, ValueError, "different frames"),
+        (frames_from_zero, ValueError, r"frameIndices.*1\.\.1449"),
+        (float_images, ValueError, "images.*bytes, got float32"),
+        (short_split, ValueError, "654 test frames"),
+        (millimetres, ValueError, "depth must be in metres"),
         (no_unit_normals, ValueError, "no unit normal"),
         (truncated, ValueError, "not a whole MATLAB 7.3"),
     ],
@@ -247,6 +282,9 @@ def write_frames(folder: Path, **changes: object) -> None:
     [
         ({"K": [1, 2]}, ValueError, "fx, fy"),
         ({"K": None}, ValueError, r"frames\.json must list"),
+        ({"K": [float("nan"), 50, 32, 24]}, ValueError, "fx, fy"),
+        ({"K": [0, 50, 32, 24]}, ValueError, "positive"),
+        ({"name": None}, ValueError, "must be words"),
         ({"depth_scale": 0}, ValueError, "positive"),
         ({"depth": "gone.png"}, FileNotFoundError, r"gone\.png"),
         ({"depth": "a.png"}, ValueError, "expected uint16"),
@@ -273,9 +311,27 @@ def test_a_truncated_depth_and_an_empty_one_are_named(tmp_path: Path) -> None:
         nyu.load(tmp_path, 10)
 
 
+def test_a_truncated_photograph_is_named(tmp_path: Path) -> None:
+    write_frames(tmp_path, rgb="a.jpg")
+    assert cv2.imwrite(str(tmp_path / "a.jpg"), np.random.default_rng(0).integers(0, 255, (48, 64, 3), np.uint8))
+    assert len(nyu.load(tmp_path, 10)["test"]) == 1
+    whole = (tmp_path / "a.jpg").read_bytes()
+    (tmp_path / "a.jpg").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ValueError, match=r"a\.jpg is not a picture, or not a whole one"):
+        nyu.load(tmp_path, 10)
+
+
+def test_unknown_depth_may_be_infinite() -> None:
+    depth = np.full((480, 640), 2.0)
+    depth[:, :320] = np.inf
+    found = nyu.depth_normals(depth)
+    assert not found[:, :, :80].any()
+    np.testing.assert_allclose(found[2, :, 80:], 1.0)
+
+
 def test_an_index_without_its_columns_is_named(tmp_path: Path) -> None:
     (tmp_path / "index.csv").write_text("name\nx\n")
-    with pytest.raises(ValueError, match="columns split, image and depth"):
+    with pytest.raises(ValueError, match="columns split, image, depth"):
         nyu.load(tmp_path, 10)
     (tmp_path / "index.csv").write_text("index,split,image,depth\n1,train,a.png,a_depth.png\n")
     with pytest.raises(ValueError, match="both splits"):

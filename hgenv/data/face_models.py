@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 import scipy.io
-import trimesh
 from numpy.typing import NDArray
 
+from hgenv.data.wavefront import read_obj
 from hgenv.faces import COMPONENTS, FaceModel, head_frame
 
 Array = NDArray[np.float64]
@@ -83,14 +83,8 @@ def load_ict_objs(folder: Path) -> FaceModel:
 
     Raises FileNotFoundError, or ValueError for meshes that do not correspond.
     """
-    neutral = _vertices(folder / ICT_NEUTRAL)
-    try:
-        mesh: Any = trimesh.load(
-            folder / ICT_NEUTRAL, process=False, force="mesh", skip_materials=True, maintain_order=True
-        )
-        faces = np.asarray(mesh.faces, np.int64)
-    except Exception as error:  # trimesh raises many types on damaged files
-        raise ValueError(f"{folder / ICT_NEUTRAL} is not an OBJ mesh: {error}") from error
+    shape = read_obj(folder / ICT_NEUTRAL)
+    neutral, faces = shape.vertices, shape.faces
     identities = sorted(folder.glob("identity*.obj"))
     others = sorted({*folder.glob("*.obj")} - {*identities, folder / ICT_NEUTRAL})
     if len(identities) < COMPONENTS or len(others) < COMPONENTS:
@@ -123,13 +117,20 @@ def _vertices(path: Path) -> Array:
 
 def _ict(path: Path, mean: Array, faces: NDArray, identity: Array, expression: Array) -> FaceModel:
     faces = checked_faces(path, faces, len(mean))
-    mean = mean.astype(np.float64)
+    mean = checked_head(path, mean.astype(np.float64))
     middle, scale = head_frame(mean, _ICT_HEAD)
     grey = np.full(mean.shape, 0.6)
     texture = np.zeros((COMPONENTS, *mean.shape))
     texture[0] = 0.1
     geometry, expressions = (scale * part.astype(np.float64) for part in (identity, expression))
     return FaceModel(scale * (mean - middle), faces, geometry, expressions, grey, texture, bounded=True)
+
+
+def checked_head(path: Path, vertices: Array) -> Array:
+    """The vertices (v, 3), which must be finite and of some height. Raises ValueError for others."""
+    if not np.isfinite(vertices).all() or not np.ptp(vertices[:, 1]) > 0:
+        raise ValueError(f"{path} must have finite vertices of some height")
+    return vertices
 
 
 def checked_faces(path: Path, faces: NDArray, vertices: int) -> NDArray[np.int64]:
@@ -155,7 +156,10 @@ def load_basel(path: Path) -> FaceModel:
         content: Any = scipy.io.loadmat(path, squeeze_me=True, struct_as_record=False)
     except Exception as error:  # scipy raises many types on damaged files
         raise ValueError(f"{path} is not a whole MATLAB v5 file: {error}") from error
-    fields = vars(content["model"]) if "model" in content else content
+    struct = content.get("model")
+    if struct is not None and not hasattr(struct, "_fieldnames"):
+        raise ValueError(f"{path}: model must be a struct, got {type(struct).__name__}")
+    fields = content if struct is None else vars(struct)
     mean = _numbers(path, fields, "shapeMU").reshape(-1)
     if len(mean) % 3 or not len(mean):
         raise ValueError(f"{path}: shapeMU must hold x, y, z of every vertex, got {len(mean)} numbers")
@@ -164,16 +168,23 @@ def load_basel(path: Path) -> FaceModel:
     texture = _components(path, fields, "tex", len(mean)) / 255.0
     if "expPC" in fields:
         expression = _components(path, fields, "exp", len(mean))
-        mean = mean + (_numbers(path, fields, "expMU").reshape(-1) if "expMU" in fields else 0.0)
+        offset = _numbers(path, fields, "expMU").reshape(-1) if "expMU" in fields else np.zeros(len(mean))
+        if offset.shape != mean.shape:
+            raise ValueError(f"{path}: expMU has {len(offset)} numbers, shapeMU {len(mean)}")
+        mean = mean + offset
     else:
         expression = np.zeros((COMPONENTS, len(mean)))
-    faces = _numbers(path, fields, "tl" if "tl" in fields else "tri").astype(np.int64) - 1
+    triangles = _numbers(path, fields, "tl" if "tl" in fields else "tri") - 1.0
+    if triangles.ndim == 2 and triangles.shape[0] == 3 != triangles.shape[1]:  # as face3d has them
+        triangles = triangles.T
+    if (triangles % 1.0).any():
+        raise ValueError(f"{path}: triangles must be whole numbers")
     if albedo.shape != mean.shape:
         raise ValueError(f"{path}: texMU has {len(albedo)} numbers, shapeMU {len(mean)}")
-    vertices = mean.reshape(-1, 3)
+    vertices = checked_head(path, mean.reshape(-1, 3))
     middle, scale = head_frame(vertices, 1.0)
     apart = [part.reshape(len(part), -1, 3) for part in (scale * geometry, scale * expression, texture)]
-    faces = checked_faces(path, faces, len(vertices))
+    faces = checked_faces(path, triangles.astype(np.int64), len(vertices))
     return FaceModel(scale * (vertices - middle), faces, apart[0], apart[1], albedo.reshape(-1, 3), apart[2])
 
 

@@ -11,7 +11,9 @@ import numpy as np
 import trimesh
 from numpy.typing import NDArray
 
+from hgenv.data.face_models import checked_faces, checked_head
 from hgenv.data.obj import load_picture
+from hgenv.data.wavefront import read_obj
 from hgenv.faces import head_frame
 from hgenv.scene import Mesh, plain_mesh, vertex_normals
 from hgenv.task import Split
@@ -23,6 +25,8 @@ SCANS: dict[Split, tuple[str, str, str, float]] = {
     "test": ("LeePerrySmith", "LeePerrySmith.obj", "color.jpg", 0.6),
 }
 TABLE = "views.csv"
+FOCALS = (0.8, 20.0)
+"""Focal lengths in heights of a picture that a table may have: nearer, the camera would be inside the head."""
 COLUMNS = ("light_x", "light_y", "light_z", "yaw", "pitch", "roll", "focal")
 EXPECTED = (
     f"expected james/ and LeePerrySmith/ with an OBJ and a picture each, or *.ply in correspondence with {TABLE}, "
@@ -54,14 +58,10 @@ def load_scan(folder: str | Path, split: Split) -> Scan:
     for path in paths:
         if not path.is_file():
             raise FileNotFoundError(f"no file {path}: {EXPECTED}")
-    try:
-        read: Any = trimesh.load(paths[0], process=False, force="mesh", skip_materials=True)
-        vertices, faces, uv = np.array(read.vertices), np.array(read.faces), np.array(read.visual.uv)
-    except Exception as error:  # trimesh raises many types on damaged files
-        raise ValueError(f"{paths[0]} is not a textured OBJ mesh: {error}") from error
-    whole = uv.shape == (len(vertices), 2) and np.isfinite(vertices).all() and np.isfinite(uv).all()
-    if not whole or np.ptp(vertices[:, 1]) == 0:
-        raise ValueError(f"{paths[0]} must have finite vertices, of some height, with texture coordinates")
+    shape = read_obj(paths[0])
+    vertices, faces, uv = checked_head(paths[0], shape.vertices), shape.faces, shape.uv
+    if not np.isfinite(uv).all():
+        raise ValueError(f"{paths[0]} must have texture coordinates at all corners")
     middle, scale = head_frame(vertices, share)
     vertices = scale * (vertices - middle)
     corners, count = vertices[faces], len(faces)
@@ -69,7 +69,7 @@ def load_scan(folder: str | Path, split: Split) -> Scan:
     places, which = np.unique(vertices, axis=0, return_inverse=True)
     merged = which.reshape(-1)[faces]
     normals = vertex_normals(places, merged)[merged]
-    mesh = Mesh(corners, normals, np.ones((count, 3, 3)), uv[faces], np.zeros(count, np.int64))
+    mesh = Mesh(corners, normals, np.ones((count, 3, 3)), uv, np.zeros(count, np.int64))
     return Scan(mesh, load_picture(paths[1]))
 
 
@@ -78,18 +78,21 @@ def load_table(folder: str | Path) -> list[HeadView]:
     path = Path(folder) / TABLE
     if not path.is_file():
         raise FileNotFoundError(f"no file {path}: {EXPECTED}")
-    with path.open(newline="") as file:
-        rows = list(csv.DictReader(file))
     try:
-        numbers = np.array([[float(row[name]) for name in COLUMNS] for row in rows])
-    except (KeyError, TypeError, ValueError) as error:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            numbers = np.array([[float(row[name]) for name in COLUMNS] for row in csv.DictReader(file)])
+    except (KeyError, TypeError, ValueError, csv.Error) as error:
         raise ValueError(f"{path} must have numbers in the columns {', '.join(COLUMNS)}: {error!r}") from error
-    if not len(rows) or not np.isfinite(numbers).all():
+    if not len(numbers) or not np.isfinite(numbers).all():
         raise ValueError(f"{path} has no rows, or numbers that are not finite")
-    lengths = np.linalg.norm(numbers[:, :3], axis=1)
-    if not (lengths > 0).all() or not (numbers[:, 6] > 0).all():
-        raise ValueError(f"{path}: lights must not be 0, and focal lengths positive")
-    return [HeadView(row[:3] / length, row[3:6], float(row[6])) for row, length in zip(numbers, lengths, strict=True)]
+    lights, poses, focals = numbers[:, :3], numbers[:, 3:6], numbers[:, 6]
+    lengths = np.linalg.norm(lights, axis=1)
+    if not ((lengths > 0) & np.isfinite(lengths)).all() or not (np.abs(poses) <= 2 * np.pi).all():
+        raise ValueError(f"{path}: lights must not be 0, and angles are in radians")
+    if not ((focals >= FOCALS[0]) & (focals <= FOCALS[1])).all():
+        raise ValueError(f"{path}: focal lengths are in heights of a picture, within {FOCALS}")
+    rows = zip(lights / lengths[:, None], poses, focals, strict=True)
+    return [HeadView(light, pose, float(focal)) for light, pose, focal in rows]
 
 
 def find_plys(folder: str | Path) -> dict[Split, list[Path]]:
@@ -103,14 +106,13 @@ def find_plys(folder: str | Path) -> dict[Split, list[Path]]:
 def load_ply(path: Path) -> Scan:
     """A head scan with colours of its vertices, or grey without; y up, looking along z. Raises ValueError."""
     try:
-        read: Any = trimesh.load(path, process=False, force="mesh")
+        read: Any = trimesh.load(path, process=False, force="mesh", file_type="ply")
         vertices, faces = np.array(read.vertices, np.float64), np.array(read.faces, np.int64)
         coloured = read.visual.kind == "vertex"
         colours = np.array(read.visual.vertex_colors, np.float64)[:, :3] / 255.0 if coloured else None
     except Exception as error:  # trimesh raises many types on damaged files
         raise ValueError(f"{path} is not a PLY mesh: {error}") from error
-    if not len(faces) or not np.isfinite(vertices).all() or np.ptp(vertices[:, 1]) == 0:
-        raise ValueError(f"{path} must have faces, and finite vertices of some height")
+    vertices, faces = checked_head(path, vertices), checked_faces(path, faces, len(vertices))
     middle, scale = head_frame(vertices, 1.0)
     grey = np.full(vertices.shape, 0.6)
     return Scan(plain_mesh(scale * (vertices - middle), faces, grey if colours is None else colours), None)

@@ -68,8 +68,9 @@ def load_intrinsics(folder: str | Path, names: tuple[str, ...]) -> list[Intrinsi
         shading, mask = (read_png(root / name / f"{part}.png", np.uint16) for part in ("shading", "mask"))
         if not image.shape[1:] == albedo.shape[1:] == shading.shape == mask.shape:
             raise ValueError(f"{root / name}: diffuse.png, reflectance.png, shading.png and mask.png differ in size")
-        if not all((part * (mask > 0)).any() for part in (image, albedo, shading)):
-            raise ValueError(f"{root / name}: a picture is black inside the mask")
+        for part, pixels in (("diffuse", image), ("reflectance", albedo), ("shading", shading)):
+            if not (mask > 0).any() or not np.percentile(pixels[..., mask > 0], 99.0) > 0:
+                raise ValueError(f"{root / name / part}.png is black inside the mask")
         found.append(Intrinsics(name, image / 65535.0, albedo / 65535.0, shading / 65535.0, mask > 0))
     return found
 
@@ -89,7 +90,7 @@ def load_object(folder: Path) -> Photograph:
     valid = interior & np.isfinite(normal).all(axis=0)
     if not valid.any():
         raise ValueError(f"{folder}: no pixel of the mask has a depth")
-    if not shading[mask].any():
+    if not np.percentile(shading[mask], 99.0) > 0:
         raise ValueError(f"{folder}: shading.png is black inside the mask")
     return Photograph(folder.name, shading / 65535.0, np.where(valid, normal, 0.0), mask, valid)
 

@@ -37,6 +37,8 @@ FRAME = (480, 640)
 _CROP = (slice(45, 470), slice(41, 601))  # what lies outside is a white border
 _HALF, _TOLERANCE, _FEWEST = 8, 0.05, 20
 _GRID = 4
+_FARTHEST = 100.0  # metres: no room is as large
+_COUNT, _TESTS = 1449, 654
 
 
 class Frame(NamedTuple):
@@ -83,12 +85,14 @@ def _fit(inverse: Any, focal: Any, centre: Any, step: int, out: Any) -> None:
 
 
 def depth_normals(depth: Array, intrinsics: Sequence[float] = INTRINSICS, step: int = _GRID) -> Array:
-    """Normals (3, h / step, w / step) of a measured depth map (h, w) in metres, 0 or NaN where it is unknown.
+    """Normals (3, h / step, w / step) of a measured depth map (h, w) in metres, 0 or not finite where it is unknown.
 
     Along a pixel's ray (x, y, -1) the inverse depth of a plane is linear in x and y, and a Kinect's noise is even in
     it: least squares over 17 x 17 pixels, of those within 5 % of the middle's. 0 where there are too few.
     """
-    inverse = np.where(depth > 0, 1.0 / np.maximum(np.nan_to_num(depth), 1e-6), 0.0)
+    with np.errstate(invalid="ignore"):
+        known = np.isfinite(depth) & (depth > 0)
+    inverse = np.where(known, 1.0 / np.where(known, depth, 1.0), 0.0)
     out = np.zeros((3, depth.shape[0] // step, depth.shape[1] // step))
     _fit(inverse, np.array(intrinsics[:2]), np.array(intrinsics[2:]), step, out)
     return out
@@ -114,6 +118,8 @@ def _some(numbers: Sequence[Any], frames: int) -> list[Any]:
 
 def _measured(name: str, image: NDArray[np.uint8], depth: Array, intrinsics: Sequence[float]) -> Frame:
     """A frame with the normals of its depth, without the border of whole frames."""
+    if not (depth[np.isfinite(depth)] < _FARTHEST).all():
+        raise ValueError(f"{name}: depth must be in metres, got {np.nanmax(depth):.4g}")
     if depth.shape == FRAME:
         inside = np.zeros(FRAME, bool)
         inside[_CROP] = True
@@ -134,7 +140,7 @@ def _release(root: Path, frames: int) -> dict[Split, list[Frame]]:
         raise FileNotFoundError(f"no file {path}: {EXPECTED}")
     with ExitStack() as stack:
         file = stack.enter_context(open_mat(path))
-        images, depths = entry(file, "images", (3, 640, 480)), entry(file, "depths", (640, 480))
+        images, depths = entry(file, "images", (3, 640, 480), "u"), entry(file, "depths", (640, 480), "f")
         if len(images) != len(depths):
             raise ValueError(f"{path} has {len(images)} images but {len(depths)} depths")
         numbers = _numbers(file, len(images))
@@ -149,10 +155,10 @@ def _release(root: Path, frames: int) -> dict[Split, list[Frame]]:
 
         def frame(number: int) -> Frame:
             i = numbers.index(number)
-            image = np.ascontiguousarray(images[i].transpose(2, 1, 0))
+            image = np.ascontiguousarray(_row(images, i).transpose(2, 1, 0))
             if number in known:
                 return Frame(f"frame {number}", image, *known[number]())
-            return _measured(f"{path}, frame {number}", image, depths[i].T.astype(np.float64), INTRINSICS)
+            return _measured(f"{path}, frame {number}", image, _row(depths, i).T.astype(np.float64), INTRINSICS)
 
         return {split: [frame(number) for number in some] for split, some in chosen.items()}
 
@@ -166,50 +172,64 @@ def _known_normals(root: Path, stack: ExitStack) -> dict[int, Callable[[], tuple
         if not path.is_file():
             raise FileNotFoundError(f"no file {path}: norm_gt_l.mat and masks.mat come together")
     normals, masks = (stack.enter_context(open_mat(path)) for path in paths)
-    normal, mask = entry(normals, "norm_gt_l", (3, 640, 480)), entry(masks, "masks", (640, 480))
+    normal, mask = entry(normals, "norm_gt_l", (3, 640, 480), "f"), entry(masks, "masks", (640, 480), "u")
     if len(normal) != len(mask):
         raise ValueError(f"{paths[0]} has {len(normal)} frames but {paths[1]} {len(mask)}")
+    numbers = _numbers(normals, len(normal))
+    if "frameIndices" in masks and _numbers(masks, len(mask)) != numbers:
+        raise ValueError(f"{paths[0]} and {paths[1]} are of different frames")
     rows, columns = (slice(_GRID // 2, None, _GRID),) * 2
 
     def read(i: int) -> tuple[Array, NDArray[np.bool_]]:
-        left, up, toward = normal[i].transpose(0, 2, 1)[:, rows, columns].astype(np.float64)
+        left, up, toward = _row(normal, i).transpose(0, 2, 1)[:, rows, columns].astype(np.float64)
         found = np.stack([-left, up, toward])
-        valid = (mask[i].T[rows, columns] > 0) & (np.abs(np.linalg.norm(found, axis=0) - 1.0) < 0.01)
+        valid = (_row(mask, i).T[rows, columns] > 0) & (np.abs(np.linalg.norm(found, axis=0) - 1.0) < 0.01)
         if not valid.any():
             raise ValueError(f"{paths[0]}: frame {i + 1} of the file has no unit normal inside its mask")
         return found, valid
 
-    return {number: lambda i=i: read(i) for i, number in enumerate(_numbers(normals, len(normal)))}  # type: ignore[misc]
+    return {number: lambda i=i: read(i) for i, number in enumerate(numbers)}  # type: ignore[misc]
 
 
 def _numbers(file: h5py.File, count: int) -> list[int]:
     """The frames of a file, from 1: all 1449, or those that its `frameIndices` name."""
-    if "frameIndices" in file:
-        numbers = [int(k) for k in np.asarray(file["frameIndices"]).ravel()]
-        if len(numbers) != count or len(set(numbers)) != count:
-            raise ValueError(f"{file.filename}: frameIndices must name each of its {count} frames")
-        return numbers
-    if count != 1449:
-        raise ValueError(f"{file.filename} has {count} frames: expected 1449, or frameIndices that say which")
-    return list(range(1, count + 1))
+    if "frameIndices" not in file:
+        if count != _COUNT:
+            raise ValueError(f"{file.filename} has {count} frames: expected {_COUNT}, or frameIndices that say which")
+        return list(range(1, count + 1))
+    try:
+        numbers = _whole(np.asarray(file["frameIndices"]), count)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{file.filename}: frameIndices must name each of its {count} frames: {error}") from error
+    return numbers
+
+
+def _whole(values: NDArray, count: int) -> list[int]:
+    """Different whole numbers in 1..1449, as many as `count`."""
+    found = np.asarray(values, np.float64).ravel()
+    if (
+        not np.isfinite(found).all()
+        or (found % 1.0).any()
+        or len(np.unique(found)) != len(found)
+        or len(found) != count
+    ):
+        raise ValueError(f"expected {count} different whole numbers, got {len(found)} numbers")
+    if found.min(initial=1) < 1 or found.max(initial=1) > _COUNT:
+        raise ValueError(f"expected numbers in 1..{_COUNT}")
+    return [int(k) for k in found]
 
 
 def test_numbers(root: Path) -> set[int]:
     """The official 654 test frames, from 1, of splits.mat or test_indices.txt."""
     mat, text = root / "splits.mat", root / "test_indices.txt"
+    path = mat if mat.is_file() else text
+    if not path.is_file():
+        raise FileNotFoundError(f"no file {mat}: {EXPECTED}")
     try:
-        if mat.is_file():
-            found = np.asarray(scipy.io.loadmat(mat, variable_names=["testNdxs"])["testNdxs"]).ravel()
-        elif text.is_file():
-            found = np.loadtxt(text, ndmin=1)
-        else:
-            raise FileNotFoundError(f"no file {mat}: {EXPECTED}")
-        numbers = {int(k) for k in found}
-    except (KeyError, ValueError, TypeError, NotImplementedError) as error:
-        raise ValueError(f"{mat if mat.is_file() else text} does not name the test frames: {error}") from error
-    if not numbers or min(numbers) < 1 or max(numbers) > 1449:
-        raise ValueError(f"{mat if mat.is_file() else text} must name frames of 1..1449")
-    return numbers
+        found = scipy.io.loadmat(mat, variable_names=["testNdxs"])["testNdxs"] if path == mat else np.loadtxt(text)
+        return set(_whole(found, _TESTS))
+    except Exception as error:  # scipy raises many types on damaged files
+        raise ValueError(f"{path} does not name the {_TESTS} test frames: {error!r}") from error
 
 
 def open_mat(path: Path) -> h5py.File:
@@ -220,13 +240,22 @@ def open_mat(path: Path) -> h5py.File:
         raise ValueError(f"{path} is not a whole MATLAB 7.3 (HDF5) file: {error}") from error
 
 
-def entry(file: h5py.File, name: str, shape: tuple[int, ...]) -> h5py.Dataset:
-    """A variable of n arrays of a shape, as HDF5 sees it: MATLAB's axes reversed."""
+def entry(file: h5py.File, name: str, shape: tuple[int, ...], kind: str) -> h5py.Dataset:
+    """A variable of n arrays of a shape, as HDF5 sees it: MATLAB's axes reversed. kind: u for bytes, f for floats."""
     found = file.get(name)
-    if not isinstance(found, h5py.Dataset) or found.shape[1:] != shape or found.dtype.kind not in "fu":
-        got = "nothing" if not isinstance(found, h5py.Dataset) else f"{found.dtype} {found.shape}"
-        raise ValueError(f"{file.filename}: expected {name} of (n, {', '.join(map(str, shape))}), got {got}")
+    there = isinstance(found, h5py.Dataset) and found.shape is not None
+    if not there or found.shape[1:] != shape or found.dtype.kind != kind or (kind == "u" and found.dtype.itemsize > 1):
+        got = f"{found.dtype} {found.shape}" if there else "nothing"
+        wanted = f"(n, {', '.join(map(str, shape))}), {'bytes' if kind == 'u' else 'floats'}"
+        raise ValueError(f"{file.filename}: expected {name} of {wanted}, got {got}")
     return found
+
+
+def _row(dataset: h5py.Dataset, i: int) -> NDArray:
+    try:
+        return np.asarray(dataset[i])
+    except OSError as error:
+        raise ValueError(f"{dataset.file.filename} is damaged at {dataset.name}, number {i + 1}: {error}") from error
 
 
 # -- frames as pictures
@@ -234,11 +263,14 @@ def entry(file: h5py.File, name: str, shape: tuple[int, ...]) -> h5py.Dataset:
 
 def _pictures(root: Path, frames: int) -> dict[Split, list[Frame]]:
     """index.csv: index, split (train, test), image, depth. Pictures and depth are mirrored."""
-    path = root / "index.csv"
-    with path.open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    if not rows or not {"split", "image", "depth"} <= rows[0].keys():
-        raise ValueError(f"{path} must have the columns split, image and depth")
+    path, columns = root / "index.csv", ("split", "image", "depth")
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            rows = list(csv.DictReader(file))
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is not a CSV file: {error}") from error
+    if not rows or not all(row.get(name) for row in rows for name in columns):
+        raise ValueError(f"{path} must have the columns {', '.join(columns)}, in every row")
 
     def read(row: dict[str, str]) -> Frame:
         image = load_picture(root / row["image"])
@@ -255,11 +287,12 @@ def _kinect(root: Path, frames: int) -> dict[Split, list[Frame]]:
     path = root / "frames.json"
     try:
         rows = json.loads(path.read_text())
-        known = all(len(row["K"]) == 4 and row["depth_scale"] > 0 and row["rgb"] and row["depth"] for row in rows)
-    except (ValueError, KeyError, TypeError) as error:
+        if not isinstance(rows, list):
+            raise ValueError("it is not a list")
+        for row in rows:
+            _check_kinect(row)
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"{path} must list frames with name, rgb, depth, depth_scale and K: {error!r}") from error
-    if not known:
-        raise ValueError(f"{path}: K must be fx, fy, cx, cy, and depth_scale positive")
 
     def read(row: dict[str, Any]) -> Frame:
         image = load_picture(root / Path(row["rgb"]).name)
@@ -267,6 +300,16 @@ def _kinect(root: Path, frames: int) -> dict[Split, list[Frame]]:
         return _measured(row["name"], image, depth, row["K"])
 
     return _read(path, {"train": rows[::2], "test": rows[1::2]}, frames, read)
+
+
+def _check_kinect(row: dict[str, Any]) -> None:
+    names, numbers = (row["name"], row["rgb"], row["depth"]), (row["depth_scale"], *row["K"])
+    if not all(isinstance(name, str) and name for name in names):
+        raise ValueError("name, rgb and depth must be words")
+    if len(row["K"]) != 4 or not all(isinstance(n, int | float) and abs(n) < 1e9 for n in numbers):
+        raise ValueError(f"{row['name']}: K must be fx, fy, cx, cy, numbers as depth_scale")
+    if not min(numbers[:3]) > 0:
+        raise ValueError(f"{row['name']}: depth_scale and focal lengths must be positive")
 
 
 def _read(path: Path, by_split: dict[str, list], frames: int, read: Callable[[Any], Frame]) -> dict[Split, list[Frame]]:

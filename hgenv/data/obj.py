@@ -1,4 +1,4 @@
-"""Reader of OBJ meshes with the materials of their MTL files, for all datasets that come as such."""
+"""Textured models: OBJ meshes with the looks of their materials, for all datasets that come as such."""
 
 from __future__ import annotations
 
@@ -8,15 +8,17 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import trimesh
 from numpy.typing import NDArray
+from PIL import Image
 
-from hgenv.scene import Mesh, joined
+from hgenv.data.wavefront import Material, Shape, read_mtl, read_obj
+from hgenv.scene import Mesh
 
 Array = NDArray[np.float64]
 Pixels = NDArray[np.uint8]
 Look = Array | Path
 """What a material looks like: a colour (3,) in [0, 1], or a picture's file."""
+_GREY = np.full(3, 0.6)
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,44 +30,78 @@ class Model:
 
 
 def load_obj(
-    path: Path, looks: Mapping[str, Look] | None = None, largest: int | None = None, materials: bool = True
+    path: Path,
+    looks: Mapping[str, Look] | None = None,
+    largest: int | None = None,
+    materials: bool = True,
+    inside: Path | None = None,
 ) -> Model:
-    """One model, flat-shaded: faces without a texture have their material's diffuse colour.
+    """One model, flat-shaded: faces without a texture have their material's diffuse colour, without material grey.
 
     looks replace those of materials by name. largest: textures are shrunk to this side in pixels. materials=False
-    reads the shape only.
-    Raises FileNotFoundError for a material or texture that is named but not there, ValueError for what is not a mesh.
+    reads the shape only. inside: a folder that no file named by the model may lie outside of.
+    Raises FileNotFoundError for a material or texture that is named but not there, ValueError for what is not a mesh,
+    a material that is not defined, a texture without coordinates.
     """
-    _check_files(path, materials)
-    textures: list[Pixels] = []
-    try:
-        resolver = trimesh.resolvers.FilePathResolver(str(path), allow_anywhere=True)  # pictures are in ../.. too
-        scene = trimesh.load_scene(
-            path, process=False, group_material=True, resolver=resolver, skip_materials=not materials
-        )
-        parts = [part for part in scene.geometry.values() if isinstance(part, trimesh.Trimesh) and len(part.faces)]
-        meshes = [_part(part, textures if materials else None, looks or {}, largest) for part in parts]
-    except FileNotFoundError:
-        raise
-    except Exception as error:  # trimesh and Pillow raise many types on damaged files
-        raise ValueError(f"{path} is not an OBJ mesh with readable textures: {error}") from error
-    if not parts:
-        raise ValueError(f"{path} has no faces")
-    whole = joined(meshes)
-    points = whole.corners.reshape(-1, 3)
-    if not (np.isfinite(points).all() and np.isfinite(whole.uv).all() and np.ptp(points, axis=0).any()):
-        raise ValueError(f"{path} has vertices that are not finite, or all the same")
-    return Model(whole, textures)
+    shape = read_obj(path)
+    corners = shape.vertices[shape.faces]
+    extent = np.ptp(corners.reshape(-1, 3), axis=0)
+    if not np.isfinite(extent).all() or not extent.any():
+        raise ValueError(f"{path} has vertices that are all the same, or too far apart")
+    mesh = Mesh(
+        corners, np.zeros_like(corners), np.broadcast_to(_GREY, corners.shape).copy(), np.nan_to_num(shape.uv),
+        np.full(len(corners), -1),
+    )  # fmt: skip
+    if not materials:
+        return Model(mesh, [])
+    found = _materials(path, shape, looks or {}, inside)
+    albedo, texture = mesh.albedo.copy(), mesh.texture.copy()
+    pictures: dict[Path, int] = {}
+    for i, name in enumerate(shape.materials):
+        rows = shape.material == i
+        look = (looks or {}).get(name, found[name].look if name in found else _GREY)
+        if not isinstance(look, Path):
+            albedo[rows] = np.asarray(look)
+        elif rows.any():
+            if not np.isfinite(shape.uv[rows]).all():
+                raise ValueError(f"{path}: faces of {name!r} have a texture but no texture coordinates")
+            albedo[rows], texture[rows] = 1.0, pictures.setdefault(look, len(pictures))
+    textures = [load_picture(_allowed(picture, inside, path), largest) for picture in pictures]
+    return Model(mesh._replace(albedo=albedo, texture=texture), textures)
+
+
+def _materials(path: Path, shape: Shape, looks: Mapping[str, Look], inside: Path | None) -> dict[str, Material]:
+    """All materials of the model's libraries. Those that faces use, and looks do not replace, must be defined."""
+    found: dict[str, Material] = {}
+    for library in shape.libraries:
+        if not library.is_file():
+            raise FileNotFoundError(f"no file {library}, which {path} names")
+        found |= read_mtl(_allowed(library, inside, path))
+    for name, material in found.items():
+        if material.picture is not None and name not in looks and not material.picture.is_file():
+            raise FileNotFoundError(f"no file {material.picture}, which material {name!r} of {path} names")
+    missing = [name for name in shape.materials if name not in found and name not in looks]
+    if missing:
+        raise ValueError(f"{path} uses the material {missing[0]!r}, which its libraries do not define")
+    return found
+
+
+def _allowed(file: Path, inside: Path | None, path: Path) -> Path:
+    if inside is not None and not file.resolve().is_relative_to(inside.resolve()):
+        raise ValueError(f"{path} names {file}, which lies outside of it")
+    return file
 
 
 def load_picture(path: Path, largest: int | None = None) -> Pixels:
-    """A picture as (h, w, 3) RGB. Raises FileNotFoundError or ValueError."""
+    """A picture as (h, w, 3) RGB. Raises FileNotFoundError, or ValueError for what is damaged or truncated."""
     if not path.is_file():
         raise FileNotFoundError(f"no file {path}")
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if image is None:
-        raise ValueError(f"{path} is not a picture")
-    return shrunk(np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8), largest)
+    try:
+        with Image.open(path) as image:
+            pixels = np.array(image.convert("RGB"), np.uint8)
+    except Exception as error:  # Pillow raises many types on damaged files
+        raise ValueError(f"{path} is not a picture, or not a whole one: {error}") from error
+    return shrunk(pixels, largest)
 
 
 def shrunk(picture: Pixels, largest: int | None) -> Pixels:
@@ -75,40 +111,3 @@ def shrunk(picture: Pixels, largest: int | None) -> Pixels:
         size = [max(1, round(scale * side)) for side in picture.shape[1::-1]]
         picture = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
     return np.ascontiguousarray(picture)
-
-
-def _check_files(path: Path, materials: bool) -> None:
-    """Every material and diffuse texture that is named must be there: a mesh would load without them, in white."""
-    named = _named(path, "mtllib")
-    for material in named if materials else ():
-        for texture in _named(material, "map_Kd"):
-            if not texture.is_file():
-                raise FileNotFoundError(f"no file {texture}, which {material} names")
-
-
-def _named(path: Path, keyword: str) -> list[Path]:
-    """The files that lines of a keyword name, relative to the file's folder. Options before a texture are skipped."""
-    if not path.is_file():
-        raise FileNotFoundError(f"no file {path}")
-    lines = path.read_text(errors="replace").splitlines()
-    return [path.parent / line.split()[-1] for line in lines if line.strip().startswith(keyword + " ")]
-
-
-def _part(part: trimesh.Trimesh, textures: list[Pixels] | None, looks: Mapping[str, Look], largest: int | None) -> Mesh:
-    """One material's faces; its texture is appended to `textures`. None: the shape only, in grey."""
-    corners, count = np.array(part.triangles, np.float64), len(part.faces)
-    material = getattr(part.visual, "material", None) if textures is not None else None
-    uv = getattr(part.visual, "uv", None)
-    look = looks.get(str(getattr(material, "name", "")))
-    picture = getattr(material, "image", None) if look is None else look
-    mapped, index = np.zeros((count, 3, 2)), -1
-    albedo = np.asarray(getattr(material, "main_color", (150, 150, 150, 255)), np.float64)[:3] / 255.0
-    if isinstance(picture, np.ndarray):
-        albedo = picture
-    elif uv is not None and picture is not None and textures is not None:
-        pixels = load_picture(picture) if isinstance(picture, Path) else np.asarray(picture.convert("RGB"), np.uint8)
-        textures.append(shrunk(pixels, largest))
-        mapped, index, albedo = np.asarray(uv, np.float64)[part.faces], len(textures) - 1, np.ones(3)
-    # Creases of real models are sharp: flat faces, of which scans have enough.
-    colours = np.broadcast_to(albedo, corners.shape).copy()
-    return Mesh(corners, np.zeros_like(corners), colours, mapped, np.full(count, index))

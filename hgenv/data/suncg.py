@@ -7,6 +7,7 @@ World y up, metres. The data set is withdrawn: users hold copies.
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +86,7 @@ class _Reader:
             self.house: dict[str, Any] = json.loads(path.read_text())
             self.scale = float(self.house.get("scaleToMeters", 1.0))
             known = all(isinstance(node["type"], str) for level in self.house["levels"] for node in level["nodes"])
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OSError) as error:
             raise ValueError(f"{path} is not a SUNCG house: {error!r}") from error
         if not known or not 0 < self.scale < np.inf:
             raise ValueError(f"{path} is not a SUNCG house: every node needs a type, scaleToMeters must be positive")
@@ -106,7 +107,8 @@ class _Reader:
                 self._room(node, "f")
             elif kind == "Object":
                 ending = "_0" if node.get("state", 0) else ""
-                path = self.root / "object" / node["modelId"] / f"{node['modelId']}{ending}.obj"
+                model = str(node["modelId"])
+                path = self.root / "object" / model / f"{model}{ending}.obj"
                 self.objects.append(self._stand(node, self._model(path, node)))
             elif kind == "Box":
                 self.objects.append(self._stand(node, self._box(node)))
@@ -127,8 +129,10 @@ class _Reader:
         corners = mesh.corners
         if "transform" in node:
             matrix = np.array(node["transform"], np.float64)
-            if matrix.shape != (16,) or not np.isfinite(matrix).all():
-                raise ValueError(f"transform must be 16 finite numbers, got {matrix.shape}")
+            if matrix.shape != (16,) or not (np.abs(matrix) < 1e6).all():
+                raise ValueError(f"transform must be 16 numbers, none of a million or more, got {matrix.shape}")
+            if not abs(np.linalg.det(matrix.reshape(4, 4)[:3, :3])) > 0:
+                raise ValueError("transform makes the object flat")
             matrix = matrix.reshape(4, 4).T
             corners = corners @ matrix[:3, :3].T + matrix[:3, 3]
         return mesh._replace(corners=self.scale * corners)
@@ -148,11 +152,15 @@ class _Reader:
     def _looks(self, node: dict[str, Any]) -> dict[str, Look]:
         """Colours and pictures that a node gives to materials by name."""
         looks: dict[str, Look] = {}
-        for material in node.get("materials", []):
+        materials = node.get("materials", [])
+        if not isinstance(materials, list) or not all(isinstance(material, dict) for material in materials):
+            raise ValueError("materials must be a list of {name, texture or diffuse}")
+        for number, material in enumerate(materials):
+            name = str(material.get("name", number))
             if "texture" in material:
-                looks[material["name"]] = self._picture(material["texture"])
+                looks[name] = self._picture(str(material["texture"]))
             elif "diffuse" in material:
-                looks[material["name"]] = _colour(material["diffuse"])
+                looks[name] = _colour(str(material["diffuse"]))
         return looks
 
     def _picture(self, name: str) -> Path:
@@ -175,6 +183,6 @@ class _Reader:
 
 def _colour(text: str) -> Array:
     """(3,) in [0, 1] of "#rrggbb"."""
-    if len(text) != 7 or text[0] != "#":
+    if not re.fullmatch("#[0-9a-fA-F]{6}", text):
         raise ValueError(f"diffuse must be #rrggbb, got {text!r}")
     return np.array([int(text[i : i + 2], 16) for i in (1, 3, 5)]) / 255.0

@@ -17,64 +17,86 @@ CATALOGUE = "PluginFurnitureCatalog.properties"
 EXPECTED = f"expected a Sweet Home 3D catalogue, a ZIP file .sh3f with {CATALOGUE} and the OBJ models that it names"
 
 
+_WORDS = ("id", "name", "category", "model")
+
+
 class Piece(NamedTuple):
-    """An entry: id, name, category, the model's path in the file, and size (3,) in metres: width, height, depth."""
+    """An entry: id, name, category, the model's path in the file; size (3,) in metres: width, height, depth; rotation
+    (3, 3), that of the model before it is brought to its size."""
 
     id: str
     name: str
     category: str
     model: str
     size: Array
+    rotation: Array
 
 
 def pieces(path: str | Path) -> list[Piece]:
     """The entries of a catalogue, in its order. Raises FileNotFoundError or ValueError."""
     with _open(Path(path)) as file:
-        try:
-            text = file.read(CATALOGUE).decode("latin-1")
-        except KeyError as error:
-            raise ValueError(f"{path} has no {CATALOGUE}: {EXPECTED}") from error
-    fields = _properties(text)
-    found = []
-    for number in sorted({int(key.split("#")[1]) for key in fields if key.startswith("id#")}):
-        entry = {name: fields.get(f"{name}#{number}") for name in ("id", "name", "category", "model")}
-        missing = [name for name, value in entry.items() if value is None]
-        try:
-            size = np.array([float(fields[f"{name}#{number}"]) for name in ("width", "height", "depth")]) / 100.0
-        except (KeyError, ValueError) as error:
-            raise ValueError(f"{path}: entry {number} needs width, height and depth in cm: {error}") from error
-        if missing or not ((size > 0) & (size < np.inf)).all():
-            raise ValueError(f"{path}: entry {number} lacks {', '.join(missing) or 'a positive size'}")
-        found.append(Piece(**{k: str(v) for k, v in entry.items()}, size=size))
-    if not found:
-        raise ValueError(f"{path} has no entry: {EXPECTED}")
-    return found
+        fields = _properties(_read(Path(path), file, CATALOGUE).decode("latin-1"))
+    numbers = [key.removeprefix("id#") for key in fields if key.startswith("id#")]
+    if not numbers or not all(number.isdecimal() for number in numbers):
+        raise ValueError(f"{path} has no entry, or one without a number: {EXPECTED}")
+    return [_piece(path, fields, number) for number in sorted(numbers, key=int)]
+
+
+def _piece(path: str | Path, fields: dict[str, str], number: str) -> Piece:
+    words = [fields.get(f"{name}#{number}", "") for name in _WORDS]
+    missing = [name for name, value in zip(_WORDS, words, strict=True) if not value]
+    if missing:
+        raise ValueError(f"{path}: entry {number} lacks {', '.join(missing)}")
+    try:
+        size = np.array([float(fields[f"{name}#{number}"]) for name in ("width", "height", "depth")]) / 100.0
+        turned = fields.get(f"modelRotation#{number}", "1 0 0 0 1 0 0 0 1").split()
+        rotation = np.array([float(x) for x in turned]).reshape(3, 3)
+    except (KeyError, ValueError) as error:
+        raise ValueError(
+            f"{path}: entry {number} needs width, height and depth in cm, and a modelRotation of 9 numbers, if any: "
+            f"{error}"
+        ) from error
+    if not ((size > 0) & (size < np.inf)).all() or not np.allclose(rotation @ rotation.T, np.eye(3), atol=1e-3):
+        raise ValueError(f"{path}: entry {number} has a size that is not positive, or a modelRotation that is none")
+    return Piece(words[0], words[1], words[2], words[3], size, rotation)
 
 
 def load_piece(path: str | Path, piece: Piece, largest: int | None = None, materials: bool = True) -> Model:
     """A model in the catalogue's size, y up, its bounding box centred; largest and materials are those of
     `hgenv.data.obj.load_obj`. (Of 820 models of Debian's catalogues 20 name textures that are not there.)
 
+    Its files are unpacked to a temporary folder, and what lies outside of that is not read.
     Raises FileNotFoundError or ValueError.
     """
     inner = PurePosixPath(piece.model.lstrip("/"))
-    with _open(Path(path)) as file, tempfile.TemporaryDirectory() as folder:
-        beside = [name for name in file.namelist() if PurePosixPath(name).parent == inner.parent]
-        if str(inner) not in beside:
+    with _open(Path(path)) as file, tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        for name in file.namelist():
+            part = PurePosixPath(name)
+            if part.is_relative_to(inner.parent) and not name.endswith("/") and ".." not in part.parts:
+                target = folder / part.relative_to(inner.parent)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(_read(Path(path), file, name))
+        if not (folder / inner.name).is_file():
             raise ValueError(f"{path} has no {inner}, which its entry {piece.id!r} names")
         try:
-            for name in beside:  # by their last names only: no path of the file's reaches outside the folder
-                (Path(folder) / PurePosixPath(name).name).write_bytes(file.read(name))
-        except (zipfile.BadZipFile, OSError) as error:
-            raise ValueError(f"{path} is damaged at {inner}: {error}") from error
-        try:
-            model = load_obj(Path(folder) / inner.name, largest=largest, materials=materials)
+            model = load_obj(folder / inner.name, None, largest, materials, inside=folder)
         except (ValueError, FileNotFoundError) as error:
-            raise type(error)(f"{path}, {inner}: {error}") from error
-    points = model.mesh.corners.reshape(-1, 3)
-    low, high = points.min(0), points.max(0)
+            message = str(error).replace(f"{folder}/", "")
+            raise type(error)(f"{path}, {inner.parent}: {message}") from error
+    corners = model.mesh.corners @ piece.rotation.T
+    low, high = corners.reshape(-1, 3).min(0), corners.reshape(-1, 3).max(0)
     scale = piece.size / np.maximum(high - low, 1e-9)
-    return Model(model.mesh._replace(corners=(model.mesh.corners - 0.5 * (low + high)) * scale), model.textures)
+    return Model(model.mesh._replace(corners=(corners - 0.5 * (low + high)) * scale), model.textures)
+
+
+def _read(path: Path, file: zipfile.ZipFile, name: str) -> bytes:
+    if file.namelist().count(name) != 1:
+        raise ValueError(f"{path} must have one {name}: {EXPECTED}")
+    try:
+        return file.read(name)
+    except Exception as error:  # zipfile and zlib raise many types on damaged or encrypted files
+        raise ValueError(f"{path} is damaged at {name}: {error}") from error
 
 
 def _open(path: Path) -> zipfile.ZipFile:

@@ -128,7 +128,7 @@ class FaceDepth(HourglassSize, DrawnTask):
         return metrics.depth_metrics(prediction[-1].detach().cpu().numpy()[valid], batch.target.numpy()[valid])
 
     def baselines(self, split: Split) -> dict[str, dict[str, float]]:
-        """The depth of the head's centre, everywhere."""
+        """The distance at which the heads of the training stand, everywhere."""
         batch = self._targets[split]
         return {"constant depth": self.metrics(torch.full_like(batch.target, DISTANCE)[None], split)}
 

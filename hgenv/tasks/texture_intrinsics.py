@@ -48,7 +48,7 @@ class TextureIntrinsics(HourglassSize, DrawnTask):
     data: str | None = None
     """Folder of the target domain; built in: pots in stripes and checks."""
     models: int = 50
-    """Models of `data` that are used, evenly over all; every second one is for the test."""
+    """Models in `data` that are used, where it holds models, evenly over all; every second one is for the test."""
 
     primary = "si_rmse"
     layout = TextureBeta()
