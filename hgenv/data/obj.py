@@ -36,12 +36,13 @@ def load_obj(
     materials: bool = True,
     inside: Path | None = None,
 ) -> Model:
-    """One model, flat-shaded: faces without a texture have their material's diffuse colour, without material grey.
+    """One model, flat-shaded: faces without a texture, or without texture coordinates, have their material's diffuse
+    colour, those whose material is not defined are grey.
 
     looks replace those of materials by name. largest: textures are shrunk to this side in pixels. materials=False
     reads the shape only. inside: a folder that no file named by the model may lie outside of.
-    Raises FileNotFoundError for a material or texture that is named but not there, ValueError for what is not a mesh,
-    a material that is not defined, a texture without coordinates.
+    Raises FileNotFoundError for a library of materials or a texture that is named but not there, ValueError for what
+    is not a mesh or lies outside.
     """
     shape = read_obj(path)
     corners = shape.vertices[shape.faces]
@@ -59,19 +60,20 @@ def load_obj(
     pictures: dict[Path, int] = {}
     for i, name in enumerate(shape.materials):
         rows = shape.material == i
-        look = (looks or {}).get(name, found[name].look if name in found else _GREY)
+        material = found.get(name, Material(_GREY, None))
+        look, albedo[rows] = (looks or {}).get(name, material.look), material.colour
         if not isinstance(look, Path):
             albedo[rows] = np.asarray(look)
-        elif rows.any():
-            if not np.isfinite(shape.uv[rows]).all():
-                raise ValueError(f"{path}: faces of {name!r} have a texture but no texture coordinates")
+            continue
+        rows &= np.isfinite(shape.uv).all((1, 2))
+        if rows.any():
             albedo[rows], texture[rows] = 1.0, pictures.setdefault(look, len(pictures))
     textures = [load_picture(_allowed(picture, inside, path), largest) for picture in pictures]
     return Model(mesh._replace(albedo=albedo, texture=texture), textures)
 
 
 def _materials(path: Path, shape: Shape, looks: Mapping[str, Look], inside: Path | None) -> dict[str, Material]:
-    """All materials of the model's libraries. Those that faces use, and looks do not replace, must be defined."""
+    """All materials of the model's libraries. Textures that looks do not replace must be there."""
     found: dict[str, Material] = {}
     for library in shape.libraries:
         if not library.is_file():
@@ -80,9 +82,6 @@ def _materials(path: Path, shape: Shape, looks: Mapping[str, Look], inside: Path
     for name, material in found.items():
         if material.picture is not None and name not in looks and not material.picture.is_file():
             raise FileNotFoundError(f"no file {material.picture}, which material {name!r} of {path} names")
-    missing = [name for name in shape.materials if name not in found and name not in looks]
-    if missing:
-        raise ValueError(f"{path} uses the material {missing[0]!r}, which its libraries do not define")
     return found
 
 

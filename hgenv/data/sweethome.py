@@ -63,7 +63,7 @@ def _piece(path: str | Path, fields: dict[str, str], number: str) -> Piece:
 
 def load_piece(path: str | Path, piece: Piece, largest: int | None = None, materials: bool = True) -> Model:
     """A model in the catalogue's size, y up, its bounding box centred; largest and materials are those of
-    `hgenv.data.obj.load_obj`. (Of 820 models of Debian's catalogues 20 name textures that are not there.)
+    `hgenv.data.obj.load_obj`. (Of 820 models of Debian's catalogues 21 name textures that are not there.)
 
     Its files are unpacked to a temporary folder, and what lies outside of that is not read.
     Raises FileNotFoundError or ValueError.

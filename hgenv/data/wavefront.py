@@ -33,8 +33,8 @@ class Material(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Shape:
-    """vertices (v, 3); faces (f, 3), polygons cut into fans; uv (f, 3, 2), NaN where a corner has none; material (f,):
-    an index of `materials`, or -1; libraries: the MTL files that are named."""
+    """vertices (v, 3); faces (f, 3), polygons cut into fans; uv (f, 3, 2), NaN where a corner has none that exist;
+    material (f,): an index of `materials`, or -1; libraries: the MTL files that are named."""
 
     vertices: Array
     faces: NDArray[np.int64]
@@ -61,9 +61,7 @@ def read_obj(path: Path) -> Shape:
                 uvs.append([float(x) for x in rest.split()[:2]])
             elif word == "f":
                 polygon = [_corner(text, len(vertices), len(uvs)) for text in rest.split()]
-                if len(polygon) < 3:
-                    raise ValueError("a face needs three corners")
-                for i in range(1, len(polygon) - 1):
+                for i in range(1, len(polygon) - 1):  # of two corners, which some exporters write, there is nothing
                     corners += [polygon[0], polygon[i], polygon[i + 1]]
                     rows.append(current)
             elif word == "usemtl":
@@ -123,16 +121,17 @@ def _lines(path: Path) -> Iterator[tuple[int, str, str]]:
 def _corner(text: str, vertices: int, uvs: int) -> tuple[int, int]:
     """Indices, from 0, of the vertex and of its texture coordinates, -1 without, of v, v/t, v//n or v/t/n."""
     parts = text.split("/")
-    second = _index(parts[1], uvs, "texture coordinates") if len(parts) > 1 and parts[1] else -1
-    return _index(parts[0], vertices, "vertices"), second
+    first, second = _index(parts[0], vertices), _index(parts[1], uvs) if len(parts) > 1 and parts[1] else -1
+    if first < 0:
+        raise ValueError(f"there is no vertex {parts[0]} of {vertices}")
+    return first, second
 
 
-def _index(text: str, count: int, what: str) -> int:
+def _index(text: str, count: int) -> int:
+    """From 0, of numbers that count from 1, or back from -1; -1 for what does not exist."""
     number = int(text)
     found = number - 1 if number > 0 else count + number
-    if number == 0 or not 0 <= found < count:
-        raise ValueError(f"there is no number {number} of {count} {what}")
-    return found
+    return found if number != 0 and 0 <= found < count else -1
 
 
 def _library(path: Path, rest: str) -> list[Path]:
