@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[1]
 EXAMPLES = sorted(path.name for path in (ROOT / "examples").glob("*.py"))
 SAYS = {
     "quickstart.py": r"test error in degrees: \d\d\.\d",
+    "is_there_a_signal.py": r"mean cosine of two estimates 0\.[4-9]\d+, of the means of both halves 0\.9",
     "add_a_task.py": r"tilted to the right: test loss 0\.\d+",
     "add_an_optimizer.py": r"600 training steps, test error \d\d\.\d degrees",
     "step_cost.py": r"differentiated / plain = \d\.\d\d",
