@@ -35,8 +35,8 @@ def estimates(id: str, steps: int, **knobs: object) -> np.ndarray:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    id, steps, *knobs = sys.argv[1:] or ["hgenv/ToyShading-v0", "20"]
-    unit = estimates(id, int(steps), **dict(knob(word) for word in knobs))
+    name, steps, *knobs = sys.argv[1:] or ["hgenv/ToyShading-v0", "20"]
+    unit = estimates(name, int(steps), **dict(knob(word) for word in knobs))
     pairs = (unit @ unit.T)[np.triu_indices(len(unit), 1)]
     halves = [half.mean(0) for half in np.array_split(unit, 2)]
     of_halves = halves[0] @ halves[1] / np.prod([np.linalg.norm(half) for half in halves])
