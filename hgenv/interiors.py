@@ -105,8 +105,8 @@ class Interior:
         unit vector toward it in the camera's axes.
 
         Returns the mesh, and which of its faces are the objects' (those that throw shadows: the walls would leave a
-        room dark). Objects that are out of sight, and whose shadows are within SHADOW_REACH, are shrunk to nothing at
-        the camera's eye: to leave them out would copy all the others.
+        room dark). Objects that are out of sight together with their shadows, as far as SHADOW_REACH, are shrunk to
+        nothing at the camera's eye: to leave them out would copy all the others.
         """
         (whole, starts), (centres, radii) = self._whole, self.spheres
         frame = self.frame(view, camera)

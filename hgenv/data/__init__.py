@@ -1,1 +1,1 @@
-"""Readers of datasets on disk, one file each. They read, and never write or unpickle."""
+"""Readers of datasets on disk, one file each. They write nothing to a dataset's folder, and unpickle nothing."""
