@@ -335,6 +335,7 @@ def test_catalogues_have_their_sizes_names_and_textures(tmp_path: Path) -> None:
     task = TextureIntrinsics(shapes=str(path))
     batch = task.sample(np.tile(LAYOUT.initial, (6, 1)), Noise(np.arange(6)))
     assert (batch.mask.flatten(1).sum(1) > 3).all()
+    assert len(load_shapes(tmp_path, 9)) == 2, "a folder of catalogues"
     np.testing.assert_array_equal(batch.image, batch.target[:, :3] * batch.target[:, 3:])
     assert batch.target[:, :3].flatten(2).std(2).max() > 0.05, "they are painted"
 

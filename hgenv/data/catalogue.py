@@ -156,7 +156,7 @@ DATASETS = (
     Dataset(
         "sweethome",
         "furniture catalogues of Sweet Home 3D",
-        "--shapes FILE.sh3f (TextureIntrinsics)",
+        "--shapes FILE.sh3f or FOLDER (TextureIntrinsics)",
         sweethome.EXPECTED,
         "free, CC0 or CC BY: Debian's package sweethome3d-furniture installs 820 models in "
         "/usr/share/sweethome3d/furniture",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +11,14 @@ from numpy.typing import NDArray
 
 from hgenv.data.obj import load_obj
 from hgenv.data.shapenet import find_models
-from hgenv.data.sweethome import load_piece, pieces
+from hgenv.data.sweethome import Piece, load_piece, pieces
 from hgenv.scene import Mesh, of_unit_size
 
 Array = NDArray[np.float64]
-EXPECTED = "expected a catalogue FILE.sh3f, FOLDER/object/MODEL/MODEL.obj (SUNCG), or FOLDER/SYNSET/MODEL/ (ShapeNet)"
+EXPECTED = (
+    "expected a catalogue FILE.sh3f or a folder of them, FOLDER/object/MODEL/MODEL.obj (SUNCG), or FOLDER/SYNSET/MODEL/ "
+    "(ShapeNet)"
+)
 
 
 def load_shapes(where: str | Path, count: int) -> list[Mesh]:
@@ -28,16 +32,25 @@ def load_shapes(where: str | Path, count: int) -> list[Mesh]:
 
 
 def _sources(path: Path) -> list[Callable[[], Mesh]]:
-    if path.suffix == ".sh3f":
-        return [lambda piece=piece: load_piece(path, piece, materials=False).mesh for piece in pieces(path)]  # type: ignore[misc]
+    catalogues = [path] if path.suffix == ".sh3f" else sorted(path.glob("*.sh3f"))
+    if catalogues:
+        return [partial(_of_piece, file, piece) for file in catalogues for piece in pieces(file)]
     if (path / "object").is_dir():
         models = [p for p in sorted((path / "object").glob("*/*.obj")) if p.stem == p.parent.name]
         if not models:
             raise FileNotFoundError(f"no model in {path / 'object'}: {EXPECTED}")
-        return [lambda obj=obj: load_obj(obj, materials=False).mesh for obj in models]  # type: ignore[misc]
+        return [partial(_of_obj, model) for model in models]
     if not path.is_dir():
         raise FileNotFoundError(f"no folder {path}: {EXPECTED}")
-    return [lambda obj=obj: load_obj(obj, materials=False).mesh for obj in find_models(path)]  # type: ignore[misc]
+    return [partial(_of_obj, model) for model in find_models(path)]
+
+
+def _of_piece(path: Path, piece: Piece) -> Mesh:
+    return load_piece(path, piece, materials=False).mesh
+
+
+def _of_obj(path: Path) -> Mesh:
+    return load_obj(path, materials=False).mesh
 
 
 def _bare(mesh: Mesh) -> Mesh:
