@@ -16,8 +16,8 @@ from hgenv.scene import Mesh, of_unit_size
 
 Array = NDArray[np.float64]
 EXPECTED = (
-    "expected a catalogue FILE.sh3f or a folder of them, FOLDER/object/MODEL/MODEL.obj (SUNCG), or FOLDER/SYNSET/MODEL/ "
-    "(ShapeNet)"
+    "expected a catalogue FILE.sh3f or a folder of them, FOLDER/object/MODEL/MODEL.obj (SUNCG), or "
+    "FOLDER/SYNSET/MODEL/ (ShapeNet)"
 )
 
 
