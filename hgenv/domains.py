@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 import torch
@@ -15,7 +17,7 @@ from hgenv import metrics
 from hgenv.blobs import render_blobs
 from hgenv.crop import crop, square_about, uncrop
 from hgenv.data import mit_berkeley
-from hgenv.normals import score
+from hgenv.normals import NormalTask, score, unit_where
 from hgenv.task import Batch, Split
 
 
@@ -32,30 +34,52 @@ class NormalDomain(Protocol):
         """Scores that need no learning: "constant normal" toward the viewer; of objects, "dome" over the silhouette."""
 
 
-def _constant(mask: NDArray[np.bool_]) -> NDArray[np.float64]:
+class OnDomain(NormalTask):
+    """A task that is validated, tested and scored on a domain."""
+
+    @property
+    @abstractmethod
+    def domain(self) -> NormalDomain:
+        """The target domain."""
+
+    def validation(self) -> Batch:
+        return self.domain.batch("validation")
+
+    def test(self) -> Batch:
+        return self.domain.batch("test")
+
+    def metrics(self, prediction: Tensor, split: Split) -> dict[str, float]:
+        """Those of `hgenv.metrics.normal_metrics`; photographs are scored at their own resolution."""
+        return self.domain.metrics(prediction[-1], split)
+
+    def baselines(self, split: Split) -> dict[str, dict[str, float]]:
+        return self.domain.baselines(split)
+
+
+Answer = Callable[[NDArray[np.bool_]], NDArray]
+"""A silhouette (h, w) -> normals (3, h, w), without looking at the image."""
+
+
+def constant(mask: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Everything faces the viewer."""
     return np.broadcast_to(np.array([0.0, 0.0, 1.0])[:, None, None], (3, *mask.shape))
 
 
-_LADDER = {"constant normal": _constant, "dome": metrics.dome}
+_LADDER: dict[str, Answer] = {"constant normal": constant, "dome": metrics.dome}
 
 
-@dataclass(frozen=True)
-class Blobs:
-    """Built in: superquadrics and blended balls, scored at the network's resolution."""
+class Made(ABC):
+    """Pictures that are made, scored at the network's resolution."""
 
-    resolution: int
-    validation_size: int
-    test_size: int
+    ladder: ClassVar[dict[str, Answer]]
+
+    @property
+    @abstractmethod
+    def batches(self) -> dict[Split, Batch]:
+        """Both splits."""
 
     def batch(self, split: Split) -> Batch:
-        return self._batches[split]
-
-    @cached_property
-    def _batches(self) -> dict[Split, Batch]:
-        image, normal, mask = render_blobs(np.arange(self.validation_size + self.test_size), self.resolution)
-        whole = Batch(torch.from_numpy(image)[:, None], torch.from_numpy(normal), torch.from_numpy(mask)[:, None])
-        cut = self.validation_size
-        return {"validation": whole.rows(slice(0, cut)), "test": whole.rows(slice(cut, None))}
+        return self.batches[split]
 
     def metrics(self, normals: Tensor, split: Split) -> dict[str, float]:
         return score(normals.detach().cpu().numpy(), self.batch(split))
@@ -63,7 +87,25 @@ class Blobs:
     def baselines(self, split: Split) -> dict[str, dict[str, float]]:
         batch = self.batch(split)
         masks = [m[0] > 0 for m in batch.mask.numpy()]
-        return {name: score([make(m) for m in masks], batch) for name, make in _LADDER.items()}
+        return {name: score([make(m) for m in masks], batch) for name, make in self.ladder.items()}
+
+
+@dataclass(frozen=True)
+class Blobs(Made):
+    """Built in: superquadrics and blended balls."""
+
+    resolution: int
+    validation_size: int
+    test_size: int
+
+    ladder = _LADDER
+
+    @cached_property
+    def batches(self) -> dict[Split, Batch]:
+        image, normal, mask = render_blobs(np.arange(self.validation_size + self.test_size), self.resolution)
+        whole = Batch(torch.from_numpy(image)[:, None], torch.from_numpy(normal), torch.from_numpy(mask)[:, None])
+        cut = self.validation_size
+        return {"validation": whole.rows(slice(0, cut)), "test": whole.rows(slice(cut, None))}
 
 
 @dataclass(frozen=True)
@@ -83,13 +125,8 @@ class Photographs:
 
     def metrics(self, normals: Tensor, split: Split) -> dict[str, float]:
         maps = np.moveaxis(normals.detach().cpu().double().numpy(), 1, -1)
-        return self._score(
-            [
-                uncrop(m, square_about(p.mask, self.margin), p.mask.shape)
-                for m, p in zip(maps, self.photographs[split], strict=True)
-            ],
-            split,
-        )
+        pairs = zip(maps, self.photographs[split], strict=True)
+        return self._score([uncrop(m, square_about(p.mask, self.margin), p.mask.shape) for m, p in pairs], split)
 
     def baselines(self, split: Split) -> dict[str, dict[str, float]]:
         masks = [p.mask for p in self.photographs[split]]
@@ -117,10 +154,8 @@ class Photographs:
             cut = partial(crop, square=square_about(p.mask, self.margin), resolution=self.resolution)
             image.append(cut(p.shading * p.mask / np.percentile(p.shading[p.mask], 99.0)).clip(0.0, 1.0))
             share = cut(p.valid.astype(np.float64))
-            normal = np.stack([cut(channel) for channel in p.normal])
-            length = np.linalg.norm(normal, axis=0)
-            inside = (share > 0.5) & (length > 1e-6)
-            target.append(np.where(inside, normal / np.maximum(length, 1e-6), 0.0))
+            normal, inside = unit_where(np.stack([cut(channel) for channel in p.normal]), share > 0.5)
+            target.append(normal)
             mask.append(inside)
         stacked = (np.stack(image)[:, None], np.stack(target), np.stack(mask)[:, None])
         return Batch(*(torch.from_numpy(part.astype(np.float32)) for part in stacked))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from operator import attrgetter
+from typing import ClassVar
 
 import cv2
 import numpy as np
@@ -14,9 +15,11 @@ from torch import Tensor
 
 from hgenv import metrics
 from hgenv.data import nyu
+from hgenv.domains import Answer, Made, constant
+from hgenv.drawn import batch_of
 from hgenv.grammar import unit_vector
 from hgenv.interiors import Lighting, drawing
-from hgenv.normals import score
+from hgenv.normals import unit_where
 from hgenv.render.raster import render
 from hgenv.render.renderer import Rendered
 from hgenv.rooms import room
@@ -32,35 +35,20 @@ FIRST_ROOM = 10_000
 """Rooms of the validation have numbers from here on, those of the test from twice as far; the training's are lower."""
 
 
-def scene_batch(pictures: Iterable[Rendered]) -> Batch:
-    """Pictures with their normals as target; they count everywhere but where a scene has a hole."""
-    rows = list(pictures)
-    return Batch(
-        torch.from_numpy(np.stack([row.image for row in rows])),
-        torch.from_numpy(np.stack([row.normal for row in rows])),
-        torch.from_numpy(np.stack([row.mask for row in rows]))[:, None],
-    )
-
-
-def _toward_viewer(shape: tuple[int, ...]) -> Array:
-    return np.broadcast_to(np.array([0.0, 0.0, 1.0])[:, None, None], (3, *shape))
-
-
 @dataclass(frozen=True)
-class OtherRooms:
+class OtherRooms(Made):
     """Built in: one picture each of rooms that the training has not, in light from above, with sensor noise."""
 
     size: tuple[int, int]
     validation_size: int
     test_size: int
 
-    def batch(self, split: Split) -> Batch:
-        return self._batches[split]
+    ladder: ClassVar[dict[str, Answer]] = {"constant normal": constant}
 
     @cached_property
-    def _batches(self) -> dict[Split, Batch]:
+    def batches(self) -> dict[Split, Batch]:
         validation, test = (
-            _developed(scene_batch(self._photograph(first + i) for i in range(count)), first)
+            _developed(batch_of((self._photograph(first + i) for i in range(count)), attrgetter("normal")), first)
             for first, count in ((FIRST_ROOM, self.validation_size), (2 * FIRST_ROOM, self.test_size))
         )
         return {"validation": validation, "test": test}
@@ -77,13 +65,6 @@ class OtherRooms:
             if np.median(found.depth) > 1.0:
                 return found
         raise ValueError(f"no picture of room {number} shows anything farther than 1 m")
-
-    def metrics(self, normals: Tensor, split: Split) -> dict[str, float]:
-        return score(normals.detach().cpu().numpy(), self.batch(split))
-
-    def baselines(self, split: Split) -> dict[str, dict[str, float]]:
-        batch = self.batch(split)
-        return {"constant normal": score([_toward_viewer(self.size)] * len(batch.image), batch)}
 
 
 def _developed(batch: Batch, seed: int) -> Batch:
@@ -119,9 +100,7 @@ class IndoorFrames:
         image = self._shrink(frame.image.astype(np.float64) / 255.0).transpose(2, 0, 1)
         share = self._shrink(frame.valid.astype(np.float64))
         normal = self._shrink((frame.normal * frame.valid).transpose(1, 2, 0)).transpose(2, 0, 1)
-        length = np.linalg.norm(normal, axis=0)
-        inside = (share >= 0.5) & (length > 1e-6)
-        target = np.where(inside, normal / np.maximum(length, 1e-6), 0.0)
+        target, inside = unit_where(normal, share >= 0.5)
         parts = (image[None], target[None], inside[None, None])
         return Batch(*(torch.from_numpy(part.astype(np.float32)) for part in parts))
 
@@ -139,7 +118,7 @@ class IndoorFrames:
 
     def baselines(self, split: Split) -> dict[str, dict[str, float]]:
         frames = self.frames[split]
-        return {"constant normal": self._score([_toward_viewer(f.valid.shape) for f in frames], frames)}
+        return {"constant normal": self._score([constant(f.valid) for f in frames], frames)}
 
     def _score(self, normals: list[Array], frames: list[nyu.Frame]) -> dict[str, float]:
         rows = zip(normals, frames, strict=True)

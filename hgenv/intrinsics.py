@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from hgenv.crop import crop, square_about
 from hgenv.data import mit_berkeley
 from hgenv.data.shapenet import find_models, load_model
+from hgenv.drawn import batch_of
 from hgenv.furniture import cylinder
 from hgenv.grammar import unit_vector
 from hgenv.render.raster import render
@@ -40,12 +41,9 @@ def viewed(
     return Drawing(seen._replace(uv=seen.uv * repeat), camera(resolution), toward, ambient, textures)
 
 
-def intrinsic_batch(pictures: Iterable[Rendered]) -> Batch:
-    """Pictures with albedo and shading as targets, (n, 4, h, w)."""
-    rows = list(pictures)
-    targets = [np.concatenate([row.albedo, row.shading[None]]) for row in rows]
-    parts = (np.stack([row.image for row in rows]), np.stack(targets), np.stack([row.mask for row in rows])[:, None])
-    return Batch(*(torch.from_numpy(part) for part in parts))
+def ground_truth(picture: Rendered) -> NDArray[np.float32]:
+    """Albedo, then shading, (4, h, w)."""
+    return np.concatenate([picture.albedo, picture.shading[None]])
 
 
 def pots(resolution: int, ambient: float) -> dict[Split, Batch]:
@@ -57,7 +55,7 @@ def pots(resolution: int, ambient: float) -> dict[Split, Batch]:
         pot, repeat = _pot(rng), 1.0 + rng.integers(3)
         return render(viewed(pot, pack([pattern(rng)]), view, light, resolution, ambient, repeat))
 
-    validation, test = (intrinsic_batch(one(which, number) for number in range(_POTS)) for which in (0, 1))
+    validation, test = (batch_of((one(which, k) for k in range(_POTS)), ground_truth) for which in (0, 1))
     return {"validation": validation, "test": test}
 
 
@@ -78,7 +76,10 @@ def objects(folder: str, count: int, resolution: int, ambient: float) -> dict[Sp
                     raise ValueError(f"{path} covers no pixel of a picture of {resolution}: it is too thin")
                 yield seen
 
-    return {"validation": intrinsic_batch(views(found[::2], 0)), "test": intrinsic_batch(views(found[1::2], 1))}
+    return {
+        "validation": batch_of(views(found[::2], 0), ground_truth),
+        "test": batch_of(views(found[1::2], 1), ground_truth),
+    }
 
 
 def photographs(folder: str, resolution: int) -> dict[Split, Batch]:

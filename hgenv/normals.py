@@ -19,6 +19,13 @@ def score(normals: Sequence[NDArray] | NDArray, batch: Batch) -> dict[str, float
     return metrics.normal_metrics([metrics.angular_error(p, t, m[0] > 0) for p, t, m in rows])
 
 
+def unit_where(normals: NDArray, counts: NDArray[np.bool_]) -> tuple[NDArray, NDArray[np.bool_]]:
+    """Averaged normals (3, h, w) of length 1, 0 elsewhere, and where: what counts (h, w) and has a direction."""
+    length = np.linalg.norm(normals, axis=0)
+    inside = counts & (length > 1e-6)
+    return np.where(inside, normals / np.maximum(length, 1e-6), 0.0), inside
+
+
 class NormalTask(Task):
     """Targets are unit normals (n, 3, h, w): x right, y up, z toward the viewer."""
 

@@ -9,20 +9,19 @@ from typing import Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
 from hgenv.csg import Shapes
-from hgenv.domains import Blobs, NormalDomain, Photographs
+from hgenv.domains import Blobs, NormalDomain, OnDomain, Photographs
 from hgenv.grammar import unit_vector
 from hgenv.networks import HourglassSize, StackedHourglass
 from hgenv.noise import Noise
-from hgenv.normals import NormalTask
 from hgenv.render.ray_csg import Images, render
-from hgenv.task import Batch, Split
+from hgenv.task import Batch
 
 
 @dataclass(frozen=True)
-class ObjectNormals(HourglassSize, NormalTask):
+class ObjectNormals(HourglassSize, OnDomain):
     """One shape a picture, orthographic, Lambertian under a random directional light with shadows."""
 
     resolution: int = 32
@@ -71,19 +70,6 @@ class ObjectNormals(HourglassSize, NormalTask):
 
     def network(self) -> nn.Module:
         return StackedHourglass(1, 3, self)
-
-    def validation(self) -> Batch:
-        return self.domain.batch("validation")
-
-    def test(self) -> Batch:
-        return self.domain.batch("test")
-
-    def metrics(self, prediction: Tensor, split: Split) -> dict[str, float]:
-        """Those of `hgenv.metrics.normal_metrics`; photographs are scored at their full resolution."""
-        return self.domain.metrics(prediction[-1], split)
-
-    def baselines(self, split: Split) -> dict[str, dict[str, float]]:
-        return self.domain.baselines(split)
 
 
 def as_batch(images: Images) -> Batch:

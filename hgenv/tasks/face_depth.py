@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -17,7 +17,7 @@ from hgenv import metrics
 from hgenv.beta import Layout
 from hgenv.data.face_models import load_face_model
 from hgenv.data.head_scans import TABLE, HeadView, Scan, find_plys, load_ply, load_scan, load_table
-from hgenv.drawn import DrawnTask
+from hgenv.drawn import DrawnTask, batch_of
 from hgenv.faces import COMPONENTS, FaceModel, procedural_head
 from hgenv.grammar import unit_vector
 from hgenv.mixtures import NormalMixture, VonMisesMixture
@@ -104,8 +104,10 @@ class FaceDepth(HourglassSize, DrawnTask):
             mesh = plain_mesh(seen, model.faces, model.colours(texture))
             yield Drawing(mesh, self.camera, light[row], self.ambient)
 
-    def as_batch(self, rows: Iterable[Rendered]) -> Batch:
-        return depth_batch(rows)
+    @staticmethod
+    def ground_truth(picture: Rendered) -> NDArray[np.float32]:
+        """Depth (1, h, w)."""
+        return picture.depth[None]
 
     def network(self) -> nn.Module:
         return _Depth(StackedHourglass(3, 1, self))
@@ -155,7 +157,7 @@ class FaceDepth(HourglassSize, DrawnTask):
             heads, seen_in = [load_ply(path) for path in find_plys(folder)[split]], load_table(folder)
         else:
             heads, seen_in = [load_scan(folder, split)], views()
-        return depth_batch(render(self._of_scan(scan, view)) for scan in heads for view in seen_in)
+        return batch_of((render(self._of_scan(scan, view)) for scan in heads for view in seen_in), self.ground_truth)
 
     def _of_scan(self, scan: Scan, view: HeadView) -> Drawing:
         """A head that is as large in the picture, whatever the focal length."""
@@ -187,16 +189,6 @@ def before_camera(head: Mesh, pose: Array) -> Mesh:
     return placed(head, turn(*pose), DISTANCE)
 
 
-def depth_batch(pictures: Iterable[Rendered]) -> Batch:
-    """Pictures with their depth as target."""
-    rows = list(pictures)
-    return Batch(
-        torch.from_numpy(np.stack([row.image for row in rows])),
-        torch.from_numpy(np.stack([row.depth for row in rows]))[:, None],
-        torch.from_numpy(np.stack([row.mask for row in rows]))[:, None],
-    )
-
-
 @lru_cache(8)
 def _procedural(camera: Camera, ambient: float, which: int) -> Batch:
     """Two heads a split that no start draws often: broad ones with strong features, in the 27 views."""
@@ -208,4 +200,4 @@ def _procedural(camera: Camera, ambient: float, which: int) -> Batch:
         vertices = model.vertices(geometry, expression)
         mesh = plain_mesh(vertices, model.faces, model.colours(texture - 0.5))
         rows += [render(Drawing(before_camera(mesh, view.pose), camera, view.light, ambient)) for view in views()]
-    return depth_batch(rows)
+    return batch_of(rows, FaceDepth.ground_truth)

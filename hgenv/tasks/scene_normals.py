@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,16 +13,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from hgenv.data.suncg import find_houses, load_house
-from hgenv.domains import NormalDomain
+from hgenv.domains import NormalDomain, OnDomain
 from hgenv.drawn import DrawnTask
 from hgenv.grammar import unit_vector
-from hgenv.indoor_domains import FIRST_ROOM, IndoorFrames, OtherRooms, scene_batch
+from hgenv.indoor_domains import FIRST_ROOM, IndoorFrames, OtherRooms
 from hgenv.interiors import Interior, Lighting, SceneBeta, drawing, perturbations
 from hgenv.networks import HourglassSize, StackedHourglass
 from hgenv.noise import Noise
-from hgenv.normals import NormalTask
 from hgenv.pretraining import fingerprint, from_snapshot, pretrain
-from hgenv.render.choice import find_renderer
 from hgenv.render.renderer import Drawing, Rendered
 from hgenv.rooms import room
 from hgenv.task import Batch, Split, register
@@ -32,7 +30,7 @@ Array = NDArray[np.float64]
 
 @register("hgenv/SceneNormals-v0")
 @dataclass(frozen=True)
-class SceneNormals(HourglassSize, DrawnTask, NormalTask):
+class SceneNormals(HourglassSize, DrawnTask, OnDomain):
     """One view of a furnished scene a picture, in directional light with the furniture's shadows; learn its normals.
 
     Axes of normals: x right, y up, z toward the viewer. The network starts trained on unperturbed scenes.
@@ -117,16 +115,17 @@ class SceneNormals(HourglassSize, DrawnTask, NormalTask):
             lighting, view = Lighting(light[row], 0.5, self.ambient), scene.views[number]
             yield drawing(scene, view, shapes[row], cameras[row], self.size, lighting, self.shadow)
 
-    def as_batch(self, rows: Iterable[Rendered]) -> Batch:
-        return scene_batch(rows)
+    @staticmethod
+    def ground_truth(picture: Rendered) -> NDArray[np.float32]:
+        """Normals (3, h, w)."""
+        return picture.normal
 
     def unperturbed(self, seeds: NDArray[np.uint64]) -> Batch:
         """Samples (n,) of the scenes as they are."""
         noise = Noise(seeds)
         chosen = self._chosen(noise)
         still = [np.zeros((len(scene.objects), 6)) for scene, _ in chosen]
-        draw = find_renderer(self.renderer)
-        return scene_batch(draw(d) for d in self._drawings(noise, chosen, still, np.zeros((len(seeds), 6))))
+        return self.drawn(self._drawings(noise, chosen, still, np.zeros((len(seeds), 6))))
 
     def network(self) -> nn.Module:
         """A network that is trained already; the same for every seed, unless pretrain_steps is 0."""
@@ -157,18 +156,11 @@ class SceneNormals(HourglassSize, DrawnTask, NormalTask):
         _ = self.interiors  # a broken folder of scenes, or snapshot, shows when the environment is made
         if self.pretrained is not None:
             self.network()
-        return self.domain.batch("validation")
-
-    def test(self) -> Batch:
-        return self.domain.batch("test")
-
-    def metrics(self, prediction: Tensor, split: Split) -> dict[str, float]:
-        """Those of `hgenv.metrics.normal_metrics`; photographs are scored at every fourth of their pixels."""
-        return self.domain.metrics(prediction[-1], split)
+        return super().validation()
 
     def baselines(self, split: Split) -> dict[str, dict[str, float]]:
         """A normal toward the viewer everywhere; and the network as it starts, if that is trained."""
-        found = self.domain.baselines(split)
+        found = super().baselines(split)
         if self.pretrained is not None or self.pretrain_steps:
             with torch.no_grad():
                 found["the network's start"] = self.metrics(self.network()(self.domain.batch(split).image), split)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -16,7 +16,7 @@ from hgenv import metrics
 from hgenv.data.shapes import load_shapes
 from hgenv.drawn import DrawnTask
 from hgenv.furniture import furniture
-from hgenv.intrinsics import intrinsic_batch, objects, photographs, pots, viewed
+from hgenv.intrinsics import ground_truth, objects, photographs, pots, viewed
 from hgenv.networks import HourglassSize, StackedHourglass
 from hgenv.noise import Noise
 from hgenv.render.renderer import Drawing, Rendered
@@ -78,8 +78,10 @@ class TextureIntrinsics(HourglassSize, DrawnTask):
             canvas = pack([canvases[i]])
             yield viewed(mesh, canvas, view[i], light[i], self.resolution, self.ambient, float(repeats[i]))
 
-    def as_batch(self, rows: Iterable[Rendered]) -> Batch:
-        return intrinsic_batch(rows)
+    @staticmethod
+    def ground_truth(picture: Rendered) -> NDArray[np.float32]:
+        """Albedo, then shading, (4, h, w)."""
+        return ground_truth(picture)
 
     def network(self) -> nn.Module:
         return StackedHourglass(3, 4, self)
