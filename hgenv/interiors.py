@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -18,7 +19,7 @@ from hgenv.beta import Layout
 from hgenv.mixtures import NormalMixture, VonMisesMixture
 from hgenv.noise import Noise
 from hgenv.render.renderer import Camera, Drawing
-from hgenv.scene import Mesh, Textures, joined, turn, turn_into
+from hgenv.scene import Mesh, Textures, bounds, joined, turn, turn_into
 
 Array = NDArray[np.float64]
 SHADOW_REACH = 5.0
@@ -87,17 +88,17 @@ class Interior:
     views: Sequence[View]
 
     @cached_property
-    def _whole(self) -> tuple[Mesh, Array]:
-        """Shell and objects as one mesh, unperturbed; and where each of them starts in it, with the end."""
+    def _whole(self) -> tuple[Mesh, list[slice], NDArray[np.bool_]]:
+        """Shell and objects as one mesh, unperturbed; the faces of each of them; and which faces are objects'."""
         parts = [self.shell, *self.objects]
-        return joined(parts), np.cumsum([0, *(len(part.corners) for part in parts)])
+        ends = np.cumsum([0, *(len(part.corners) for part in parts)])
+        return joined(parts), [slice(a, b) for a, b in pairwise(ends)], np.arange(ends[-1]) >= ends[1]
 
     @cached_property
     def spheres(self) -> tuple[Array, Array]:
         """Centres (k, 3) of the objects' bounding boxes, and radii (k,) of balls about them that hold the objects."""
-        points = [o.corners.reshape(-1, 3) for o in self.objects]
-        centres = np.array([0.5 * (p.min(0) + p.max(0)) for p in points]).reshape(-1, 3)
-        radii = [np.linalg.norm(p - c, axis=1).max() for p, c in zip(points, centres, strict=True)]
+        centres = np.array([0.5 * np.sum(bounds(o.corners), axis=0) for o in self.objects]).reshape(-1, 3)
+        radii = [np.linalg.norm(o.corners - c, axis=2).max() for o, c in zip(self.objects, centres, strict=True)]
         return centres, np.array(radii)
 
     def seen(self, view: View, shapes: Array, camera: Array, light: Array) -> tuple[Mesh, NDArray[np.bool_]]:
@@ -108,20 +109,19 @@ class Interior:
         room dark). Objects that are out of sight together with their shadows, as far as SHADOW_REACH, are shrunk to
         nothing at the camera's eye: to leave them out would copy all the others.
         """
-        (whole, starts), (centres, radii) = self._whole, self.spheres
+        (whole, faces, casters), (centres, radii) = self._whole, self.spheres
         frame = self.frame(view, camera)
         eye = view.eye + view.frame.T @ camera[:3]
         places = (centres + shapes[:, :3] - eye) @ frame.T
         corners, normals = np.zeros(whole.corners.shape), np.zeros(whole.normals.shape)
-        turns = [(0, frame, -frame @ eye)]
+        turns = [(faces[0], frame, -frame @ eye)]
         for k in np.flatnonzero(_matters(places, radii, view.tangents, light)):
             rotation = frame @ turn(*shapes[k, 3:])
-            turns.append((int(k) + 1, rotation, places[k] - rotation @ centres[k]))
-        for part, rotation, shift in turns:
-            faces = slice(starts[part], starts[part + 1])
-            turn_into(whole.corners[faces], rotation, shift, corners[faces])
-            turn_into(whole.normals[faces], rotation, np.zeros(3), normals[faces])
-        return whole._replace(corners=corners, normals=normals), np.arange(len(corners)) >= starts[1]
+            turns.append((faces[k + 1], rotation, places[k] - rotation @ centres[k]))
+        for some, rotation, shift in turns:
+            turn_into(whole.corners[some], rotation, shift, corners[some])
+            turn_into(whole.normals[some], rotation, np.zeros(3), normals[some])
+        return whole._replace(corners=corners, normals=normals), casters
 
     @staticmethod
     def frame(view: View, camera: Array) -> Array:
@@ -149,16 +149,14 @@ def drawing(
 
 def _matters(places: Array, radii: Array, tangents: Array, light: Array) -> NDArray[np.bool_]:
     """Which balls are in sight, or throw a shadow that is: looked for at steps away from the light."""
-    found = _in_sight(places, radii, tangents)
-    for step in np.arange(0.25, SHADOW_REACH, 0.25):
-        found |= _in_sight(places - step * light, radii, tangents)
-    return found
+    steps = np.arange(0.0, SHADOW_REACH, 0.25)[:, None, None]
+    return np.asarray(_in_sight(places - steps * light, radii, tangents).any(axis=0))
 
 
 def _in_sight(places: Array, radii: Array, tangents: Array) -> NDArray[np.bool_]:
-    """Which balls (k, 3), (k,) in camera coordinates meet the pyramid that the camera sees."""
-    aside = np.abs(places[:, :2]) + tangents * places[:, 2:] <= radii[:, None] * np.sqrt(1.0 + tangents**2)
-    return aside.all(1) & (places[:, 2] < radii)
+    """Which balls (..., k, 3), (k,) in camera coordinates meet the pyramid that the camera sees, (..., k)."""
+    aside = np.abs(places[..., :2]) + tangents * places[..., 2:] <= radii[:, None] * np.sqrt(1.0 + tangents**2)
+    return aside.all(-1) & (places[..., 2] < radii)
 
 
 def perturbations(layout: SceneBeta, beta: Array, noise: Noise, counts: NDArray[np.int64]) -> tuple[Array, Array]:

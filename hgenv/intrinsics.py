@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from hgenv.crop import crop, square_about
 from hgenv.data import mit_berkeley
+from hgenv.data.selection import evenly
 from hgenv.data.shapenet import find_models, load_model
 from hgenv.drawn import batch_of
 from hgenv.furniture import cylinder
@@ -64,7 +65,7 @@ def objects(folder: str, count: int, resolution: int, ambient: float) -> dict[Sp
     found = find_models(folder)
     if len(found) < 4:
         raise ValueError(f"{folder} has {len(found)} models: a target domain needs at least 4")
-    found = [found[i] for i in np.unique(np.linspace(0, len(found) - 1, count).round().astype(int))]
+    found = evenly(found, count)
 
     def views(paths: Sequence, which: int) -> Iterable[Rendered]:
         for number, path in enumerate(paths):

@@ -7,14 +7,15 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from hgenv.data.nyu import FRAME, INTRINSICS
 from hgenv.furniture import SHAPES, box
 from hgenv.interiors import Interior, View, look
-from hgenv.scene import Mesh, joined, moved, pack, turn
+from hgenv.scene import Mesh, bounds, joined, moved, pack, turn
 from hgenv.texture import pattern
 
 Array = NDArray[np.float64]
-NYU_TANGENTS = np.array([320.0 / 518.8579, 240.0 / 519.4696])
-"""Of half the angles of a Kinect, which is what the target domain is seen with."""
+NYU_TANGENTS = 0.5 * np.array(FRAME[::-1]) / INTRINSICS[:2]
+"""Of half the angles of the Kinect that the target domain is seen with."""
 _PATTERNS = 6
 _VIEWS = 4
 
@@ -71,19 +72,20 @@ def _furnish(rng: np.random.Generator, size: Array) -> list[Mesh]:
     for _ in range(9):
         kind = int(rng.integers(len(SHAPES)))
         piece = moved(joined(SHAPES[kind](rng.random(4))), turn(0.5 * np.pi * rng.integers(4), 0.0), np.zeros(3))
-        low, high = piece.corners.reshape(-1, 3).min(0), piece.corners.reshape(-1, 3).max(0)
-        room = size[[0, 2]] - (high - low)[[0, 2]]
+        low, high = bounds(piece.corners)
+        extent = (high - low)[[0, 2]]
+        room = size[[0, 2]] - extent
         corner = rng.uniform(0.0, 1.0, 2) * room
         if rng.random() < 0.7:
             side = rng.integers(2)
             corner[side] = 0.05 if rng.random() < 0.5 else room[side] - 0.05
-        if (room < 0.1).any() or any(_overlap(corner, corner + (high - low)[[0, 2]], *other) for other in placed):
+        if (room < 0.1).any() or any(_overlap(corner, corner + extent, *other) for other in placed):
             continue
-        placed.append((corner, corner + (high - low)[[0, 2]]))
+        placed.append((corner, corner + extent))
         shift = np.array([corner[0] - low[0], 0.0, corner[1] - low[2]])
         objects.append(_painted(moved(piece, np.eye(3), shift), rng, 0.5))
         if kind == 0:
-            objects.append(_thing(rng, corner + 0.5 * (high - low)[[0, 2]], high[1]))
+            objects.append(_thing(rng, corner + 0.5 * extent, high[1]))
     return objects
 
 

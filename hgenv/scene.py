@@ -107,10 +107,20 @@ def coarsened(mesh: Mesh, size: float) -> Mesh:
     return kept._replace(corners=means[which].reshape(-1, 3, 3)[rows])
 
 
+def bounds(corners: Array) -> tuple[Array, Array]:
+    """Lowest and highest coordinates, (3,) each, of corners (f, 3, 3)."""
+    points = corners.reshape(-1, 3)
+    return points.min(0), points.max(0)
+
+
+def face_normals(corners: Array) -> Array:
+    """Normals (f, 3) of corners (f, 3, 3), twice as long as the faces are large."""
+    return np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+
+
 def of_unit_size(mesh: Mesh) -> Mesh:
     """The mesh with its bounding box centred at the origin, and of diagonal 1, as ShapeNetCore's models are."""
-    points = mesh.corners.reshape(-1, 3)
-    low, high = points.min(0), points.max(0)
+    low, high = bounds(mesh.corners)
     return mesh._replace(corners=(mesh.corners - 0.5 * (low + high)) / np.linalg.norm(high - low))
 
 

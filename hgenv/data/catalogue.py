@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-
 from hgenv.data import face_models, head_scans, mit_berkeley, nyu, shapenet, suncg, sweethome
+from hgenv.data.selection import evenly
+
+_MOST = 200  # houses, or models, that are read: a whole ShapeNetCore would take hours
 
 
 class Dataset(NamedTuple):
@@ -74,20 +75,15 @@ def _frames(folder: Path) -> str:
 
 def _houses(folder: Path) -> str:
     found = suncg.find_houses(folder)
-    houses = [suncg.load_house(path) for path in _some(found)]
+    houses = [suncg.load_house(path) for path in evenly(found, _MOST)]
     objects, views = sum(len(h.objects) for h in houses), sum(len(h.views) for h in houses)
     return f"{len(found)} houses; read {len(houses)} of them, with {objects} objects and {views} cameras"
 
 
 def _models(folder: Path) -> str:
     found = shapenet.find_models(folder)
-    models = [shapenet.load_model(path) for path in _some(found)]
+    models = [shapenet.load_model(path) for path in evenly(found, _MOST)]
     return f"{len(found)} models; read {len(models)} of them, {sum(len(m.textures) > 0 for m in models)} with textures"
-
-
-def _some(paths: list[Path]) -> list[Path]:
-    """At most 200, evenly over all: a whole ShapeNetCore would take hours."""
-    return [paths[i] for i in np.unique(np.linspace(0, len(paths) - 1, 200).round().astype(int))]
 
 
 def _catalogues(folder: Path) -> str:

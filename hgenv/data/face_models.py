@@ -5,7 +5,6 @@ All become a FaceModel whose head is 2 units high about the origin, with geometr
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -33,20 +32,15 @@ _IDENTITIES, _EXPRESSIONS = 100, 57
 
 def load_face_model(folder: str | Path) -> FaceModel:
     """The model in a folder, by the files that it has. Raises FileNotFoundError or ValueError."""
-    return find_face_model(folder)()
-
-
-def find_face_model(folder: str | Path) -> Callable[[], FaceModel]:
-    """What reads the model in a folder. Raises FileNotFoundError if there is none."""
     root = Path(folder)
     if (root / ICT_FILE).is_file():
-        return lambda: load_ict(root)
+        return load_ict(root)
     for place in (root / "FaceXModel", root):
         if (place / ICT_NEUTRAL).is_file():
-            return lambda: load_ict_objs(place)
+            return load_ict_objs(place)
     for name in BASEL_FILES:
         if (root / name).is_file():
-            return lambda: load_basel(root / name)
+            return load_basel(root / name)
     raise FileNotFoundError(f"no face model in {root}: {EXPECTED}")
 
 

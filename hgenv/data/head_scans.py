@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import trimesh
 from numpy.typing import NDArray
 
 from hgenv.data.face_models import checked_faces, checked_head
@@ -105,6 +104,8 @@ def find_plys(folder: str | Path) -> dict[Split, list[Path]]:
 
 def load_ply(path: Path) -> Scan:
     """A head scan with colours of its vertices, or grey without; y up, looking along z. Raises ValueError."""
+    import trimesh  # slow to import
+
     try:
         read: Any = trimesh.load(path, process=False, force="mesh", file_type="ply")
         vertices, faces = np.array(read.vertices, np.float64), np.array(read.faces, np.int64)

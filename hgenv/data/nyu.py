@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,6 +23,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from hgenv.data.obj import load_picture
+from hgenv.data.selection import evenly
 from hgenv.task import Split
 
 Array = NDArray[np.float64]
@@ -111,11 +112,6 @@ def load(folder: str | Path, frames: int) -> dict[Split, list[Frame]]:
     return _release(root, frames)
 
 
-def _some(numbers: Sequence[Any], frames: int) -> list[Any]:
-    keep = np.unique(np.linspace(0, len(numbers) - 1, min(frames, len(numbers))).round().astype(int))
-    return [numbers[i] for i in keep]
-
-
 def _measured(name: str, image: NDArray[np.uint8], depth: Array, intrinsics: Sequence[float]) -> Frame:
     """A frame with the normals of its depth, without the border of whole frames."""
     if not (depth[np.isfinite(depth)] < _FARTHEST).all():
@@ -147,8 +143,8 @@ def _release(root: Path, frames: int) -> dict[Split, list[Frame]]:
         known = _known_normals(root, stack)
         test = test_numbers(root)
         chosen: dict[Split, list[int]] = {
-            "validation": _some([k for k in numbers if k not in test], frames),
-            "test": _some([k for k in numbers if k in test], frames),
+            "validation": evenly([k for k in numbers if k not in test], frames),
+            "test": evenly([k for k in numbers if k in test], frames),
         }
         if not all(chosen.values()):
             raise ValueError(f"{path} needs frames of both splits")
@@ -278,8 +274,8 @@ def _pictures(root: Path, frames: int) -> dict[Split, list[Frame]]:
         depth = (grey[:, ::-1] + 0.5) * 9.99547 / 255.0
         return _measured(row["image"], np.ascontiguousarray(image[:, ::-1]), depth, INTRINSICS)
 
-    by_split = {name: [row for row in rows if row["split"] == name] for name in ("train", "test")}
-    return _read(path, by_split, frames, read)
+    splits: dict[Split, str] = {"validation": "train", "test": "test"}
+    return _read(path, {split: [r for r in rows if r["split"] == name] for split, name in splits.items()}, frames, read)
 
 
 def _kinect(root: Path, frames: int) -> dict[Split, list[Frame]]:
@@ -299,7 +295,7 @@ def _kinect(root: Path, frames: int) -> dict[Split, list[Frame]]:
         depth = read_depth(root / Path(row["depth"]).name, np.uint16, image.shape[:2]) / float(row["depth_scale"])
         return _measured(row["name"], image, depth, row["K"])
 
-    return _read(path, {"train": rows[::2], "test": rows[1::2]}, frames, read)
+    return _read(path, {"validation": rows[::2], "test": rows[1::2]}, frames, read)
 
 
 def _check_kinect(row: dict[str, Any]) -> None:
@@ -312,11 +308,10 @@ def _check_kinect(row: dict[str, Any]) -> None:
         raise ValueError(f"{row['name']}: depth_scale and focal lengths must be positive")
 
 
-def _read(path: Path, by_split: dict[str, list], frames: int, read: Callable[[Any], Frame]) -> dict[Split, list[Frame]]:
-    if not all(by_split.values()):
+def _read(path: Path, rows: dict[Split, list], frames: int, read: Callable[[Any], Frame]) -> dict[Split, list[Frame]]:
+    if not all(rows.values()):
         raise ValueError(f"{path} needs frames of both splits")
-    names: Iterator[tuple[Split, str]] = iter([("validation", "train"), ("test", "test")])
-    return {split: [read(row) for row in _some(by_split[name], frames)] for split, name in names}
+    return {split: [read(row) for row in evenly(some, frames)] for split, some in rows.items()}
 
 
 def read_depth(path: Path, kind: type, size: tuple[int, ...]) -> Array:

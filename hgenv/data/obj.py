@@ -11,14 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from hgenv.data.wavefront import Material, Shape, read_mtl, read_obj
+from hgenv.data.wavefront import GREY, Material, Shape, read_mtl, read_obj
 from hgenv.scene import Mesh
 
 Array = NDArray[np.float64]
 Pixels = NDArray[np.uint8]
 Look = Array | Path
 """What a material looks like: a colour (3,) in [0, 1], or a picture's file."""
-_GREY = np.full(3, 0.6)
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,24 +43,24 @@ def load_obj(
     Raises FileNotFoundError for a library of materials or a texture that is named but not there, ValueError for what
     is not a mesh or lies outside.
     """
-    shape = read_obj(path)
+    shape, looks = read_obj(path), looks or {}
     corners = shape.vertices[shape.faces]
     extent = np.ptp(corners.reshape(-1, 3), axis=0)
     if not np.isfinite(extent).all() or not extent.any():
         raise ValueError(f"{path} has vertices that are all the same, or too far apart")
     mesh = Mesh(
-        corners, np.zeros_like(corners), np.broadcast_to(_GREY, corners.shape).copy(), np.nan_to_num(shape.uv),
+        corners, np.zeros_like(corners), np.broadcast_to(GREY, corners.shape).copy(), np.nan_to_num(shape.uv),
         np.full(len(corners), -1),
     )  # fmt: skip
     if not materials:
         return Model(mesh, [])
-    found = _materials(path, shape, looks or {}, inside)
+    found = _materials(path, shape, looks, inside)
     albedo, texture = mesh.albedo.copy(), mesh.texture.copy()
     pictures: dict[Path, int] = {}
     for i, name in enumerate(shape.materials):
         rows = shape.material == i
-        material = found.get(name, Material(_GREY, None))
-        look, albedo[rows] = (looks or {}).get(name, material.look), material.colour
+        material = found.get(name, Material())
+        look, albedo[rows] = looks.get(name, material.look), material.colour
         if not isinstance(look, Path):
             albedo[rows] = np.asarray(look)
             continue

@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hgenv.data.obj import load_obj
+from hgenv.data.selection import evenly
 from hgenv.data.shapenet import find_models
 from hgenv.data.sweethome import Piece, load_piece, pieces
-from hgenv.scene import Mesh, of_unit_size
+from hgenv.scene import Mesh, face_normals, of_unit_size
 
 Array = NDArray[np.float64]
 EXPECTED = (
@@ -26,9 +27,7 @@ def load_shapes(where: str | Path, count: int) -> list[Mesh]:
 
     Their own colours and textures are dropped. Raises FileNotFoundError or ValueError.
     """
-    found = _sources(Path(where))
-    chosen = np.unique(np.linspace(0, len(found) - 1, min(count, len(found))).round().astype(int))
-    return [_bare(found[i]()) for i in chosen]
+    return [_bare(read()) for read in evenly(_sources(Path(where)), count)]
 
 
 def _sources(path: Path) -> list[Callable[[], Mesh]]:
@@ -56,7 +55,7 @@ def _of_obj(path: Path) -> Mesh:
 def _bare(mesh: Mesh) -> Mesh:
     whole = of_unit_size(mesh)
     c = whole.corners
-    normal = np.abs(np.cross(c[:, 1] - c[:, 0], c[:, 2] - c[:, 0]))
+    normal = np.abs(face_normals(c))
     u, v = (np.array(axes)[normal.argmax(1)] for axes in ((2, 0, 0), (1, 2, 1)))  # seen along x, y, z
     rows = np.arange(len(c))
     uv = np.stack([c[rows, :, u], c[rows, :, v]], axis=-1)

@@ -11,12 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hgenv.data.obj import Model, load_obj
+from hgenv.scene import bounds
 
 Array = NDArray[np.float64]
 CATALOGUE = "PluginFurnitureCatalog.properties"
 EXPECTED = f"expected a Sweet Home 3D catalogue, a ZIP file .sh3f with {CATALOGUE} and the OBJ models that it names"
-
-
 _WORDS = ("id", "name", "category", "model")
 
 
@@ -85,7 +84,7 @@ def load_piece(path: str | Path, piece: Piece, largest: int | None = None, mater
             message = str(error).replace(f"{folder}/", "")
             raise type(error)(f"{path}, {inner.parent}: {message}") from error
     corners = model.mesh.corners @ piece.rotation.T
-    low, high = corners.reshape(-1, 3).min(0), corners.reshape(-1, 3).max(0)
+    low, high = bounds(corners)
     scale = piece.size / np.maximum(high - low, 1e-9)
     return Model(model.mesh._replace(corners=(corners - 0.5 * (low + high)) * scale), model.textures)
 

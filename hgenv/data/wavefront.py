@@ -19,11 +19,15 @@ _OPTIONS = {"-blendu": 1, "-blendv": 1, "-boost": 1, "-mm": 2, "-texres": 1, "-c
             "-type": 1, "-cc": 1, "-o": 3, "-s": 3, "-t": 3}  # fmt: skip
 
 
+GREY = np.full(3, 0.6)
+"""Of what has no colour."""
+
+
 class Material(NamedTuple):
     """colour (3,): diffuse, in [0, 1]. picture: the file of its diffuse texture, if it has one."""
 
-    colour: Array
-    picture: Path | None
+    colour: Array = GREY
+    picture: Path | None = None
 
     @property
     def look(self) -> Array | Path:
@@ -92,7 +96,7 @@ def read_mtl(path: Path) -> dict[str, Material]:
         try:
             if word == "newmtl":
                 name = rest
-                found[name] = Material(np.full(3, 0.6), None)
+                found[name] = Material()
             elif word == "Kd" and name is not None:
                 colour = np.array([float(x) for x in rest.split()])
                 if colour.shape not in ((1,), (3,)) or not ((colour >= 0) & (colour <= 1)).all():

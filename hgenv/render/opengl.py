@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from hgenv.render import raster
 from hgenv.render.renderer import Drawing, Rendered
-from hgenv.scene import Mesh, Textures
+from hgenv.scene import Mesh, Textures, face_normals
 
 os.environ.setdefault("PYOPENGL_PLATFORM", "egl")
 np.infty = np.inf  # type: ignore[attr-defined]  # noqa: NPY201  (pyrender 0.1.45 asks for it)
@@ -118,12 +118,11 @@ def _texture(picture: NDArray[np.uint8]) -> Any:
 
 def _toward_camera(mesh: Mesh) -> Array:
     """Vertex normals, the faces' where those are 0, on the side that the camera sees: the shader knows one side."""
-    c = mesh.corners
-    flat = np.cross(c[:, 1] - c[:, 0], c[:, 2] - c[:, 0])
+    flat = face_normals(mesh.corners)
     flat = flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-300)
     smooth = np.asarray(mesh.normals.any(axis=(1, 2)))
     normals = np.where(smooth[:, None, None], mesh.normals, flat[:, None])
-    away = np.einsum("fk,fk->f", flat, c.mean(1)) > 0.0
+    away = np.einsum("fk,fk->f", flat, mesh.corners.mean(1)) > 0.0
     aligned = np.einsum("fik,fk->f", normals, flat) >= 0.0
     return np.where((away == aligned)[:, None, None], -normals, normals)
 

@@ -40,14 +40,19 @@ def lit(
 
 
 @njit(cache=True, nogil=True)
+def _point(i: int, j: int, t: float, focal: Any, centre: Any) -> Any:
+    """What the middle of a pixel sees at depth t, in camera coordinates."""
+    return t * (j + 0.5 - centre[0]) / focal[0], t * (centre[1] - i - 0.5) / focal[1], -t
+
+
+@njit(cache=True, nogil=True)
 def _extent(focal: Any, centre: Any, depth: Any, face: Any, frame: Any, low: Any, high: Any) -> None:
     """Bounds in light coordinates, low and high (2,), of what the camera sees: the map need not reach farther."""
     for i in range(face.shape[0]):
         for j in range(face.shape[1]):
             if face[i, j] < 0:
                 continue
-            t = depth[i, j]
-            x, y, z = t * (j + 0.5 - centre[0]) / focal[0], t * (centre[1] - i - 0.5) / focal[1], -t
+            x, y, z = _point(i, j, depth[i, j], focal, centre)
             for k in range(2):
                 along = frame[k, 0] * x + frame[k, 1] * y + frame[k, 2] * z
                 low[k], high[k] = min(low[k], along), max(high[k], along)
@@ -93,8 +98,7 @@ def _look_up(
         for j in range(face.shape[1]):
             if face[i, j] < 0:
                 continue
-            t = depth[i, j]
-            x, y, z = t * (j + 0.5 - centre[0]) / focal[0], t * (centre[1] - i - 0.5) / focal[1], -t
+            x, y, z = _point(i, j, depth[i, j], focal, centre)
             column = int((frame[0, 0] * x + frame[0, 1] * y + frame[0, 2] * z - low[0]) / pixel)
             row = int((frame[1, 0] * x + frame[1, 1] * y + frame[1, 2] * z - low[1]) / pixel)
             row, column = min(row, side - 1), min(column, side - 1)

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from hgenv.data.selection import evenly
 from hgenv.data.suncg import find_houses, load_house
 from hgenv.domains import NormalDomain, OnDomain
 from hgenv.drawn import DrawnTask
@@ -92,9 +93,7 @@ class SceneNormals(HourglassSize, DrawnTask, OnDomain):
         """The scenes that are perturbed."""
         if self.scenes is None:
             return [room(number) for number in range(self.rooms)]
-        found = find_houses(self.scenes)
-        chosen = np.unique(np.linspace(0, len(found) - 1, self.houses).round().astype(int))
-        return [load_house(found[i], self.detail) for i in chosen]
+        return [load_house(path, self.detail) for path in evenly(find_houses(self.scenes), self.houses)]
 
     def drawings(self, beta: Array, noise: Noise) -> Iterator[Drawing]:
         chosen = self._chosen(noise)
