@@ -77,8 +77,11 @@ def _paint(canvas: Any, x: Any, y: Any, vertices: Any, colours: Any, angles: Any
     """Paint `count` polygons, the first at the bottom, onto a canvas (h, w, 3) of the unit square."""
     height, width = canvas.shape[0], canvas.shape[1]
     for p in range(count):
-        for i in range(height):
-            for j in range(width):
+        # Noise is within -1 and 1: a pixel farther from the polygon than its roughness is never painted.
+        low_x, high_x = x[p, : vertices[p]].min() - rough[p], x[p, : vertices[p]].max() + rough[p]
+        low_y, high_y = y[p, : vertices[p]].min() - rough[p], y[p, : vertices[p]].max() + rough[p]
+        for i in range(max(0, int(low_y * height)), min(height, int(high_y * height) + 1)):
+            for j in range(max(0, int(low_x * width)), min(width, int(high_x * width) + 1)):
                 px, py = (j + 0.5) / width, (i + 0.5) / height
                 noise = rough[p] * _perlin(px + 0.37 * p, py + 0.61 * p, angles)
                 if _signed_distance(px, py, x[p], y[p], vertices[p]) + noise < 0.0:
