@@ -26,13 +26,48 @@ def data() -> Path:
     return folder
 
 
+def _part(data: Path, *names: str) -> Path:
+    """A folder of the real data; the test skips where it is missing."""
+    folder = data.joinpath(*names)
+    if not folder.is_dir():
+        pytest.skip(f"no {'/'.join(names)} in {data}")
+    return folder
+
+
 @pytest.fixture(scope="session")
 def photographs(data: Path) -> Path:
-    """Folder of the MIT-Berkeley photographs."""
-    folder = data / "mit-berkeley"
-    if not folder.is_dir():
-        pytest.skip(f"no MIT-Berkeley photographs in {data}")
-    return folder
+    """The MIT-Berkeley photographs."""
+    return _part(data, "mit-berkeley")
+
+
+@pytest.fixture(scope="session")
+def objects(data: Path) -> Path:
+    """Textured models in both layouts of ShapeNetCore."""
+    return _part(data, "textured-objects")
+
+
+@pytest.fixture(scope="session")
+def suncg(data: Path) -> Path:
+    """A house in SUNCG's layout."""
+    return _part(data, "indoor-scenes", "suncg-layout")
+
+
+@pytest.fixture(scope="session")
+def samples(data: Path) -> Path:
+    """Frames of NYU Depth V2."""
+    return _part(data, "nyu-samples")
+
+
+@pytest.fixture(scope="session")
+def ict(data: Path) -> Path:
+    """The ICT Face Kit Light."""
+    return _part(data, "ict-face")
+
+
+@pytest.fixture(scope="session")
+def heads(data: Path) -> Path:
+    """Two head scans."""
+    return _part(data, "face-scans")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -18,18 +18,6 @@ from hgenv.noise import Noise
 from hgenv.scene import plain_mesh, turn
 from hgenv.tasks.face_depth import DISTANCE, FaceDepth, before_camera
 
-ICT = "ict-face"
-HEADS = "face-scans"
-
-
-@pytest.fixture
-def folder(request: pytest.FixtureRequest, data: Path) -> Path:
-    """A folder of the real data; the test skips where it is missing."""
-    path = data / request.param
-    if not path.is_dir():
-        pytest.skip(f"no {request.param} in {data}")
-    return path
-
 
 def test_the_procedural_head_is_symmetric_and_faces_the_camera() -> None:
     model = procedural_head()
@@ -102,26 +90,24 @@ def test_baselines_and_predictions_are_scored_alike() -> None:
     assert constant == task.metrics(torch.full_like(truth, DISTANCE), "test")
 
 
-@pytest.mark.parametrize("folder", [ICT], indirect=True)
-def test_the_ict_model_is_what_its_page_says(folder: Path) -> None:
-    model = load_ict(folder)
+def test_the_ict_model_is_what_its_page_says(ict: Path) -> None:
+    model = load_ict(ict)
     assert model.mean.shape == (11248, 3)
     assert model.faces.shape == (22288, 3)
     assert len(model.geometry) == 100
     assert len(model.expression) == 57
     width, height, _ = np.ptp(model.mean, axis=0)
     assert width / height == pytest.approx(25 / 34, abs=0.03)
-    raw = np.load(folder / ICT_FILE, allow_pickle=False)
+    raw = np.load(ict / ICT_FILE, allow_pickle=False)
     scale = height / np.ptp(raw["mean"][:, 1])
     np.testing.assert_allclose(model.geometry[3], scale * raw["identity"][3].astype(float), atol=1e-12)
-    batch = FaceDepth(model=str(folder)).sample(np.tile(FaceDepth.layout.initial, (2, 1)), Noise(np.arange(2)))
+    batch = FaceDepth(model=str(ict)).sample(np.tile(FaceDepth.layout.initial, (2, 1)), Noise(np.arange(2)))
     assert (batch.mask.flatten(1).mean(1) > 0.2).all()
 
 
-@pytest.mark.parametrize("folder", [HEADS], indirect=True)
-def test_scans_load_and_their_textures_fit(folder: Path) -> None:
-    assert [len(load_scan(folder, split).mesh.corners) for split in SCANS][1] == 17678
-    task = FaceDepth(data=str(folder), resolution=64)
+def test_scans_load_and_their_textures_fit(heads: Path) -> None:
+    assert [len(load_scan(heads, split).mesh.corners) for split in SCANS][1] == 17678
+    task = FaceDepth(data=str(heads), resolution=64)
     for batch in (task.validation(), task.test()):
         assert len(batch.image) == 27
         seen = batch.mask[:, 0] > 0
@@ -140,15 +126,14 @@ def test_moving_a_mesh_turns_its_normals_too() -> None:
     np.testing.assert_allclose(there.normals[:, 0], mesh.normals[:, 0] @ turn(*pose).T)
 
 
-@pytest.mark.parametrize("folder", [ICT], indirect=True)
-def test_broken_models_are_named(folder: Path, tmp_path: Path) -> None:
+def test_broken_models_are_named(ict: Path, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=ICT_FILE):
         load_ict(tmp_path)
-    whole = (folder / ICT_FILE).read_bytes()
+    whole = (ict / ICT_FILE).read_bytes()
     (tmp_path / ICT_FILE).write_bytes(whole[: len(whole) // 2])
     with pytest.raises(ValueError, match="is not the ICT Face Kit"):
         load_ict(tmp_path)
-    content = dict(np.load(folder / ICT_FILE, allow_pickle=False))
+    content = dict(np.load(ict / ICT_FILE, allow_pickle=False))
     for name, value in {"identity": content["identity"][:50], "faces": content["faces"] + 20_000}.items():
         np.savez(tmp_path / ICT_FILE, **(content | {name: value}))
         with pytest.raises(ValueError, match=name):
@@ -159,11 +144,10 @@ def test_broken_models_are_named(folder: Path, tmp_path: Path) -> None:
         load_ict(tmp_path)
 
 
-@pytest.mark.parametrize("folder", [HEADS], indirect=True)
-def test_broken_scans_are_named(folder: Path, tmp_path: Path) -> None:
+def test_broken_scans_are_named(heads: Path, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"james\.obj"):
         load_scan(tmp_path, "validation")
-    shutil.copytree(folder / "james", tmp_path / "james")
+    shutil.copytree(heads / "james", tmp_path / "james")
     (tmp_path / "james" / "james.jpg").write_bytes(b"no picture")
     with pytest.raises(ValueError, match="not a picture"):
         load_scan(tmp_path, "validation")

@@ -56,14 +56,6 @@ def test_depth_edges_do_not_mix_and_holes_have_no_normal() -> None:
     assert found[:, :, 78:82].any(0).all(), "up to the edge on both sides"
 
 
-@pytest.fixture(scope="module")
-def samples(data: Path) -> Path:
-    folder = data / "nyu-samples"
-    if not folder.is_dir():
-        pytest.skip(f"no nyu-samples in {data}")
-    return folder
-
-
 def link_release(samples: Path, folder: Path, normals: bool = True) -> Path:
     """The four frames in the layout of the release."""
     folder.mkdir(exist_ok=True)
