@@ -1,5 +1,6 @@
 """Morphable models, scans and FaceDepth: readers against their files, depth against closed forms, metrics by hand."""
 
+import dataclasses
 import re
 import shutil
 from pathlib import Path
@@ -255,6 +256,11 @@ def test_basel_models_are_read(name: str, tmp_path: Path) -> None:
     task = FaceDepth(model=str(tmp_path))
     batch = task.sample(np.tile(task.layout.initial, (2, 1)), Noise(np.arange(2)))
     assert torch.isfinite(batch.image).all()
+    fewer = FaceDepth(model=str(tmp_path))
+    vars(fewer)["face_model"] = dataclasses.replace(model, texture=model.texture[:COMPONENTS])
+    bare = fewer.sample(np.tile(task.layout.initial, (2, 1)), Noise(np.arange(2)))
+    assert torch.equal(bare.target, batch.target)
+    assert not torch.equal(bare.image, batch.image), "textures that beta does not control vary too"
 
 
 def test_broken_basel_models_are_named(tmp_path: Path) -> None:

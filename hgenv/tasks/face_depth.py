@@ -57,8 +57,8 @@ class FaceBeta(Layout):
 class FaceDepth(HourglassSize, DrawnTask):
     """One head a picture, perspective, in white directional light; learn its depth, in half heights of a head.
 
-    The pixels of the head are what counts. Components that beta does not control are uniform: within 1.7 for geometry,
-    0.5 for expressions. Albedo is cut off at 0.02 and 1.
+    The pixels of the head are what counts. Components that beta does not control are uniform: within 1.7 for geometry
+    and texture, 0.5 for expressions. Albedo is cut off at 0.02 and 1.
     """
 
     resolution: int = 32
@@ -93,15 +93,17 @@ class FaceDepth(HourglassSize, DrawnTask):
         bound, model = self.layout.bind(beta), self.face_model
         first = noise.draw(bound.head, "head")
         poses = noise.draw(bound.pose, "pose")
-        rest = (len(model.geometry) - COMPONENTS, len(model.expression) - COMPONENTS)
-        other = np.sqrt(3.0) * (2.0 * noise.uniform("other components", (sum(rest),)) - 1.0)
+        ends = np.cumsum([len(part) - COMPONENTS for part in (model.geometry, model.expression, model.texture)])
+        uniform = np.sqrt(3.0) * (2.0 * noise.uniform("other components", (int(ends[-1]),)) - 1.0)
+        more_geometry, more_expression, more_texture = np.split(uniform, ends[:-1], axis=1)
         light = unit_vector(np.stack([0.6 + 0.4 * noise.uniform("light"), noise.uniform("light about")], axis=-1))
         for row in range(len(first)):
             geometry, texture, expression = np.split(first[row], 3)
-            geometry = np.concatenate([geometry, other[row, : rest[0]]])
-            vertices = model.vertices(geometry, np.concatenate([expression, 0.3 * other[row, rest[0] :]]))
+            geometry = np.concatenate([geometry, more_geometry[row]])
+            vertices = model.vertices(geometry, np.concatenate([expression, 0.3 * more_expression[row]]))
             seen = vertices @ turn(*poses[row]).T - [0.0, 0.0, DISTANCE]  # as before_camera does, a third of the work
-            mesh = plain_mesh(seen, model.faces, model.colours(texture))
+            colours = model.colours(np.concatenate([texture, more_texture[row]]))
+            mesh = plain_mesh(seen, model.faces, colours)
             yield Drawing(mesh, self.camera, light[row], self.ambient)
 
     @staticmethod
