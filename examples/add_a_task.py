@@ -7,9 +7,9 @@ import numpy as np
 import torch
 
 import hgenv
-from hgenv.beta import Layout
-from hgenv.distributions import Normal
-from hgenv.noise import Noise
+from hgenv.beta.distributions import Normal
+from hgenv.beta.layout import Layout
+from hgenv.beta.noise import Noise
 
 
 @dataclass(frozen=True)

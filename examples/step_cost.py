@@ -6,8 +6,8 @@ import numpy as np
 import torch
 
 from hgenv import ShapeNormals
-from hgenv.noise import Noise
-from hgenv.training import Adam, Model, Tape, reverse, weight_gradient
+from hgenv.beta.noise import Noise
+from hgenv.learning.training import Adam, Model, Tape, reverse, weight_gradient
 
 torch.set_num_threads(1)
 for resolution, channels in ((32, 24), (64, 24), (64, 64)):

@@ -2,6 +2,6 @@
 
 import sys
 
-from hgenv.cli import main
+from hgenv.cli.main import main
 
 sys.exit(main())

@@ -12,27 +12,49 @@ import gymnasium
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import ndtri
+from torch import nn
 
-from hgenv.generator_state import from_words, to_words
-from hgenv.gradient import Perturbed, Samples, Signal, direction_of
-from hgenv.noise import Draw, Noise, keys
-from hgenv.options import EnvOptions, Ledger
+from hgenv import registry
+from hgenv.batch import Batch, Split
+from hgenv.beta.box import Box, spread_about
+from hgenv.beta.noise import Noise, keys, stream_keys
+from hgenv.domains.domain import score
+from hgenv.episode import Episode, Ledger, generator_state, generator_words
+from hgenv.fields import check
+from hgenv.learning.gradient import Estimator, Samples, Signal, direction_of, plain_points
+from hgenv.learning.learner import Learner
+from hgenv.learning.training import Model, State, Tape
+from hgenv.options import EnvOptions, build, knobs
 from hgenv.pictures import sheet
-from hgenv.task import Batch, Split, Task, find
-from hgenv.training import Model, State, Tape, weight_gradient
+from hgenv.task import Task
 
 Array = NDArray[np.float64]
-_CHUNK = 64  # images a forward pass when validating
+Observation = NDArray[np.float32]
 
 
-class DataGenEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
+@contextmanager
+def own_torch() -> Iterator[None]:
+    """Torch as training needs it, whatever the caller has set: gradients, float32, tensors made on the CPU."""
+    dtype, device = torch.get_default_dtype(), torch.get_default_device()
+    torch.set_default_dtype(torch.float32)
+    if device.type != "cpu":  # to set one, even the CPU, slows every call of torch
+        torch.set_default_device(None)
+    try:
+        with torch.inference_mode(False), torch.enable_grad():
+            yield
+    finally:
+        torch.set_default_dtype(dtype)
+        if device.type != "cpu":
+            torch.set_default_device(device)
+
+
+class DataGenEnv(gymnasium.Env[Observation, Observation]):
     """Action: normalised beta, Box(-1, 1, (d,)), or its continuous part. Actions outside are clipped and counted.
 
     A step trains the current network on f(beta, .), keeps it, and validates it on the target domain; the reward is
     minus the validation loss. Every random number is keyed by (seed, stream, counter): committed samples are the same
-    whichever optimizer runs, and probes of `evaluate` have streams of their own. Only gradient="perturbed" trains on
-    others: on samples about the action, two batches in a row on the same seeds.
+    whichever optimizer runs, and probes of `evaluate` have streams of their own. Only an estimator whose `points` say
+    so, as gradient="perturbed", trains on others: on samples about the action, two batches in a row on the same seeds.
 
     Observation, Box(-1, 1, (d + h + 1,)): the last action; loss / (1 + |loss|) of the last h = `observed_losses` steps,
     newest first; share of the episode done. With `observe_gradient` the last hybrid gradient follows, (d,), divided by
@@ -41,357 +63,299 @@ class DataGenEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
 
     metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array"], "render_fps": 4}  # type: ignore[misc]
 
+    @own_torch()
     def __init__(self, task: Task, options: EnvOptions | None = None, render_mode: str | None = None) -> None:
         if render_mode not in (None, "rgb_array"):
             raise ValueError(f"render_mode must be None or 'rgb_array', got {render_mode!r}")
-        self.task, self.options, self.render_mode = task, options or EnvOptions(), render_mode
-        self._first_task = task
-        idle = sorted(self.options.set_for_the_gradient()) if self.options.gradient is None else []
-        if idle:
-            raise ValueError(f"{', '.join(idle)} has no meaning without gradient=...")
-        self.device = torch.device(self.options.device)
-        self._validation, self._test = task.validation(), task.test()  # a broken data folder shows here
-        frozen = task.layout.discrete & (self.options.coordinates == "continuous")
-        self.movable = np.flatnonzero(~frozen)
-        self._start = task.layout.to_action(task.layout.initial)
-        self._rule, self._estimator = self.options.rule(), self.options.estimator()
-        if self._estimator is not None and self._estimator.needs_density and not task.layout.has_density:
+        self.options, self.render_mode = options or EnvOptions(), render_mode
+        estimator = self.options.gradient
+        if estimator is not None and estimator.needs_density and not task.layout.has_density:
             raise ValueError(
-                f"gradient={self.options.gradient!r} needs a density, and {type(task).__name__} has values"
+                f"the gradient by {type(estimator).__name__} needs a density, and {type(task).__name__} has values"
             )
-        d = len(self.movable)
+        if not dataclasses.is_dataclass(task):
+            raise TypeError(f"{type(task).__name__} must be a frozen dataclass, as every Task")
+        check(task)
+        task.domain.prepare()
+        task.prepare()
+        self.device = torch.device(self.options.device)
+        self.box = Box.of(task.layout, self.options.coordinates)
+        d = len(self.box.movable)
         seen = d + self.options.observed_losses + 1 + d * self.options.observe_gradient
         self.action_space = gymnasium.spaces.Box(-1.0, 1.0, (d,), np.float32)
         self.observation_space = gymnasium.spaces.Box(-1.0, 1.0, (seen,), np.float32)
-        self._state: State | None = None
+        self._first_task = task
+        self._episode: Episode | None = None
 
     # -- Gymnasium's interface
 
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[NDArray[np.float32], dict[str, Any]]:
+    @own_torch()
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """A fresh network, all counters at zero; beta at its start. Without a seed, a new one is drawn."""
         super().reset(seed=seed)
-        self.seed = int(self.np_random.integers(2**63))
+        chosen, task = int(self.np_random.integers(2**63)), self._first_task
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.seed)
-            network = self.task.network().to(self.device)
-        self._model = Model(network)
-        self._state = self._rule.init(self._model.initial)
-        self._average = self._state.weights
-        self._steps = self._evaluations = 0
-        self.ledger = Ledger()
-        self.task = self._first_task
-        self._action = self._start[self.movable]
-        self._signal: Signal | None = None
-        self._direction = np.zeros(len(self.movable))
-        loss = self._validate(self._state, self._validation_rows("validation", 0))
-        self._losses = [loss] * max(1, self.options.observed_losses)
-        return self._observation(), self.info()
+            torch.manual_seed(chosen)
+            model = Model(task.network().to(self.device))
+        self._learner = Learner(model, task.quantity, self.options.inner, self.options.weight_average, self.device)
+        state, ledger = self._learner.start(), Ledger()
+        rows = drawn_rows(task.domain.batch("validation"), self.options.validation_images, chosen, "validation", 0)
+        ledger.validation_forwards += len(rows.image)
+        loss = self._learner.validate(state.weights, rows.to(self.device))
+        model.check_buffers()
+        losses = np.full(max(1, self.options.observed_losses), loss)
+        self._episode = Episode(
+            chosen, 0, 0, state, state.weights, self.box.start, self.box.centre, losses,
+            np.zeros(len(self.box.movable)), ledger, task, task, generator_words(self.np_random),
+        )  # fmt: skip
+        return observed(self._episode, self.options), self.info()
 
-    def step(self, action: ArrayLike) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
+    @own_torch()
+    def step(self, action: ArrayLike) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """Train `train_steps` steps from the current weights on f(beta, .) and validate.
 
         info: beta (d_all,) physical; val_loss; the ledger of costs and clipped coordinates since reset;
         hybrid_gradient (d,) = dL/d(action), if made with a gradient and this step computes one.
         Raises ValueError for an action of the wrong shape or type or that is not finite; nothing has changed then.
         """
-        self._need_state()
-        given = self._check(action, 1)
-        with self._charged():
-            return self._train_and_validate(given)
-
-    def _train_and_validate(self, given: Array) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
-        o, state, average = self.options, self._need_state(), self._average
-        moved = self._clip(given)
-        differentiate = self._estimator is not None and self._steps % o.gradient_every == 0
-        first = o.train_steps - (o.window if differentiate else 0)
-        tape, trained = Tape(self._rule), []
-        for k in range(o.train_steps):
-            samples = self.generate(*self._points(moved, self._steps * o.train_steps + k))
-            after, gradient = self._train(state, samples.batch)
-            if k >= first:
-                tape.append(state, gradient, samples.batch)
-                trained.append(samples)
-            state = after
-            average = self._averaged(average, state)
-        step = self._steps + 1
-        rows = self._validation_rows("validation", step)
-        loss = self._validate(state, rows)
-        hybrid, signal, direction = {}, self._signal, self._direction
-        if differentiate and self._estimator is not None:
-            weights = state.weights if o.gradient_weights == "last" else average
-            signal = self._differentiate(weights, rows, tape, trained, moved)
-            rng = np.random.default_rng(self._seeds("direction", step, 4))
-            gradient_by_action = self._estimator.estimate(signal, self.generate, rng)
-            hybrid, direction = {"hybrid_gradient": gradient_by_action}, direction_of(gradient_by_action)
-        task = self.task.commit(self.beta(moved))
+        now, o = self.episode, self.options
+        given = self.box.checked(action, 1)
+        with charged(now.ledger):
+            moved = np.clip(given, -1.0, 1.0)
+            now.ledger.clipped += int(np.sum(moved != given))
+            estimator = o.gradient if now.steps % o.gradient_every == 0 else None
+            state, average, tape, samples = self._train(moved, estimator)
+            step = now.steps + 1
+            rows = self._validation_rows("validation", step)
+            loss = self._learner.validate(state.weights, rows)
+            found: dict[str, Any] = {"losses": np.array([loss, *now.losses[:-1]])}
+            hybrid = {}
+            if estimator is not None:
+                now.ledger.validation_forwards += len(rows.image)
+                at = state.weights if estimator.weights == "last" else average
+                discrete = self.box.layout.discrete[self.box.movable]
+                found["signal"] = signal = Signal(
+                    self._learner.loss, tape, samples, moved, discrete, self._learner.gradient(at, rows),
+                    estimator.curvature, now.ledger.count,
+                )  # fmt: skip
+                rng = np.random.default_rng(stream_keys(now.seed, "direction", step, 4))
+                hybrid = {"hybrid_gradient": estimator.estimate(signal, self.generate, rng)}
+                found["direction"] = direction_of(hybrid["hybrid_gradient"])
+            task = now.task.commit(self.box.beta(moved))
         # All that may fail or be interrupted is done: commit.
-        self._state, self._average, self._action, self._steps = state, average, moved, step
-        self.task, self._losses = task, [loss, *self._losses[:-1]]
-        self._signal, self._direction = signal, direction
-        return self._observation(), -loss, False, step >= o.episode_steps, self.info() | hybrid
+        self._episode = dataclasses.replace(
+            now, weights=state, average=average, action=moved, steps=step, task=task, **found
+        )
+        return observed(self._episode, o), -loss, False, step >= o.episode_steps, self.info() | hybrid
 
     def render(self) -> NDArray[np.uint8] | None:
         """A contact sheet (h, w, 3) uint8 of 16 samples at the current beta: images above, targets below."""
-        if self.render_mode is None:
-            return None
-        self._need_state()
-        return self.contact_sheet(self._action, 16, columns=8)
+        return None if self.render_mode is None else self.contact_sheet(self.episode.action, 16, columns=8)
 
     # -- beyond Gymnasium
 
+    @property
+    def episode(self) -> Episode:
+        """All that a continued run depends on. Raises ResetNeeded before the first reset()."""
+        if self._episode is None:
+            raise gymnasium.error.ResetNeeded("call reset() first")
+        return self._episode
+
+    @property
+    def task(self) -> Task:
+        """The task as its committed steps have left it."""
+        return self._first_task if self._episode is None else self._episode.task
+
+    @property
+    def ledger(self) -> Ledger:
+        """The costs since reset()."""
+        return self.episode.ledger
+
+    @property
+    def start(self) -> Array:
+        """The action (d,) of the start beta."""
+        return self.box.centre
+
+    @property
+    def signal(self) -> Signal:
+        """How the validation loss depends on what the last differentiated step trained on."""
+        if self.episode.signal is None:
+            raise RuntimeError("no signal yet: make the environment with gradient=... and call step()")
+        return self.episode.signal
+
     def info(self) -> dict[str, Any]:
         """That of the last step or reset, without the gradient."""
-        state = {"beta": self.beta(self._action), "val_loss": self._losses[0]}
-        return state | dataclasses.asdict(self.ledger) | self.task.report()
+        now = self.episode
+        state = {"beta": self.box.beta(now.action), "val_loss": float(now.losses[0])}
+        return state | dataclasses.asdict(now.ledger) | now.task.report()
 
+    @own_torch()
     def evaluate(self, actions: ArrayLike) -> Array:
         """Losses (k,) of actions (k, d): each trains a throw-away copy `train_steps` steps; nothing is committed.
 
         All k probes share seeds and validation images; every call has new ones. Costs count in the ledger.
         Raises ValueError as step() does.
         """
-        self._need_state()
-        points = self._check(actions, 2)
-        with self._charged():
-            losses = np.array([self._probe(point) for point in self._clip(points)])
-        self._evaluations += 1
+        now, given = self.episode, self.box.checked(actions, 2)
+        with charged(now.ledger):
+            points = np.clip(given, -1.0, 1.0)
+            now.ledger.clipped += int(np.sum(points != given))
+            losses = np.array([self._probe(point, now) for point in points])
+        self._episode = dataclasses.replace(now, evaluations=now.evaluations + 1)
         return losses
 
-    def _probe(self, point: Array) -> float:
-        o, call, state = self.options, self._evaluations, self._need_state()
+    def _probe(self, point: Array, now: Episode) -> float:
+        o = self.options
+        state = now.weights
         for k in range(o.train_steps):
-            seeds = self._seeds("probe", call * o.train_steps + k, o.batch_size)
-            state, _ = self._train(state, self.generate(self._spread(point, seeds), seeds).batch)
-        return self._validate(state, self._validation_rows("probe validation", call))
+            seeds = stream_keys(now.seed, "probe", now.evaluations * o.train_steps + k, o.batch_size)
+            state = self._learner.trained(state, [self.generate(spread_about(point, seeds, o.spread), seeds).batch])
+            now.ledger.train_steps += 1
+        return self._learner.validate(state.weights, self._validation_rows("probe validation", now.evaluations))
 
     def generate(self, actions: Array, seeds: NDArray[np.uint64]) -> Samples:
         """f(beta, r): samples of actions (n, d) and seeds (n,), charged to the ledger."""
         self.ledger.renders += len(seeds)
         noise = Noise(seeds)
-        batch = self._sample(actions, noise).to(self.device)
-        return Samples(actions, seeds, batch, partial(self._score, actions, noise.draws))
+        batch = self.task.sample(self.box.beta(actions), noise).to(self.device)
+        return Samples(actions, seeds, batch, partial(self.box.score, actions, noise.draws))
 
-    @property
-    def signal(self) -> Signal:
-        """How the validation loss depends on what the last differentiated step trained on."""
-        if self._signal is None:
-            raise RuntimeError("no signal yet: make the environment with gradient=... and call step()")
-        return self._signal
+    @own_torch()
+    def predict(self, images: Split | NDArray | torch.Tensor) -> torch.Tensor:
+        """Predictions (stacks, n, t, h, w) of the averaged weights for images (n, c, h, w), or for a whole split.
 
-    def predict(self, split: Split) -> torch.Tensor:
-        """Predictions (stacks, n, t, h, w) of the averaged weights for a whole split. Not charged to the ledger."""
-        self._need_state()
-        images = (self._validation if split == "validation" else self._test).image
-        with torch.no_grad():
-            parts = [
-                self._model.predict(self._average, part.to(self.device)).cpu() for part in torch.split(images, _CHUNK)
-            ]
-        return torch.cat(parts, dim=1)
+        On the CPU, and not charged to the ledger.
+        """
+        average = self.episode.average
+        given = self.task.domain.batch(images).image if isinstance(images, str) else torch.as_tensor(images)
+        return self._learner.predict(average, given.to(average.dtype))
 
     def score(self, split: Split) -> dict[str, float]:
-        """The task's metrics of the averaged weights on a whole split. Not charged to the ledger."""
-        return self.task.metrics(self.predict(split), split)
+        """The quantity's metrics of the averaged weights on a whole split. Not charged to the ledger."""
+        return score(self.task.quantity, self.task.domain, self.predict(split)[-1], split)
 
-    def beta(self, action: ArrayLike) -> Array:
-        """Physical beta (d_all,) of an action (d,)."""
-        return self.task.layout.from_action(self._full(np.asarray(action, np.float64)))
-
-    @property
-    def start(self) -> Array:
-        """The action (d,) of the start beta."""
-        return self._start[self.movable]
+    def network(self, last: bool = False) -> nn.Module:
+        """The trained network, a copy of its own: with the averaged weights, which are scored, or the last ones."""
+        weights = self.episode.weights.weights if last else self.episode.average
+        return self._learner.model.network(weights)
 
     def start_from(self, beta: ArrayLike, memory: Array | None = None) -> None:
         """Move the start, and frozen coordinates with it, to another physical beta (d_all,), clipped to its range.
 
-        memory is what a task that remembers its committed steps starts with (Task.memory). Call it before reset().
-        Raises ValueError for a wrong shape or numbers that are not finite.
+        memory is what a task that remembers its committed steps starts with (Task.memory). Call reset() after it.
+        Raises ValueError for a wrong shape or numbers that are not finite; nothing has changed then.
         """
-        values = np.asarray(beta, np.float64)
-        if values.shape != self._start.shape or not np.isfinite(values).all():
-            raise ValueError(f"beta must be {self._start.shape} finite numbers, got {values.shape}")
+        box = self.box.started_at(beta)
         if memory is not None:
-            self._first_task = self.task = self.task.recall(memory)
-        self._start = self.task.layout.to_action(self.task.layout.clip(values))
+            self._first_task = self._first_task.recall(memory)
+        self.box, self._episode = box, None
 
+    @own_torch()
     def contact_sheet(self, action: ArrayLike, count: int, columns: int) -> NDArray[np.uint8]:
         """`count` samples at an action, in rows of `columns`: image above, target below. Not charged to the ledger."""
         seeds = keys(0, "contact sheet", count)
-        batch = self._sample(self._spread(np.asarray(action, np.float64), seeds), Noise(seeds))
-        return sheet(self.task, batch, columns)
+        points = spread_about(np.asarray(action, np.float64), seeds, self.options.spread)
+        return sheet(self.task.quantity, self.task.sample(self.box.beta(points), Noise(seeds)), columns)
 
     def state_dict(self) -> dict[str, Any]:
         """Everything a continued run depends on, as plain arrays and numbers: weights, moments, counters, generator."""
-        state = self._need_state()
-        tensors = {"weights": state.weights, "average": self._average}
-        tensors |= {f"moment{i}": moment for i, moment in enumerate(state.moments)}
-        numbers = {"taken": state.taken, "steps": self._steps, "evaluations": self._evaluations, "seed": self.seed}
-        numbers |= {f"ledger.{name}": count for name, count in dataclasses.asdict(self.ledger).items()}
-        arrays = {name: tensor.detach().cpu().numpy().copy() for name, tensor in tensors.items()}
-        arrays |= {"action": self._action.copy(), "start": self._start.copy(), "generator": to_words(self.np_random)}
-        arrays |= {"losses": np.array(self._losses), "direction": self._direction.copy()}
-        for name, task in (("memory", self.task), ("first_memory", self._first_task)):
-            arrays |= {} if task.memory is None else {name: task.memory.copy()}
-        return arrays | numbers
+        now = dataclasses.replace(self.episode, generator=generator_words(self.np_random))
+        return now.to_arrays()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore what state_dict() gave, in an environment made alike and reset once.
 
         Raises ValueError that names what does not fit; nothing has changed then.
         """
-        mine, given = self.state_dict(), {name: np.array(value) for name, value in state.items()}
-        if given.keys() != mine.keys():
-            raise ValueError(f"state has the entries {sorted(given)}, expected {sorted(mine)}")
-        for name, value in mine.items():
-            wanted, got = np.asarray(value), given[name]
-            if name.endswith("memory") and got.ndim == wanted.ndim:
-                wanted = np.broadcast_to(wanted[:1], (len(got), *wanted.shape[1:]))  # it may have grown
-            if wanted.shape != got.shape or wanted.dtype.kind != got.dtype.kind or wanted.itemsize != got.itemsize:
-                raise ValueError(f"{name} is {got.dtype} {got.shape}, expected {wanted.dtype} {wanted.shape}")
-        tensors = {k: torch.from_numpy(given[k]).to(self.device) for k in mine if k.startswith(("weights", "moment"))}
-        average = torch.from_numpy(given["average"]).to(self.device)
-        weights, *moments = tensors.values()
-        generator = from_words(given["generator"])
-        remembered = {k: self.task.recall(given[k]) for k in ("memory", "first_memory") if k in given}
-        self._state, self._average = State(weights, tuple(moments), int(given["taken"])), average
-        self._action, self._start = given["action"], given["start"]
-        self._steps, self._evaluations, self.seed = (int(given[k]) for k in ("steps", "evaluations", "seed"))
-        self.ledger = Ledger(*(int(given[f"ledger.{f.name}"]) for f in dataclasses.fields(Ledger)))
-        self.np_random.bit_generator.state = generator
-        self._losses, self._direction, self._signal = list(given["losses"]), given["direction"], None
-        if remembered:
-            self.task, self._first_task = remembered["memory"], remembered["first_memory"]
+        episode = self.episode.from_arrays(state)
+        self.np_random.bit_generator.state = generator_state(episode.generator)
+        self.box = dataclasses.replace(self.box, start=episode.start)
+        self._episode, self._first_task = episode, episode.first_task
 
     # -- pieces
 
-    def _need_state(self) -> State:
-        if self._state is None:
-            raise gymnasium.error.ResetNeeded("call reset() first")
-        return self._state
-
-    def _check(self, action: ArrayLike, ndim: int) -> Array:
-        value, d = np.asarray(action), len(self.movable)
-        wanted = f"({d},)" if ndim == 1 else f"(k, {d})"
-        if value.ndim != ndim or value.shape[-1] != d:
-            raise ValueError(f"action must have shape {wanted}, got {value.shape}")
-        if value.dtype.kind not in "fiu":
-            raise ValueError(f"action must be real numbers, got dtype {value.dtype}")
-        if not np.isfinite(value).all():
-            raise ValueError("action must be finite, got NaN or infinity")
-        return value.astype(np.float64)
-
-    def _clip(self, actions: Array) -> Array:
-        clipped = np.clip(actions, -1.0, 1.0)
-        self.ledger.clipped += int(np.sum(clipped != actions))
-        return clipped
-
-    @contextmanager
-    def _charged(self) -> Iterator[None]:
-        """Takes costs back if what they were for did not finish."""
-        before = dataclasses.asdict(self.ledger)
-        try:
-            yield
-        except BaseException:
-            vars(self.ledger).update(before)
-            raise
-
-    def _seeds(self, stream: str, counter: int, count: int) -> NDArray[np.uint64]:
-        return keys(keys(self.seed, stream, 1)[0] + np.uint64(counter), stream, count)
-
-    def _points(self, action: Array, counter: int) -> tuple[Array, NDArray[np.uint64]]:
-        """Actions (n, d) and seeds (n,) of a committed training step."""
-        size = self.options.batch_size
-        if isinstance(self._estimator, Perturbed):
-            return self._estimator.points(action, counter, size, partial(self._seeds, "train"))
-        seeds = self._seeds("train", counter, size)
-        return self._spread(action, seeds), seeds
-
-    def _spread(self, action: Array, seeds: NDArray[np.uint64]) -> Array:
-        """Actions (n, d) of the samples with the given seeds; what is outside the box is clipped when rendered."""
-        spread, d = self.options.spread, len(action)
-        if spread is None:
-            return np.tile(action, (len(seeds), 1))
-        u = Noise(seeds).uniform("spread", (d,))
-        return 2.0 * u - 1.0 if spread == "uniform" else action + float(spread) * ndtri(u)
-
-    def _full(self, actions: Array) -> Array:
-        full = np.broadcast_to(self._start, (*actions.shape[:-1], len(self._start))).copy()
-        full[..., self.movable] = actions
-        return full
-
-    def _sample(self, actions: Array, noise: Noise) -> Batch:
-        return self.task.sample(self.task.layout.from_action(self._full(actions)), noise)
-
-    def _score(self, actions: Array, draws: list[Draw]) -> Array:
-        """d log p(draws) / d action, (n, d)."""
-        layout = self.task.layout
-        by_beta = layout.log_probability_gradient(layout.from_action(self._full(actions)), draws)
-        by_action = (0.5 * by_beta * (layout.high - layout.low))[:, self.movable]
-        return np.where(np.abs(actions) <= 1.0, by_action, 0.0)  # clipped coordinates do not move
-
-    def _loss(self, weights: torch.Tensor, batch: Batch) -> torch.Tensor:
-        """Losses of the rows, (n,)."""
-        losses = self.task.loss(self._model.predict(weights, batch.image), batch)
-        if losses.shape != (len(batch.image),):
-            raise ValueError(
-                f"{type(self.task).__name__}.loss must give a loss a row, ({len(batch.image)},), got shape "
-                f"{tuple(losses.shape)}"
+    def _train(self, moved: Array, estimator: Estimator | None) -> tuple[State, torch.Tensor, Tape, list[Samples]]:
+        """The training of a committed step: the state and average after it, and a record of the estimator's window."""
+        now, o, learner = self.episode, self.options, self._learner
+        points = plain_points if o.gradient is None else o.gradient.points
+        first = o.train_steps - (0 if estimator is None else estimator.window(o.train_steps))
+        state, average, tape, kept = now.weights, now.average, Tape(o.inner), []
+        for k in range(o.train_steps):
+            where = points(
+                moved, now.steps * o.train_steps + k, o.batch_size, partial(stream_keys, now.seed, "train"), o.spread
             )
-        return losses
-
-    def _train(self, state: State, batch: Batch) -> tuple[State, torch.Tensor]:
-        """One step: the state after it, and its gradient."""
-        self.ledger.train_steps += 1
-        gradient = weight_gradient(self._loss, state.weights, batch)
-        return self._rule.update(state, gradient), gradient
-
-    def _averaged(self, average: torch.Tensor, state: State) -> torch.Tensor:
-        # The decay grows with the number of steps, so that the first weights are soon forgotten.
-        decay = min(self.options.weight_average, state.taken / (state.taken + 9.0))
-        return average * decay + state.weights * (1.0 - decay)
+            samples = self.generate(*where)
+            now.ledger.train_steps += 1
+            gradient = learner.gradient(state.weights, samples.batch)
+            if k >= first:
+                tape.append(state, gradient, samples.batch)
+                kept.append(samples)
+            state = o.inner.update(state, gradient)
+            average = learner.averaged(average, state)
+        return state, average, tape, kept
 
     def _validation_rows(self, stream: str, counter: int) -> Batch:
-        wanted, size = self.options.validation_images, len(self._validation.image)
-        if wanted is None or wanted >= size:
-            return self._validation.to(self.device)
-        order = np.argsort(self._seeds(stream, counter, size), kind="stable")
-        return self._validation.rows(torch.from_numpy(order[:wanted].copy())).to(self.device)
-
-    def _validate(self, state: State, rows: Batch) -> float:
+        """The validation images of one loss, which are charged."""
+        batch = self.task.domain.batch("validation")
+        rows = drawn_rows(batch, self.options.validation_images, self.episode.seed, stream, counter)
         self.ledger.validation_forwards += len(rows.image)
-        with torch.no_grad():
-            return self._loss(state.weights, rows).mean().item()
-
-    def _differentiate(
-        self, weights: torch.Tensor, rows: Batch, tape: Tape, samples: list[Samples], centre: Array
-    ) -> Signal:
-        self.ledger.validation_forwards += len(rows.image)
-        by_weights = weight_gradient(self._loss, weights, rows)
-        discrete, curvature = self.task.layout.discrete[self.movable], self.options.curvature
-        # The ledger of now: the signal may be asked in a later episode, which has another.
-        return Signal(self._loss, tape, samples, centre, discrete, by_weights, curvature, self.ledger.count)
-
-    def _observation(self) -> NDArray[np.float32]:
-        losses = np.array(self._losses[: self.options.observed_losses])
-        with np.errstate(invalid="ignore"):
-            bounded = np.where(np.isfinite(losses), losses / (1.0 + np.abs(losses)), 1.0)
-        done = min(1.0, self._steps / self.options.episode_steps)
-        gradient = self._direction if self.options.observe_gradient else np.zeros(0)
-        return np.concatenate([self._action, bounded, [done], gradient]).astype(np.float32)
+        return rows.to(self.device)
 
 
-def make(task: str, render_mode: str | None = None, **knobs: Any) -> DataGenEnv:
-    """Entry point of `gymnasium.make(id, **knobs)`: knobs are fields of the Task or of EnvOptions.
+def drawn_rows(batch: Batch, wanted: int | None, seed: int, stream: str, counter: int) -> Batch:
+    """`wanted` rows of a batch, a draw of their own for every stream and counter; None takes all."""
+    size = len(batch.image)
+    if wanted is None or wanted >= size:
+        return batch
+    order = np.argsort(stream_keys(seed, stream, counter, size), kind="stable")
+    return batch.rows(torch.from_numpy(order[:wanted].copy()))
 
-    Raises KeyError for an unknown id, TypeError for an unknown knob, ValueError for a bad value.
+
+@contextmanager
+def charged(ledger: Ledger) -> Iterator[None]:
+    """Takes costs back if what they were for did not finish."""
+    before = dataclasses.asdict(ledger)
+    try:
+        yield
+    except BaseException:
+        vars(ledger).update(before)
+        raise
+
+
+def observed(now: Episode, options: EnvOptions) -> Observation:
+    """What DataGenEnv shows of an episode."""
+    losses = now.losses[: options.observed_losses]
+    with np.errstate(invalid="ignore"):
+        bounded = np.where(np.isfinite(losses), losses / (1.0 + np.abs(losses)), 1.0)
+    done = min(1.0, now.steps / options.episode_steps)
+    gradient = now.direction if options.observe_gradient else np.zeros(0)
+    return np.concatenate([now.action, bounded, [done], gradient]).astype(np.float32)
+
+
+def make(task: str, render_mode: str | None = None, module: str = "", **given: Any) -> DataGenEnv:
+    """Entry point of `gymnasium.make(id, **options)`: options are those of the Task and of EnvOptions, flat.
+
+    Raises KeyError for an unknown id, TypeError for an unknown option, ValueError for a bad value.
     """
-    cls = find(task)
-    ours = {f.name for f in dataclasses.fields(EnvOptions)}
-    theirs = {f.name for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
-    unknown = knobs.keys() - ours - theirs
+    if module and task not in registry.TASKS:  # another process than the one that registered it
+        registry.load(module)
+    return of_options(registry.find(task), given, render_mode)
+
+
+def of_options(cls: type[Task], given: dict[str, Any], render_mode: str | None = None) -> DataGenEnv:
+    """The environment of a task class and of plain options, its own and EnvOptions', by name."""
+    theirs, ours = split_options(cls, given)
+    return DataGenEnv(build(cls, theirs), build(EnvOptions, ours), render_mode)
+
+
+def split_options(cls: type[Task], given: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The options of the task and those of the environment. TypeError for a name that both have, or neither."""
+    theirs, ours = knobs(cls).keys(), knobs(EnvOptions).keys()
+    if both := theirs & ours:
+        raise TypeError(f"{cls.__name__} has the option {sorted(both)[0]}, as every environment has: rename it")
+    mine = {name: value for name, value in given.items() if name in theirs}
+    rest = {name: value for name, value in given.items() if name not in theirs}
+    unknown = [name for name in rest if name not in ours and not name.startswith(("gradient", "inner"))]
     if unknown:
-        raise TypeError(f"unknown option {sorted(unknown)} of {task}; known: {sorted(ours | theirs)}")
-    options = EnvOptions(**{k: v for k, v in knobs.items() if k in ours})
-    return DataGenEnv(cls(**{k: v for k, v in knobs.items() if k in theirs}), options, render_mode)
+        raise TypeError(f"unknown option {unknown[0]!r} of {cls.__name__}; known: {', '.join(sorted(theirs | ours))}")
+    return mine, rest

@@ -1,211 +1,186 @@
-"""Options of DataGenEnv and the ledger of its costs."""
+"""Options of DataGenEnv; and options as plain values by name, which Gymnasium, files and command lines need.
+
+A field whose value is a dataclass is a part. Its fields are plain options too: with the part's name before them where
+one can choose (`gradient="perturbed", gradient_sigma=0.1`), as they are where one cannot (`channels=16`).
+"""
 
 from __future__ import annotations
 
 import dataclasses
-import math
-from typing import Literal
+import typing
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from typing import Annotated, Any, TypeVar
 
-import numpy as np
 import torch
 
-from hgenv.gradient import ESTIMATORS, Estimator, Perturbed
-from hgenv.training import SGD, Adam, InnerOptimizer
+from hgenv.beta.box import Coordinates
+from hgenv.fields import AtLeast, Decay, Natural, check, plain
+from hgenv.learning.gradient import ESTIMATORS, Estimator
+from hgenv.learning.training import INNER_OPTIMIZERS, Adam, InnerOptimizer
+from hgenv.registry import load_plugins
 
-_FLAG = (None, True, False)
+T = TypeVar("T")
 
 
 @dataclasses.dataclass(frozen=True)
 class EnvOptions:
     """How a Task is trained, validated and differentiated."""
 
-    gradient: Literal["image", "influence", "score", "mixed", "perturbed"] | None = None
+    gradient: Estimator | None = dataclasses.field(default=None, metadata={"choices": ESTIMATORS})
     """Estimator of the hybrid gradient in info["hybrid_gradient"]; None computes none."""
-    train_steps: int = 20
-    """Inner training steps an environment step."""
-    differentiated_steps: int | None = None
-    """How many of them, the last ones, the gradient goes through; None: 4, or all without gradient_curvature."""
-    gradient_every: int = 1
+    gradient_every: Natural = 1
     """Compute the gradient every so many environment steps."""
-    gradient_curvature: bool | None = None
-    """Differentiate the training gradients of later steps too; False is first order, and cheap.
-    None: with the estimators that difference samples, which cost more than the curvature does."""
-    gradient_weights: Literal["averaged", "last"] = "averaged"
-    """The weights at which the validation loss is differentiated: their running average, as if it had been reached by
-    the last step, or the last. At the last weights a batch is also blamed for the noise of its own step, which rewards
-    small and simple samples."""
-    gradient_directions: int | None = None
-    """image, influence, mixed: directions an estimate (the paper's m); None: 4."""
-    gradient_sigma: float | None = None
-    """Standard deviation of differences and perturbations, where each coordinate of the box is 2 long;
-    None: 0.04 of images, 0.2 of influence, 0.15 perturbed."""
-    gradient_shared: bool | None = None
-    """image, influence: the same directions for all samples of an estimate (None: yes), or each its own."""
-    gradient_scaling: Literal["unbiased", "paper"] | None = None
-    """image, influence: Eq. 10 as printed estimates the gradient divided by d ("paper"); None: unbiased."""
-    gradient_half: Literal["influence", "image"] | None = None
-    """mixed: what the continuous coordinates difference; None: influence."""
-    gradient_baseline: bool | None = None
-    """score, mixed: subtract the mean influence of the other samples; None: yes."""
-    gradient_samples: int | None = None
-    """score: fresh samples a differentiated step; None: those trained on."""
-    gradient_group: Literal["batch", "pair"] | None = None
-    """perturbed: samples that share a perturbation; None: a batch."""
-    gradient_exact: bool | None = None
-    """influence, score, perturbed: influence in forward mode; None: two forward passes, at half the cost."""
-    coordinates: Literal["all", "continuous"] = "all"
+    train_steps: Natural = 20
+    """Inner training steps an environment step."""
+    coordinates: Coordinates = "all"
     """Coordinates of beta that the action moves; the others stay at the start."""
-    spread: float | Literal["uniform"] | None = None
+    spread: Annotated[float, AtLeast(0)] | typing.Literal["uniform"] | None = None
     """Beta of the samples: the action itself, action + spread N(0, 1) a sample, or anywhere in the box."""
-    batch_size: int = 8
+    batch_size: Natural = 8
     """Samples an inner step."""
-    inner: Literal["adam", "sgd"] = "adam"
+    inner: InnerOptimizer = dataclasses.field(default=Adam(), metadata={"choices": INNER_OPTIMIZERS})
     """Inner optimizer."""
-    inner_learning_rate: float = 3e-3
-    """Its learning rate."""
-    inner_momentum: float = 0.9
-    """Momentum of SGD, first decay rate of Adam."""
-    freeze_second_moment: bool = False
-    """Treat Adam's second moment as a constant in the reverse."""
-    weight_average: float = 0.98
+    weight_average: Decay = 0.98
     """Decay of the averaged weights that are scored and kept; 0 scores the weights themselves."""
-    validation_images: int | None = 16
+    validation_images: Natural | None = 16
     """Validation images a step, a fresh draw each step, for reward and gradient; None takes all."""
-    observed_losses: int = 4
+    observed_losses: Annotated[int, AtLeast(0)] = 4
     """Validation losses of past steps that the observation shows."""
     observe_gradient: bool = False
     """Show the direction of the last hybrid gradient in the observation."""
-    episode_steps: int = 100_000
+    episode_steps: Annotated[int, AtLeast(2)] = 100_000
     """Environment steps until the episode is truncated."""
     device: str = "cpu"
     """Where the network trains; rendering runs on the CPU."""
 
     def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):
-            self._check_choice(field.name)
-        for name in ("train_steps", "gradient_every", "batch_size", "episode_steps"):
-            self._check_count(name)
-        for name in ("gradient_directions", "gradient_samples", "differentiated_steps", "validation_images"):
-            if getattr(self, name) is not None:
-                self._check_count(name)
-        for name in ("gradient_sigma", "inner_learning_rate"):
-            value = getattr(self, name)
-            if value is not None and not (isinstance(value, int | float) and 0 < value < math.inf):
-                raise ValueError(f"{name} must be positive and finite, got {value!r}")
+        check(self)
         try:
             torch.empty(0, device=self.device)
         except (RuntimeError, AssertionError) as error:
             raise ValueError(f"device {self.device!r} cannot be used: {error}") from error
-        if not 1 <= self.window <= self.train_steps:
-            raise ValueError(f"differentiated_steps must be in 1..{self.train_steps}, got {self.differentiated_steps}")
-        if self.gradient is not None and self.spread == "uniform":
-            raise ValueError("with spread='uniform' the samples do not depend on the action: there is no gradient")
-        if self.observe_gradient and self.gradient is None:
+        if self.gradient is not None:
+            self.gradient.check(self.train_steps, self.batch_size, self.spread)
+        elif self.observe_gradient:
             raise ValueError("observe_gradient needs a gradient=...")
-        if not (isinstance(self.observed_losses, int) and self.observed_losses >= 0):
-            raise ValueError(f"observed_losses must be an integer >= 0, got {self.observed_losses!r}")
-        if self.episode_steps < 2:
-            raise ValueError(f"an episode needs at least 2 steps, got {self.episode_steps}")
-        if isinstance(self.estimator(), Perturbed):
-            self._check_perturbed()
-
-    def _check_perturbed(self) -> None:
-        """Antithetic partners must meet in one estimate."""
-        if self.spread is not None:
-            raise ValueError("gradient='perturbed' spreads the samples itself, by gradient_sigma: leave spread out")
-        if self.gradient_group == "pair":
-            if self.batch_size % 2:
-                raise ValueError(f"gradient_group='pair' needs an even batch_size, got {self.batch_size}")
-        elif self.train_steps % 2 or self.window % 2:
-            raise ValueError(
-                "gradient='perturbed' trains on a batch and its antithesis in turn: train_steps and "
-                f"differentiated_steps must be even, got {self.train_steps} and {self.window}"
-            )
-
-    def _check_count(self, name: str) -> None:
-        value = getattr(self, name)
-        if not (isinstance(value, int | np.integer) and not isinstance(value, bool) and value > 0):
-            raise ValueError(f"{name} must be a positive integer, got {value!r}")
-
-    def _check_choice(self, name: str) -> None:
-        value = getattr(self, name)
-        choices = {
-            "gradient": (None, *ESTIMATORS), "gradient_scaling": (None, "unbiased", "paper"),
-            "gradient_half": (None, "influence", "image"), "gradient_group": (None, "batch", "pair"),
-            "gradient_weights": ("averaged", "last"), "gradient_curvature": _FLAG, "gradient_shared": _FLAG,
-            "gradient_baseline": _FLAG, "gradient_exact": _FLAG,
-            "coordinates": ("all", "continuous"), "inner": ("adam", "sgd"),
-        }.get(name)  # fmt: skip
-        if choices and value not in choices:
-            raise ValueError(f"{name} must be one of {choices}, got {value!r}")
-        if name in ("weight_average", "inner_momentum") and not 0 <= value < 1:
-            raise ValueError(f"{name} must be in [0, 1), got {value!r}")
-        if name == "spread" and not (value in (None, "uniform") or (isinstance(value, int | float) and value >= 0)):
-            raise ValueError(f"spread must be None, 'uniform' or a number >= 0, got {value!r}")
-
-    def rule(self) -> InnerOptimizer:
-        """The inner optimizer."""
-        if self.inner == "sgd":
-            return SGD(self.inner_learning_rate, self.inner_momentum)
-        return Adam(self.inner_learning_rate, self.inner_momentum, freeze=self.freeze_second_moment)
-
-    def estimator(self) -> Estimator | None:
-        """The estimator of the gradient, if one is asked for. ValueError for an option that it does not have."""
-        if self.gradient is None:
-            return None
-        given = {name.removeprefix("gradient_"): v for name, v in self.set_for_the_gradient().items()}
-        cls = ESTIMATORS[self.gradient]
-        known = {f.name for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
-        chosen = {name: value for name, value in given.items() if f"gradient_{name}" not in _OF_THE_SIGNAL}
-        for name in chosen.keys() - known:
-            raise ValueError(f"gradient_{name} has no meaning with gradient={self.gradient!r}")
-        return cls(**chosen)
-
-    def set_for_the_gradient(self) -> dict[str, object]:
-        """The options gradient_... that are not at their defaults. Without a gradient they wait for one."""
-        fields = [f for f in dataclasses.fields(self) if f.name.startswith("gradient_")]
-        return {f.name: getattr(self, f.name) for f in fields if getattr(self, f.name) != f.default}
+        elif self.gradient_every != 1:
+            raise ValueError("gradient_every has no meaning without gradient=...")
 
     def without_gradient(self) -> EnvOptions:
         """The same training and validation, and no gradient."""
-        names = [f for f in dataclasses.fields(self) if f.name.startswith("gradient") or f.name == "observe_gradient"]
-        defaults = {f.name: f.default for f in names}
-        return dataclasses.replace(self, **defaults)  # type: ignore[arg-type]
-
-    @property
-    def curvature(self) -> bool:
-        """Whether the gradients of later steps are differentiated too."""
-        if self.gradient_curvature is None:
-            return self.gradient in ("image", "influence", "mixed")
-        return self.gradient_curvature
-
-    @property
-    def window(self) -> int:
-        """How many training steps, the last ones, the gradient goes through."""
-        if self.differentiated_steps is None:
-            return min(4, self.train_steps) if self.curvature else self.train_steps
-        return self.differentiated_steps
+        return dataclasses.replace(self, gradient=None, gradient_every=1, observe_gradient=False)
 
 
-_OF_THE_SIGNAL = ("gradient_every", "gradient_curvature", "gradient_weights")
+class Knob(typing.NamedTuple):
+    """One plain option: the field it sets, the part that has it, where a part does, and the choice it belongs to."""
+
+    field: dataclasses.Field
+    part: str = ""
+    choice: str = ""
 
 
-@dataclasses.dataclass
-class Ledger:
-    """Deterministic counts since reset(), probes included.
+def knobs(cls: type) -> dict[str, Knob]:
+    """All plain options of a dataclass by name. An option that several choices of a part have is named once."""
+    own = {f.name: Knob(f) for f in dataclasses.fields(cls) if not _structure(f)}
+    found = dict(own)
+    for part in dataclasses.fields(cls):
+        for choice, owner in _owners(part):
+            prefix = f"{part.name}_" if choice else ""
+            for field in dataclasses.fields(owner):
+                found.setdefault(prefix + field.name, Knob(field, part.name, choice))
+    return found
 
-    A differentiated step is one with its curvature or its images' sensitivities; influences counts samples, a
-    validation forward is one image; clipped counts coordinates of actions that were outside the box.
+
+def build(cls: type[T], given: Mapping[str, Any]) -> T:
+    """An instance from plain options. A part may also be given as a value.
+
+    Raises TypeError for an option that nothing has, ValueError for one that the chosen part does not have or for a bad
+    value.
     """
+    rest = {name: plain(value) for name, value in given.items()}
+    values: dict[str, Any] = {}
+    for field in dataclasses.fields(cls):  # type: ignore[arg-type]
+        if field.metadata.get("choices") is not None:
+            values |= _chosen(field, rest)
+        elif _structure(field):
+            names = {f.name for f in dataclasses.fields(field.default)} & rest.keys()
+            if field.name in rest:
+                values[field.name] = rest.pop(field.name)
+            elif names:
+                values[field.name] = dataclasses.replace(field.default, **{name: rest.pop(name) for name in names})
+        elif field.name in rest:
+            values[field.name] = rest.pop(field.name)
+    if rest:
+        raise TypeError(f"unknown option {_unknown(sorted(rest)[0], knobs(cls))}")
+    return cls(**values)
 
-    renders: int = 0
-    train_steps: int = 0
-    differentiated_steps: int = 0
-    influences: int = 0
-    validation_forwards: int = 0
-    clipped: int = 0
 
-    def count(self, differentiated_steps: int, influences: int) -> None:
-        """Charge a reverse pass and influences."""
-        self.differentiated_steps += differentiated_steps
-        self.influences += influences
+def flat(options: Any) -> dict[str, Any]:
+    """The plain options of which `build` makes an equal instance."""
+    found: dict[str, Any] = {}
+    for field in dataclasses.fields(options):
+        value = getattr(options, field.name)
+        choices = field.metadata.get("choices")
+        if choices is not None:
+            found[field.name] = choice_of(choices, value)
+            inside = {} if value is None else vars(value)
+            found |= {f"{field.name}_{name}": inside[name] for name in _names(value)}
+        elif _structure(field):
+            found |= {name: getattr(value, name) for name in _names(value)}
+        else:
+            found[field.name] = value
+    return found
+
+
+def choice_of(choices: Mapping[str, type], value: Any) -> str | None:
+    """The name of a part's choice; None for None."""
+    return next((name for name, cls in choices.items() if type(value) is cls), None)
+
+
+def _names(value: Any) -> list[str]:
+    return [] if value is None else [f.name for f in dataclasses.fields(value)]
+
+
+def _structure(field: dataclasses.Field) -> bool:
+    """Whether a field is a part that cannot be chosen, only set."""
+    return dataclasses.is_dataclass(field.default) and "choices" not in field.metadata
+
+
+def _owners(part: dataclasses.Field) -> Iterator[tuple[str, type]]:
+    """(choice, class) of all that a part can be; ("", class) of one that cannot be chosen."""
+    if "choices" in part.metadata:
+        yield from part.metadata["choices"].items()
+    elif _structure(part):
+        yield "", type(part.default)
+
+
+def _chosen(field: dataclasses.Field, rest: dict[str, Any]) -> dict[str, Any]:
+    """The value of a part with choices, from the options that are left, which it takes out."""
+    choices: Mapping[str, type] = field.metadata["choices"]
+    given = rest.pop(field.name, field.default)
+    if isinstance(given, str) and given not in choices:
+        load_plugins(f"hgenv.{field.name}s")
+    if isinstance(given, str) and given not in choices:
+        raise ValueError(f"{field.name} must be one of {', '.join(choices)}, got {given!r}")
+    cls = choices[given] if isinstance(given, str) else type(given)
+    own = {"gradient_every"}  # of the environment, though it sounds like the part's
+    inside = {name for name in rest if name.startswith(f"{field.name}_")} - own
+    if given is None and inside:
+        raise ValueError(f"{', '.join(sorted(inside))} has no meaning without {field.name}=...")
+    changes = {name.removeprefix(f"{field.name}_"): rest.pop(name) for name in inside}
+    known = {f.name for f in dataclasses.fields(cls)} if dataclasses.is_dataclass(cls) else set()
+    for name in sorted(changes.keys() - known):
+        name_of = given if isinstance(given, str) else choice_of(choices, given)
+        raise ValueError(
+            f"{field.name}_{name} has no meaning with {field.name}={name_of!r}, which has "
+            + ", ".join(f"{field.name}_{n}" for n in sorted(known))
+        )
+    if isinstance(given, str):
+        return {field.name: cls(**changes)}
+    return {field.name: dataclasses.replace(given, **changes) if changes else given}
+
+
+def _unknown(name: str, known: Mapping[str, Any]) -> str:
+    near = get_close_matches(name, known, 3)
+    return f"{name!r}; " + (f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(sorted(known))}")

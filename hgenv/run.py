@@ -1,30 +1,22 @@
-"""The one loop: an optimizer plays an environment and yields flat rows; and the folder that keeps them."""
+"""The one loop: an optimizer plays an environment and yields flat rows."""
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import importlib.metadata
-import json
-import os
-import platform
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hgenv.domains.domain import SPLITS
 from hgenv.env import DataGenEnv
-from hgenv.options import Ledger
-from hgenv.task import Split
+from hgenv.episode import Ledger
 
 Array = NDArray[np.float64]
 Row = dict[str, float]
-SPLITS: tuple[Split, ...] = ("validation", "test")
 COST = tuple(f.name for f in dataclasses.fields(Ledger))
 
 
@@ -111,7 +103,6 @@ def run(env: DataGenEnv, optimizer: Player, budget: Budget, seed: int = 0, repor
     check_served(env, optimizer)
     _, info = env.reset(seed=seed)
     optimizer.init(env.start, np.random.default_rng([seed, 1]))
-    env.contact_sheet(env.start, 1, 1)  # compiles the renderer before the clock starts
     clock, step = Clock(), 0
     with clock.pause():  # what becomes of the row is not the optimizer's time
         yield make_row(env, (0.0, 0.0), step, info, env.start, report=True)
@@ -147,82 +138,4 @@ def make_row(
     row |= {name: info[name] for name in COST} | {"cpu_seconds": cpu, "wall_seconds": wall} | env.task.report()
     for split in SPLITS if report else ():
         row |= {f"{split}.{name}": value for name, value in env.score(split).items()}
-    return row | {f"beta.{name}": value for name, value in zip(env.task.layout.names, env.beta(found), strict=True)}
-
-
-class RunFolder:
-    """What a run leaves: config.json, metrics.csv line by line, best.npz of the lowest validation metric, and
-    summary.json when it is finished."""
-
-    def __init__(self, path: Path, config: dict[str, Any]) -> None:
-        if path.exists() and (not path.is_dir() or any(path.iterdir())):
-            raise FileExistsError(f"{path} exists and is not empty: name another folder with --out")
-        path.mkdir(parents=True, exist_ok=True)
-        self.path, self.last, self.best = path, Row(), Row()
-        (path / "config.json").write_text(json.dumps(config | {"versions": versions()}, indent=2) + "\n")
-
-    def write(self, env: DataGenEnv, row: Row) -> None:
-        """Append a row, of which the first has every column; snapshot the state at every best validation metric."""
-        with (self.path / "metrics.csv").open("a", newline="") as file:
-            if not self.last:
-                self._columns = list(row)
-                csv.writer(file).writerow(self._columns)
-            csv.DictWriter(file, self._columns).writerow(row)
-        self.last, key = row, f"validation.{env.task.primary}"
-        if row.get(key, np.inf) < self.best.get(key, np.inf):
-            self.best = row
-            save_snapshot(self.path / "best.npz", env, row)
-
-    def finish(self) -> None:
-        """Say that the run has come to its end, with its last and its best row."""
-        partial = self.path / "summary.partial.json"
-        partial.write_text(json.dumps({"last": self.last, "best": self.best}, indent=2) + "\n")
-        os.replace(partial, self.path / "summary.json")
-
-
-def save_snapshot(path: Path, env: DataGenEnv, row: Row) -> None:
-    """Write weights, beta and the row's metrics as plain arrays; the old file stays until the new one is whole."""
-    beta = np.array([row[f"beta.{name}"] for name in env.task.layout.names])
-    scores = {name: value for name, value in row.items() if name.startswith(("validation.", "test."))}
-    partial = path.with_name(path.stem + ".partial.npz")
-    content: dict[str, Any] = {"beta": beta, "step": row["step"], **scores}
-    np.savez(partial, **content, **{f"state.{name}": value for name, value in env.state_dict().items()})
-    os.replace(partial, path)
-
-
-def restore(env: DataGenEnv, snapshot: dict[str, NDArray]) -> None:
-    """Load a snapshot's state into an environment made alike."""
-    env.reset(seed=0)
-    env.load_state_dict({k.removeprefix("state."): v for k, v in snapshot.items() if k.startswith("state.")})
-
-
-def read_rows(folder: Path) -> list[dict[str, float]]:
-    """The rows of a run's metrics.csv, empty cells left out; a last line without its end is dropped."""
-    path = folder / "metrics.csv"
-    if not path.is_file():
-        raise FileNotFoundError(f"no file {path}: expected the folder of a run")
-    with path.open(newline="") as file:
-        lines = file.readlines()
-    rows = csv.DictReader(line for line in lines if line.endswith("\n"))
-    return [{k: float(v) for k, v in row.items() if v != ""} for row in rows]
-
-
-def best_row(rows: list[dict[str, float]], primary: str) -> dict[str, float]:
-    """The reported row with the lowest validation metric: the one whose snapshot is kept. ValueError if none."""
-    reported = [row for row in rows if np.isfinite(row.get(f"validation.{primary}", np.nan))]
-    return min(reported, key=lambda row: row[f"validation.{primary}"])
-
-
-def versions() -> dict[str, str]:
-    """Versions of Python, the platform and the packages that results depend on."""
-    packages = [
-        "hgenv", "torch", "numpy", "scipy", "numba", "gymnasium", "nevergrad", "stable_baselines3", "manifold3d",
-        "trimesh",
-    ]  # fmt: skip
-    found = {"python": sys.version.split()[0], "platform": platform.platform()}
-    for name in packages:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            found[name] = "not installed"
-    return found
+    return row | {f"beta.{name}": value for name, value in zip(env.task.layout.names, env.box.beta(found), strict=True)}

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,3 +28,14 @@ def load_snapshot(path: Path) -> dict[str, NDArray]:
     if beta.dtype.kind != "f" or beta.ndim != 1 or not np.isfinite(beta).all():
         raise ValueError(f"{path} is not a snapshot of a run: beta must be finite numbers (d,)")
     return content
+
+
+def save_snapshot(path: Path, state: Mapping[str, Any], row: Mapping[str, float]) -> None:
+    """Write an environment's state, and beta and metrics of its row, as plain arrays; the old file stays until the new
+    one is whole."""
+    beta = np.array([value for name, value in row.items() if name.startswith("beta.")])
+    scores = {name: value for name, value in row.items() if name.startswith(("validation.", "test."))}
+    partial = path.with_name(path.stem + ".partial.npz")
+    content: dict[str, Any] = {"beta": beta, "step": row["step"], **scores}
+    np.savez(partial, **content, **{f"state.{name}": value for name, value in state.items()})
+    os.replace(partial, path)

@@ -1,56 +1,38 @@
-"""Task: what is generated and learned. The only thing that the author of a new task reads and writes."""
+"""Task: what is generated and learned. The only thing that the author of a new task writes."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from typing import Literal, NamedTuple, TypeVar
 
-import gymnasium
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
-from hgenv.beta import Layout
-from hgenv.noise import Noise
-
-Split = Literal["validation", "test"]
-
-
-class Batch(NamedTuple):
-    """image (n, c, h, w), target (n, t, h, w), mask (n, 1, h, w) in [0, 1]; floating-point tensors of one dtype."""
-
-    image: Tensor
-    target: Tensor
-    mask: Tensor
-
-    def to(self, device: torch.device) -> Batch:
-        """The same batch on another device."""
-        return Batch(*(part.to(device) for part in self))
-
-    def rows(self, index: Tensor | slice) -> Batch:
-        """Some of the rows."""
-        return Batch(*(part[index] for part in self))
-
-    @staticmethod
-    def join(batches: list[Batch]) -> Batch:
-        """All rows of several batches."""
-        return Batch(*(torch.cat(parts) for parts in zip(*batches, strict=True)))
+from hgenv.batch import Batch
+from hgenv.beta.layout import Layout
+from hgenv.beta.noise import Noise, keys
+from hgenv.domains.domain import Domain
+from hgenv.quantities.quantity import Quantity, SquaredError
 
 
 class Task(ABC):
     """A frozen dataclass; its fields are its knobs and become options of the command line.
 
-    `primary` names the metric whose lowest validation value picks the snapshot.
+    A field that is a dataclass itself, as the size of a network, brings its own fields as knobs.
     """
 
-    primary: str = "loss"
+    quantity: Quantity = SquaredError()
+    """What is learned: loss, metrics, pictures."""
 
     @property
     @abstractmethod
     def layout(self) -> Layout:
         """The declaration of beta."""
+
+    @property
+    @abstractmethod
+    def domain(self) -> Domain:
+        """The target domain: validation and test images with their ground truth. Make it once (`cached_property`)."""
 
     @abstractmethod
     def sample(self, beta: NDArray[np.float64], noise: Noise) -> Batch:
@@ -60,20 +42,16 @@ class Task(ABC):
     def network(self) -> nn.Module:
         """A fresh network, image (n, c, h, w) -> predictions (stacks, n, t, h, w), the last stack being the answer.
 
-        It must be twice differentiable and hold no buffers (GroupNorm, not BatchNorm); torch's seed is set before.
+        It must be twice differentiable, without dropout or buffers that change (GroupNorm, not BatchNorm); torch's seed
+        is set before. Parameters with requires_grad=False stay as they are.
         """
 
-    @abstractmethod
-    def loss(self, prediction: Tensor, batch: Batch) -> Tensor:
-        """Losses of the rows, (n,), of predictions (stacks, n, t, h, w); twice differentiable. The mean is trained."""
+    def prepare(self) -> None:
+        """Load and compile what samples need, so that what is broken shows and no clock counts it.
 
-    @abstractmethod
-    def validation(self) -> Batch:
-        """Images of the target domain, used for L."""
-
-    @abstractmethod
-    def test(self) -> Batch:
-        """Images of the target domain, disjoint from the validation's; only ever reported."""
+        An environment calls it once, when it is made. One sample at the start does it for most tasks.
+        """
+        self.sample(self.layout.initial[None], Noise(keys(0, "prepare", 1)))
 
     # What a task adds whose generator remembers the steps that were committed, as a growing dataset does.
 
@@ -93,48 +71,3 @@ class Task(ABC):
     def report(self) -> dict[str, float]:
         """Numbers of its own for info and the rows of a run."""
         return {}
-
-    def metrics(self, prediction: Tensor, split: Split) -> dict[str, float]:
-        """Metrics of the predictions (stacks, n, t, h, w) for a whole split. A task may score at another resolution."""
-        batch = self.validation() if split == "validation" else self.test()
-        return {"loss": float(self.loss(prediction.cpu(), batch).mean())}
-
-    def baselines(self, split: Split) -> dict[str, dict[str, float]]:
-        """Metrics of predictions that need no learning, by name."""
-        return {}
-
-    def picture(self, target: Tensor, mask: Tensor) -> NDArray[np.float64]:
-        """Targets (n, t, h, w) as colours (n, h, w, 3) in [0, 1], for figures."""
-        grey = (target * mask).mean(1, keepdim=True).clamp(0, 1)
-        return grey.expand(-1, 3, -1, -1).permute(0, 2, 3, 1).double().numpy()
-
-    def error(self, prediction: Tensor, batch: Batch) -> tuple[NDArray[np.float64], str, float]:
-        """Error maps (n, h, w) of predictions (n, t, h, w), their unit and the value where the heat map saturates."""
-        return ((prediction - batch.target).abs() * batch.mask).mean(1).double().numpy(), "absolute error", 1.0
-
-
-T = TypeVar("T", bound=type[Task])
-TASKS: dict[str, type[Task]] = {}
-
-
-def register(id: str) -> Callable[[T], T]:
-    """Class decorator: makes a Task a `gymnasium.make` id, a choice of the command line and a subject of the tests.
-
-    The command line sees what `hgenv/__init__.py` imports.
-    """
-
-    def add(task: T) -> T:
-        if id in TASKS:
-            raise ValueError(f"{id} is registered already, by {TASKS[id].__qualname__}")
-        TASKS[id] = task
-        gymnasium.register(id, entry_point="hgenv.env:make", kwargs={"task": id})
-        return task
-
-    return add
-
-
-def find(id: str) -> type[Task]:
-    """The registered Task of an id; a KeyError that lists the ids otherwise."""
-    if id not in TASKS:
-        raise KeyError(f"unknown environment {id!r}; known: {', '.join(sorted(TASKS))}")
-    return TASKS[id]

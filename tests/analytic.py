@@ -7,10 +7,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from hgenv.beta import Layout
-from hgenv.distributions import Bernoulli, Normal
-from hgenv.noise import Noise
-from hgenv.task import Batch, Task
+from hgenv.batch import Batch
+from hgenv.beta.distributions import Bernoulli, Normal
+from hgenv.beta.layout import Layout
+from hgenv.beta.noise import Noise
+from hgenv.task import Task
 
 
 @dataclass(frozen=True)

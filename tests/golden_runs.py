@@ -38,14 +38,14 @@ NO_DENSITY = {"ShapeEvolution-v0": ("score", "mixed")}
 VARIANTS = {
     "paper": [
         "hybrid-gradient", "--gradient", "image", "--gradient-weights", "last", "--gradient-scaling", "paper", "--rule",
-        "rmsprop", "--decay-after", "None", "--gradient-shared", "False", "--gradient-directions", "2",
+        "rmsprop", "--decay-after", "None", "--no-gradient-shared", "--gradient-directions", "2",
     ],
-    "pairs": ["hybrid-gradient", "--gradient", "perturbed", "--gradient-group", "pair", "--gradient-exact", "True"],
-    "first-order": ["hybrid-gradient", "--gradient", "influence", "--gradient-curvature", "False"],
-    "curvature": ["hybrid-gradient", "--gradient", "score", "--gradient-curvature", "True", "--gradient-samples", "6"],
+    "pairs": ["hybrid-gradient", "--gradient", "perturbed", "--gradient-group", "pair", "--gradient-exact"],
+    "first-order": ["hybrid-gradient", "--gradient", "influence", "--no-gradient-curvature"],
+    "curvature": ["hybrid-gradient", "--gradient", "score", "--gradient-curvature", "--gradient-samples", "6"],
     "seldom": ["hybrid-gradient", "--gradient", "mixed", "--gradient-every", "2", "--gradient-half", "image"],
     "sgd": ["hybrid-gradient", "--gradient", "image", "--inner", "sgd", "--inner-learning-rate", "0.1"],
-    "frozen": ["hybrid-gradient", "--gradient", "image", "--freeze-second-moment", "--differentiated-steps", "2"],
+    "frozen": ["hybrid-gradient", "--gradient", "image", "--inner-freeze", "--gradient-steps", "2"],
     "spread": ["hybrid-gradient", "--gradient", "influence", "--spread", "0.2", "--coordinates", "continuous"],
     "random-beta": ["random-beta"],
     "random-step": ["random-step"],
@@ -67,7 +67,7 @@ def cells() -> list[tuple[str, str]]:
 
 def play(env: str, method: str, out: Path) -> list[dict[str, str]]:
     """The rows of one run, without its seconds."""
-    from hgenv.cli import main
+    from hgenv.cli.main import main
 
     words = {**METHODS, **VARIANTS}[method]
     status = main(["run", *words, "--env", f"hgenv/{env}", *TASKS[env], *COMMON, "--out", str(out)])

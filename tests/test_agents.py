@@ -8,8 +8,9 @@ import pytest
 import stable_baselines3
 
 import hgenv
-from hgenv import agents, run
+from hgenv import run
 from hgenv.options import EnvOptions
+from hgenv.runs import agents
 from hgenv.tasks.toy_shading import ToyShading
 
 

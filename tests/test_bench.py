@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hgenv import cli
 from hgenv.bench import fidelity, render_speed
-from hgenv.noise import Noise
+from hgenv.beta.noise import Noise
+from hgenv.cli import main as cli
 from hgenv.options import EnvOptions
 from hgenv.render import raster
 from hgenv.tasks.scene_normals import SceneNormals

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hgenv.grammar import ShapeBeta
+from hgenv.csg.grammar import ShapeBeta
 
 LAYOUT = ShapeBeta()
 

@@ -9,7 +9,7 @@ from PIL import Image
 from test_env import QUICK
 
 import hgenv
-from hgenv import cli
+from hgenv.cli import main as cli
 from hgenv.data import catalogue
 
 NAMES = [dataset.name for dataset in catalogue.DATASETS]

@@ -13,11 +13,11 @@ import pytest
 from filelock import FileLock
 from processes import interruptible
 
-from hgenv import cli
 from hgenv.bench import statistics
 from hgenv.bench.compare import OPTIMIZERS, CompareOptions
 from hgenv.bench.statistics import Result
-from hgenv.run import best_row
+from hgenv.cli import main as cli
+from hgenv.runs.folder import best_row
 
 TOY = "hgenv/ToyShading-v0"
 

@@ -9,9 +9,9 @@ import pytest
 import scipy.io
 import torch
 
-from hgenv import metrics
-from hgenv.blobs import _render, render_blobs
 from hgenv.data import mit_berkeley
+from hgenv.domains.blobs import _render, render_blobs
+from hgenv.quantities import metrics
 from hgenv.tasks.shape_normals import ShapeNormals
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from hgenv.distributions import Bernoulli, Categorical, Distribution, LogNormal, Normal
+from hgenv.beta.distributions import Bernoulli, Categorical, Distribution, LogNormal, Normal
 
 U = np.linspace(0.003, 0.997, 41)
 CASES = {

@@ -13,9 +13,9 @@ from analytic import Waves
 from gymnasium.utils.env_checker import check_env
 
 import hgenv
+from hgenv.beta.noise import Noise
 from hgenv.env import DataGenEnv
-from hgenv.gradient import ESTIMATORS
-from hgenv.noise import Noise
+from hgenv.learning.gradient import ESTIMATORS
 from hgenv.options import EnvOptions
 
 SMALL = {"train_steps": 2, "differentiated_steps": 1, "batch_size": 2, "validation_images": 4}

@@ -11,13 +11,14 @@ import scipy.io
 import torch
 import trimesh
 
+from hgenv.beta.noise import Noise
 from hgenv.data.face_models import ICT_FILE, ICT_NEUTRAL, load_basel, load_face_model, load_ict
 from hgenv.data.head_scans import COLUMNS, SCANS, TABLE, load_scan, load_table
-from hgenv.faces import COMPONENTS, procedural_head
-from hgenv.metrics import depth_metrics
-from hgenv.noise import Noise
-from hgenv.scene import plain_mesh, turn
-from hgenv.tasks.face_depth import DISTANCE, FaceDepth, before_camera
+from hgenv.quantities.metrics import depth_metrics
+from hgenv.render.mesh import plain_mesh
+from hgenv.rotations import turn
+from hgenv.scenes.faces import COMPONENTS, DISTANCE, before_camera, procedural_head
+from hgenv.tasks.face_depth import FaceDepth
 
 
 def test_the_procedural_head_is_symmetric_and_faces_the_camera() -> None:

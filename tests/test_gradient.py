@@ -7,10 +7,10 @@ import pytest
 import torch
 from analytic import Waves
 
+from hgenv.batch import Batch
 from hgenv.env import DataGenEnv
-from hgenv.gradient import ESTIMATORS
+from hgenv.learning.gradient import ESTIMATORS
 from hgenv.options import EnvOptions
-from hgenv.task import Batch
 
 OPTIONS = EnvOptions(
     gradient="image", train_steps=5, differentiated_steps=5, batch_size=3, gradient_directions=8, gradient_sigma=1e-3,

@@ -4,9 +4,9 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hgenv import csg
-from hgenv.grammar import ShapeBeta, derive
-from hgenv.noise import Noise
+from hgenv.beta.noise import Noise
+from hgenv.csg import shapes as csg
+from hgenv.csg.grammar import ShapeBeta, derive
 from hgenv.tasks.shape_normals import ShapeNormals
 
 LAYOUT = ShapeBeta()

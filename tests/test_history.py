@@ -7,8 +7,9 @@ import scipy.stats
 from PIL import Image
 
 import hgenv
-from hgenv import cli, history
-from hgenv.grammar import ShapeBeta
+from hgenv.cli import main as cli
+from hgenv.csg.grammar import ShapeBeta
+from hgenv.runs import beta_figures as history
 
 
 def test_panels_are_the_quantiles_and_probabilities_of_beta() -> None:

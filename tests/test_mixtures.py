@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from hgenv.beta import Layout
-from hgenv.distributions import Normal
-from hgenv.mixtures import Count, Mixture, NormalMixture, TruncatedNormalMixture, VonMisesMixture
-from hgenv.noise import Noise
+from hgenv.beta.distributions import Normal
+from hgenv.beta.layout import Layout
+from hgenv.beta.mixtures import Count, Mixture, NormalMixture, TruncatedNormalMixture, VonMisesMixture
+from hgenv.beta.noise import Noise
 
 LOW, HIGH = -0.5, 1.5
 

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import trimesh
 
-from hgenv.data.obj import load_obj
+from hgenv.beta.noise import Noise
+from hgenv.data.bare_shapes import load_shapes
+from hgenv.data.model import load_obj
 from hgenv.data.shapenet import find_models, load_model
-from hgenv.data.shapes import load_shapes
 from hgenv.data.sweethome import load_piece, pieces
-from hgenv.noise import Noise
 from hgenv.tasks.texture_intrinsics import TextureIntrinsics
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from hgenv.env import DataGenEnv
-from hgenv.networks import HourglassSize, StackedHourglass
+from hgenv.learning.networks import HourglassSize, StackedHourglass
 from hgenv.options import EnvOptions
 from hgenv.tasks.shape_normals import ShapeNormals
 

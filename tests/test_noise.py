@@ -3,8 +3,8 @@
 import numpy as np
 import scipy.stats
 
-from hgenv.distributions import Normal
-from hgenv.noise import Bound, Noise
+from hgenv.beta.distributions import Normal
+from hgenv.beta.noise import Bound, Noise
 
 
 def test_uniforms_are_uniform_independent_and_inside_the_open_interval() -> None:

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import trimesh
 
-from hgenv.noise import Noise
+from hgenv.beta.noise import Noise
 from hgenv.render import raster
 from hgenv.render.choice import find_renderer
+from hgenv.render.mesh import pack, plain_mesh
 from hgenv.render.renderer import Camera, Drawing, Renderer
-from hgenv.scene import pack, plain_mesh
 from hgenv.tasks.face_depth import FaceDepth
 from hgenv.tasks.scene_normals import SceneNormals
 from hgenv.tasks.texture_intrinsics import TextureIntrinsics

@@ -5,11 +5,9 @@ import numpy as np
 import pytest
 import trimesh
 
-from hgenv.csg import ABSENT
-from hgenv.env import DataGenEnv
-from hgenv.mesh import to_mesh
-from hgenv.noise import Noise
-from hgenv.population import (
+from hgenv.beta.noise import Noise
+from hgenv.csg.export import to_mesh
+from hgenv.csg.population import (
     PRIMITIVES,
     RADIUS,
     Member,
@@ -20,7 +18,10 @@ from hgenv.population import (
     primitives,
     transformed,
 )
-from hgenv.tasks.shape_evolution import ShapeEvolution, rotation
+from hgenv.csg.shapes import ABSENT
+from hgenv.env import DataGenEnv
+from hgenv.rotations import rotation
+from hgenv.tasks.shape_evolution import ShapeEvolution
 
 
 def moved(*offset: float, scale: float = 1.0) -> np.ndarray:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from hgenv.pretraining import pretrain
+from hgenv.learning.pretraining import pretrain
 from hgenv.tasks.scene_normals import SceneNormals
 
 
@@ -49,7 +49,7 @@ def test_pretraining_learns_what_it_is_shown(tmp_path: Path) -> None:
 
 
 def test_a_snapshot_can_be_the_start(tmp_path: Path) -> None:
-    from hgenv import cli
+    from hgenv.cli import main as cli
 
     small = ["--env", "hgenv/SceneNormals-v0", "--rooms", "2", "--validation-size", "2", "--test-size", "2"]
     run = ["run", "fixed", *small, "--pretrain-steps", "0", "--train-steps", "2", "--batch-size", "2", "--no-figures"]

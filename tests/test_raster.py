@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import trimesh
 
+from hgenv.render.mesh import Mesh, joined, pack, plain_mesh, vertex_normals
 from hgenv.render.raster import render
 from hgenv.render.renderer import Camera, Drawing, Rendered
-from hgenv.scene import Mesh, joined, pack, plain_mesh, vertex_normals
 
 CAMERA = Camera.of_angle(48, 64, 0.8)
 LIGHT = np.array([0.6, 0.0, 0.8])

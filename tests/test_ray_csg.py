@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import trimesh
 
-from hgenv import csg
-from hgenv.grammar import ShapeBeta, derive
-from hgenv.mesh import to_mesh
-from hgenv.noise import Noise
-from hgenv.render.ray_csg import render
+from hgenv.beta.noise import Noise
+from hgenv.csg import shapes as csg
+from hgenv.csg.export import to_mesh
+from hgenv.csg.grammar import ShapeBeta, derive
+from hgenv.csg.raycast import render
 
 LAYOUT = ShapeBeta()
 RESOLUTION = 48

@@ -13,7 +13,10 @@ import numpy as np
 import pytest
 from processes import interruptible
 
-from hgenv import cli, cli_options, cli_run, run
+from hgenv import run
+from hgenv.cli import main as cli
+from hgenv.cli import options as cli_options
+from hgenv.cli import run as cli_run
 from hgenv.env import DataGenEnv
 from hgenv.options import EnvOptions
 from hgenv.snapshot import load_snapshot

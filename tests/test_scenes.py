@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 import torch
 
-from hgenv.furniture import box
-from hgenv.grammar import unit_vector
-from hgenv.indoor_domains import OtherRooms
-from hgenv.interiors import DEGREES, Interior, Lighting, SceneBeta, drawing, look
-from hgenv.noise import Noise
+from hgenv.beta.noise import Noise
+from hgenv.domains.indoor import OtherRooms
+from hgenv.render.mesh import NO_TEXTURES, coarsened, plain_mesh
 from hgenv.render.raster import render
 from hgenv.render.renderer import Drawing
-from hgenv.rooms import NYU_TANGENTS, room
-from hgenv.scene import NO_TEXTURES, coarsened, plain_mesh, turn
+from hgenv.rotations import turn, unit_vector
+from hgenv.scenes.furniture import box
+from hgenv.scenes.interiors import DEGREES, Interior, Lighting, SceneBeta, drawing, look
+from hgenv.scenes.rooms import NYU_TANGENTS, room
 from hgenv.tasks.scene_normals import SceneNormals
 
 UP = np.array([0.0, 1.0, 0.0])

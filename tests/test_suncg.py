@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from hgenv.data.suncg import find_houses, load_house, load_views
-from hgenv.interiors import Interior, look
 from hgenv.render.raster import render
 from hgenv.render.renderer import Drawing
+from hgenv.scenes.interiors import Interior, look
 
 UP = np.array([0.0, 1.0, 0.0])
 TANGENTS = np.array([0.6, 0.45])

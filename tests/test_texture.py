@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import torch
 
+from hgenv.beta.noise import Noise
 from hgenv.data import mit_berkeley
-from hgenv.furniture import SHAPES, box, cylinder, furniture
-from hgenv.metrics import intrinsic_metrics
-from hgenv.noise import Noise
+from hgenv.quantities.metrics import intrinsic_metrics
+from hgenv.scenes.furniture import SHAPES, box, cylinder, furniture
+from hgenv.scenes.texture import MAX_POLYGONS, TextureBeta, _perlin, _signed_distance, _simple, paint
 from hgenv.tasks.texture_intrinsics import TextureIntrinsics
-from hgenv.texture import MAX_POLYGONS, TextureBeta, _perlin, _signed_distance, _simple, paint
 
 LAYOUT = TextureBeta()
 

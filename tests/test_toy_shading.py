@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from hgenv.env import DataGenEnv
-from hgenv.gradient import Estimator, InfluenceDifference, Mixed, Perturbed, Score, Signal
+from hgenv.learning.gradient import Estimator, InfluenceDifference, Mixed, Perturbed, Score, Signal
 from hgenv.options import EnvOptions
 from hgenv.tasks.toy_shading import RADIUS, ToyShading
 

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from hgenv.task import Batch
-from hgenv.training import (
+from hgenv.batch import Batch
+from hgenv.learning.training import (
     SGD,
     Adam,
     InnerOptimizer,

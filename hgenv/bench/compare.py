@@ -23,8 +23,8 @@ from typing import NamedTuple
 import tyro
 from filelock import FileLock, Timeout
 
+from hgenv.registry import find
 from hgenv.run import Budget
-from hgenv.task import find
 
 CONTROLS = ("fixed", "random-beta")
 OPTIMIZERS = (
@@ -199,7 +199,7 @@ def _play(todo: list[Cell], at_a_time: int) -> Iterator[tuple[int, int, str]]:
 
 # One process a cell: importing torch takes longer than a short run.
 _COMMANDS = """import json, sys
-from hgenv.cli import main
+from hgenv.cli.main import main
 for words in json.loads(sys.argv[1]):
     if status := main(words):
         sys.exit(status)

@@ -14,7 +14,7 @@ import multiprocessing
 import os
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import lru_cache, partial
 from pathlib import Path
@@ -27,14 +27,15 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from hgenv.env import DataGenEnv
-from hgenv.options import EnvOptions
+from hgenv.options import EnvOptions, flat
 from hgenv.task import Task
 
 Array = NDArray[np.float64]
 SETTINGS = (
-    "image", "image,sigma=0.2", "influence", "influence,sigma=0.04", "score", "score,curvature=true",
-    "score,weights=last", "mixed", "mixed,half=image,sigma=0.04", "perturbed", "perturbed,weights=last",
-    "perturbed,group=pair",
+    "image", "image --gradient-sigma 0.2", "influence", "influence --gradient-sigma 0.04", "score",
+    "score --gradient-curvature", "score --gradient-weights last", "mixed",
+    "mixed --gradient-half image --gradient-sigma 0.04", "perturbed", "perturbed --gradient-weights last",
+    "perturbed --gradient-group pair",
 )  # fmt: skip
 COSTS = ("renders", "train_steps", "differentiated_steps", "influences", "validation_forwards")
 
@@ -46,8 +47,7 @@ class FidelityOptions:
     out: str = "fidelity"
     """Folder for vectors.csv, table.md and figure.png; what it holds already is not measured again."""
     settings: tuple[str, ...] = SETTINGS
-    """Estimators with their options: NAME or NAME,OPTION=VALUE,... without the gradient_ of the option's name;
-    differentiated_steps too."""
+    """Estimators with their options, in the words of the command line: "NAME --gradient-OPTION VALUE ..."."""
     ages: tuple[int, ...] = (20, 400)
     """Training steps at the start beta before the gradient is estimated."""
     estimates: int = 32
@@ -84,33 +84,13 @@ class Job(NamedTuple):
     repeat: int
 
 
-def parse_setting(text: str, options: EnvOptions) -> EnvOptions:
-    """Options of "NAME,OPTION=VALUE,...". Raises ValueError for an unknown option or a value of the wrong kind."""
-    name, *pairs = text.split(",")
-    types = {f.name: str(f.type) for f in dataclasses.fields(EnvOptions)}
-    changes: dict[str, Any] = {}
-    for pair in pairs:
-        key, _, value = pair.partition("=")
-        key = key if key == "differentiated_steps" else f"gradient_{key}"
-        if key not in types or not value or key == "gradient_every":
-            raise ValueError(f"setting {text!r}: expected NAME,OPTION=VALUE,..., got {pair!r}")
-        changes[key] = _value(value, types[key])
-    return dataclasses.replace(options, gradient=name, gradient_every=1, **changes)  # type: ignore[arg-type]
+def measure(
+    task: Task, options: EnvOptions, settings: Mapping[str, EnvOptions], o: FidelityOptions
+) -> Iterator[tuple[int, int]]:
+    """Measure what the folder lacks, then write table and figure; yields (vectors done, vectors in all).
 
-
-def _value(text: str, kind: str) -> object:
-    if kind.startswith("bool"):
-        if text not in ("true", "false"):
-            raise ValueError(f"expected true or false, got {text!r}")
-        return text == "true"
-    if kind.startswith(("int", "float")):
-        return int(text) if kind.startswith("int") else float(text)
-    return text
-
-
-def measure(task: Task, options: EnvOptions, o: FidelityOptions) -> Iterator[tuple[int, int]]:
-    """Measure what the folder lacks, then write table and figure; yields (vectors done, vectors in all)."""
-    settings = {text: parse_setting(text, options) for text in o.settings}  # mistakes show before the work
+    settings: of every setting of `o` the options with its estimator; options: those of the references.
+    """
     for age in o.ages:
         if age % options.train_steps:
             raise ValueError(f"ages must be multiples of train_steps ({options.train_steps}), got {age}")
@@ -124,7 +104,7 @@ def measure(task: Task, options: EnvOptions, o: FidelityOptions) -> Iterator[tup
     yield len(jobs) - len(missing), len(jobs)
     if missing:
         with ProcessPoolExecutor(o.workers, multiprocessing.get_context("spawn")) as pool:
-            futures = [pool.submit(_vector, task, options, o, job) for job in missing]
+            futures = [pool.submit(_vector, task, settings.get(job.kind, options), o, job) for job in missing]
             try:
                 for count, future in enumerate(as_completed(futures), 1):
                     _append(folder / "vectors.csv", future.result())
@@ -138,7 +118,7 @@ def measure(task: Task, options: EnvOptions, o: FidelityOptions) -> Iterator[tup
 def _config(task: Task, options: EnvOptions, o: FidelityOptions) -> dict[str, Any]:
     """All that a vector depends on, but its own setting, age and repetition."""
     ours = {"delta": o.delta, "long_steps": o.long_steps, "seed": o.seed}
-    return {"task": type(task).__qualname__} | dataclasses.asdict(task) | dataclasses.asdict(options) | ours  # type: ignore[call-overload]
+    return {"task": type(task).__qualname__} | flat(task) | flat(options.without_gradient()) | ours
 
 
 def _prepare(folder: Path, config: dict[str, Any]) -> None:
@@ -197,14 +177,14 @@ def _vector(task: Task, options: EnvOptions, o: FidelityOptions, job: Job) -> di
     torch.set_num_threads(1)
     whole = dataclasses.replace(options.without_gradient(), validation_images=None)
     if job.kind == "long":
-        env = DataGenEnv(task, dataclasses.replace(whole, train_steps=o.long_steps, differentiated_steps=None))
+        env = DataGenEnv(task, dataclasses.replace(whole, train_steps=o.long_steps))
         env.reset(seed=o.seed + 1 + job.repeat)  # other samples than those of the short reference
         return _line(job, env, partial(_brute_force, env, o.delta))
     env, state = _aged(task, whole, job.age, o.seed)
     if job.kind == "short":
         env.load_state_dict(state | {"evaluations": job.repeat})
         return _line(job, env, partial(_brute_force, env, o.delta))
-    env = DataGenEnv(task, parse_setting(job.kind, options))
+    env = DataGenEnv(task, options)
     env.reset(seed=o.seed)
     env.load_state_dict(state | {"steps": state["steps"] + 1000 + job.repeat})  # other samples, the same network
     return _line(job, env, lambda: env.step(env.start)[4]["hybrid_gradient"])

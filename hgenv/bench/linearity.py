@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hgenv.env import DataGenEnv
-from hgenv.gradient import ImageDifference, InfluenceDifference
+from hgenv.learning.gradient import ImageDifference, InfluenceDifference, Score
 from hgenv.options import EnvOptions
 from hgenv.task import Task
 
@@ -44,7 +44,7 @@ def measure(task: Task, options: EnvOptions, o: LinearityOptions) -> Iterator[st
     if o.age % options.train_steps:
         raise ValueError(f"age must be a multiple of train_steps ({options.train_steps}), got {o.age}")
     # Any estimator will do: it is the signal that is wanted.
-    env = DataGenEnv(task, dataclasses.replace(options, gradient="score", gradient_curvature=True, gradient_every=1))
+    env = DataGenEnv(task, dataclasses.replace(options, gradient=Score(curvature=True), gradient_every=1))
     env.reset(seed=o.seed)
     for _ in range(o.age // options.train_steps):
         env.step(env.start)

@@ -13,14 +13,16 @@ import numpy as np
 import trimesh
 from numpy.typing import NDArray
 
-from hgenv.csg import Shapes
-from hgenv.drawn import DrawnTask
-from hgenv.grammar import derive, unit_vector
-from hgenv.mesh import to_mesh
-from hgenv.noise import Noise
-from hgenv.render import raster, ray_csg
+from hgenv.beta.noise import Noise
+from hgenv.csg import raycast as ray_csg
+from hgenv.csg.export import to_mesh
+from hgenv.csg.grammar import derive
+from hgenv.csg.shapes import Shapes
+from hgenv.render import raster
 from hgenv.render.choice import find_renderer
 from hgenv.render.renderer import Camera, Drawing
+from hgenv.rotations import unit_vector
+from hgenv.tasks.drawn import DrawnTask
 from hgenv.tasks.face_depth import FaceDepth
 from hgenv.tasks.scene_normals import SceneNormals
 from hgenv.tasks.shape_normals import ShapeNormals

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import csv
 import html
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,11 +16,9 @@ from numpy.typing import NDArray
 
 from hgenv.bench.compare import RANDOM_FIXED, Cell
 from hgenv.bench.statistics import AXES, Result, interquartile_mean, interval, median_and_band, ranks, read
-from hgenv.env import DataGenEnv
-from hgenv.options import EnvOptions
-from hgenv.plot import target_samples
+from hgenv.runs.folder import open_run
+from hgenv.runs.plot import target_samples
 from hgenv.snapshot import load_snapshot
-from hgenv.task import find
 
 Rows = list[list[str]]
 _PAGE = """<!doctype html>
@@ -239,8 +236,7 @@ def _samples(results: list[Result], labels: list[str], count: int = 12) -> Figur
     strips: dict[str, NDArray[np.uint8]] = {}
     for label in labels:
         first = next(r for r in results if r.label == label)
-        config = json.loads((first.folder / "config.json").read_text())
-        env = DataGenEnv(find(first.env)(**config["task"]), EnvOptions(**config["training"]))
+        env = open_run(first.folder).env
         strips = strips or {
             "target domain": target_samples(env, count, count), "start": env.contact_sheet(env.start, count, count)
         }  # fmt: skip

@@ -11,8 +11,8 @@ import scipy.stats
 from numpy.typing import NDArray
 
 from hgenv.bench.compare import Cell, finished
-from hgenv.run import best_row, read_rows
-from hgenv.task import find
+from hgenv.registry import find
+from hgenv.runs.folder import best_row, read_rows
 
 Array = NDArray[np.float64]
 AXES = {"cpu_seconds": "CPU seconds", "train_steps": "training steps", "renders": "renders"}
@@ -39,7 +39,7 @@ class Result:
     @property
     def metric(self) -> str:
         """Name of the test metric that is compared, the lower the better."""
-        return find(self.env).primary
+        return find(self.env).quantity.primary
 
     @property
     def test(self) -> float:
@@ -56,7 +56,7 @@ def read(cell: Cell) -> Result | None:
     """The result of a cell, if it is finished."""
     if not finished(cell.folder):
         return None
-    metric, rows = find(cell.env).primary, read_rows(cell.folder)
+    metric, rows = find(cell.env).quantity.primary, read_rows(cell.folder)
     retrained = cell.again and finished(cell.retrained)
     again = best_row(read_rows(cell.retrained), metric)[f"test.{metric}"] if retrained else np.nan
     return Result(

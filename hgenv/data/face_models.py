@@ -13,7 +13,7 @@ import scipy.io
 from numpy.typing import NDArray
 
 from hgenv.data.wavefront import read_obj
-from hgenv.faces import COMPONENTS, FaceModel, head_frame
+from hgenv.scenes.faces import COMPONENTS, FaceModel, head_frame
 
 Array = NDArray[np.float64]
 ICT_FILE = "ict_face_light.npz"

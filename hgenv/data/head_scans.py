@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from hgenv.batch import Split
 from hgenv.data.face_models import checked_faces, checked_head
-from hgenv.data.obj import load_picture
+from hgenv.data.model import load_picture
 from hgenv.data.wavefront import read_obj
-from hgenv.faces import head_frame
-from hgenv.scene import Mesh, plain_mesh, vertex_normals
-from hgenv.task import Split
+from hgenv.render.mesh import Mesh, plain_mesh, vertex_normals
+from hgenv.scenes.faces import head_frame
 
 Array = NDArray[np.float64]
 # Folder, mesh and picture of each split's scan, and which share of its height, from the top, is head.

@@ -10,7 +10,7 @@ import numpy as np
 import scipy.io
 from numpy.typing import NDArray
 
-from hgenv.metrics import sobel_normals
+from hgenv.quantities.metrics import sobel_normals
 
 VALIDATION = ("apple", "box", "cup1", "dinosaur", "frog1", "panther", "paper1", "phone", "squirrel", "teabag2")
 TEST = ("cup2", "deer", "frog2", "paper2", "pear", "potato", "raccoon", "sun", "teabag1", "turtle")

@@ -22,9 +22,10 @@ import scipy.io
 from numba import njit
 from numpy.typing import NDArray
 
-from hgenv.data.obj import load_picture
+from hgenv.batch import Split
+from hgenv.data.model import load_picture
 from hgenv.data.selection import evenly
-from hgenv.task import Split
+from hgenv.scenes.interiors import FRAME, INTRINSICS
 
 Array = NDArray[np.float64]
 RELEASE = "nyu_depth_v2_labeled.mat"
@@ -32,9 +33,6 @@ EXPECTED = (
     f"expected {RELEASE} with splits.mat or test_indices.txt (and norm_gt_l.mat with masks.mat), or index.csv with "
     "8-bit pictures, or frames.json with 16-bit depth"
 )
-INTRINSICS = (518.8579, 519.4696, 325.5824, 253.7362)
-"""Focal lengths and principal point of the colour camera at 640 x 480."""
-FRAME = (480, 640)
 _CROP = (slice(45, 470), slice(41, 601))  # what lies outside is a white border
 _HALF, _TOLERANCE, _FEWEST = 8, 0.05, 20
 _GRID = 4

@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from hgenv.data.obj import Model, load_obj
-from hgenv.scene import of_unit_size
+from hgenv.data.model import Model, load_obj
+from hgenv.render.mesh import of_unit_size
 
 V1, V2 = "model.obj", "models/model_normalized.obj"
 
@@ -27,6 +27,6 @@ def find_models(root: str | Path) -> list[Path]:
 
 
 def load_model(path: Path) -> Model:
-    """One model, y up, its bounding box centred and its diagonal 1. Raises what `hgenv.data.obj.load_obj` does."""
+    """One model, y up, its bounding box centred and its diagonal 1. Raises what `hgenv.data.model.load_obj` does."""
     model = load_obj(path)
     return dataclasses.replace(model, mesh=of_unit_size(model.mesh))

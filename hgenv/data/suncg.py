@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hgenv.data.obj import Look, Model, load_obj, load_picture
-from hgenv.furniture import box
-from hgenv.interiors import Interior, View, look
-from hgenv.scene import Mesh, coarsened, joined, pack
+from hgenv.data.model import Look, Model, load_obj, load_picture
+from hgenv.render.mesh import Mesh, coarsened, joined, pack
+from hgenv.scenes.furniture import box
+from hgenv.scenes.interiors import Interior, View, look
 
 Array = NDArray[np.float64]
 EXPECTED = (

@@ -10,8 +10,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from hgenv.data.obj import Model, load_obj
-from hgenv.scene import bounds
+from hgenv.data.model import Model, load_obj
+from hgenv.render.mesh import bounds
 
 Array = NDArray[np.float64]
 CATALOGUE = "PluginFurnitureCatalog.properties"
@@ -62,7 +62,7 @@ def _piece(path: str | Path, fields: dict[str, str], number: str) -> Piece:
 
 def load_piece(path: str | Path, piece: Piece, largest: int | None = None, materials: bool = True) -> Model:
     """A model in the catalogue's size, y up, its bounding box centred; largest and materials are those of
-    `hgenv.data.obj.load_obj`. (Of 820 models of Debian's catalogues 21 name textures that are not there.)
+    `hgenv.data.model.load_obj`. (Of 820 models of Debian's catalogues 21 name textures that are not there.)
 
     Its files are unpacked to a temporary folder, and what lies outside of that is not read.
     Raises FileNotFoundError or ValueError.

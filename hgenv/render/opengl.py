@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hgenv.render import raster
+from hgenv.render.mesh import Mesh, Textures, face_normals
 from hgenv.render.renderer import Drawing, Rendered
-from hgenv.scene import Mesh, Textures, face_normals
 
 os.environ.setdefault("PYOPENGL_PLATFORM", "egl")
 np.infty = np.inf  # type: ignore[attr-defined]  # noqa: NPY201  (pyrender 0.1.45 asks for it)

@@ -14,9 +14,9 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from hgenv.render.mesh import Mesh
 from hgenv.render.renderer import Drawing, Rendered, check_drawing
 from hgenv.render.shadow import lit
-from hgenv.scene import Mesh
 
 Array = NDArray[np.float64]
 _NEAR = 1e-3  # nothing nearer is seen

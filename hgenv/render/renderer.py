@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
-from hgenv.scene import NO_TEXTURES, Mesh, Textures
+from hgenv.batch import Batch
+from hgenv.render.mesh import NO_TEXTURES, Mesh, Textures
 
 Array = NDArray[np.float64]
 
@@ -88,3 +91,9 @@ def check_drawing(drawing: Drawing) -> None:
         raise ValueError(f"focal lengths must be positive and ambient in [0, 1), got {camera.focal} and {ambient}")
     if count and mesh.texture.max() >= len(textures.size):
         raise ValueError(f"the mesh refers to texture {mesh.texture.max()}, but there are {len(textures.size)}")
+
+
+def batch_of(pictures: Iterable[Rendered], ground_truth: Callable[[Rendered], NDArray[np.float32]]) -> Batch:
+    """Pictures as a batch, with what ground_truth takes of each, (t, h, w), as target. What is drawn is what counts."""
+    rows = [(picture.image, ground_truth(picture), picture.mask[None]) for picture in pictures]
+    return Batch(*(torch.from_numpy(np.stack(part)) for part in zip(*rows, strict=True)))

@@ -8,8 +8,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from hgenv.render.mesh import Mesh
 from hgenv.render.renderer import Camera
-from hgenv.scene import Mesh
 
 Array = NDArray[np.float64]
 

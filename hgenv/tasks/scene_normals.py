@@ -12,26 +12,29 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from hgenv.batch import Batch
+from hgenv.beta.noise import Noise
 from hgenv.data.selection import evenly
 from hgenv.data.suncg import find_houses, load_house
-from hgenv.domains import NormalDomain, OnDomain
-from hgenv.drawn import DrawnTask
-from hgenv.grammar import unit_vector
-from hgenv.indoor_domains import FIRST_ROOM, IndoorFrames, OtherRooms
-from hgenv.interiors import Interior, Lighting, SceneBeta, drawing, perturbations
-from hgenv.networks import HourglassSize, StackedHourglass
-from hgenv.noise import Noise
-from hgenv.pretraining import fingerprint, from_snapshot, pretrain
+from hgenv.domains.domain import Domain
+from hgenv.domains.indoor import FIRST_ROOM, IndoorFrames, other_rooms
+from hgenv.fields import OnDisk
+from hgenv.learning.networks import HourglassSize, StackedHourglass
+from hgenv.learning.pretraining import fingerprint, from_snapshot, pretrain
+from hgenv.quantities.normals import Normals
+from hgenv.registry import register
 from hgenv.render.renderer import Drawing, Rendered
-from hgenv.rooms import room
-from hgenv.task import Batch, Split, register
+from hgenv.rotations import unit_vector
+from hgenv.scenes.interiors import Interior, Lighting, SceneBeta, drawing, perturbations
+from hgenv.scenes.rooms import room
+from hgenv.tasks.drawn import DrawnTask
 
 Array = NDArray[np.float64]
 
 
 @register("hgenv/SceneNormals-v0")
 @dataclass(frozen=True)
-class SceneNormals(HourglassSize, DrawnTask, OnDomain):
+class SceneNormals(DrawnTask):
     """One view of a furnished scene a picture, in directional light with the furniture's shadows; learn its normals.
 
     Axes of normals: x right, y up, z toward the viewer. The network starts trained on unperturbed scenes.
@@ -39,7 +42,7 @@ class SceneNormals(HourglassSize, DrawnTask, OnDomain):
 
     resolution: int = 64
     """Width of the images in pixels; their height is three quarters of it."""
-    scenes: str | None = None
+    scenes: OnDisk | None = None
     """Folder of the training scenes in SUNCG's layout; built in: procedural rooms."""
     houses: int = 8
     """Houses of `scenes` that are used, evenly over all."""
@@ -48,7 +51,7 @@ class SceneNormals(HourglassSize, DrawnTask, OnDomain):
     speed."""
     rooms: int = 24
     """Number of procedural rooms, each with four views, where there are no `scenes`."""
-    data: str | None = None
+    data: OnDisk | None = None
     """Folder of NYU Depth V2, the target domain; built in: other rooms."""
     frames: int = 40
     """Frames of each split of `data` that are used, evenly over all."""
@@ -61,18 +64,20 @@ class SceneNormals(HourglassSize, DrawnTask, OnDomain):
     """Side of the shadow map in pixels; 0, and opengl, for no shadows."""
     pretrain_steps: int = 600
     """Training steps on unperturbed scenes from which every network starts; their result is cached. 0 for none."""
-    pretrained: str | None = None
+    pretrained: OnDisk | None = None
     """Run folder, or best.npz in it, whose weights are the start instead."""
+    hourglass: HourglassSize = HourglassSize()
+    """Size of the network."""
+
     layout = SceneBeta()
+    quantity = Normals()
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        step = np.lcm(
-            4, 4 * self.multiple // np.gcd(3, self.multiple)
-        )  # its three quarters are a multiple, and so is it
+        multiple = self.hourglass.multiple
+        step = np.lcm(4, 4 * multiple // np.gcd(3, multiple))  # its three quarters are a multiple, and so is it
         if self.resolution < step or self.resolution % step:
             raise ValueError(f"resolution must be a multiple of {step}, got {self.resolution}")
-        self.check_drawing()
         counts = ("rooms", "houses", "frames", "validation_size", "test_size")
         for name in counts:
             if not 1 <= getattr(self, name) <= FIRST_ROOM:
@@ -114,8 +119,7 @@ class SceneNormals(HourglassSize, DrawnTask, OnDomain):
             lighting, view = Lighting(light[row], 0.5, self.ambient), scene.views[number]
             yield drawing(scene, view, shapes[row], cameras[row], self.size, lighting, self.shadow)
 
-    @staticmethod
-    def ground_truth(picture: Rendered) -> NDArray[np.float32]:
+    def ground_truth(self, picture: Rendered) -> NDArray[np.float32]:
         """Normals (3, h, w)."""
         return picture.normal
 
@@ -128,7 +132,7 @@ class SceneNormals(HourglassSize, DrawnTask, OnDomain):
 
     def network(self) -> nn.Module:
         """A network that is trained already; the same for every seed, unless pretrain_steps is 0."""
-        network = StackedHourglass(3, 3, self)
+        network = StackedHourglass(3, 3, self.hourglass)
         if self.pretrained is not None:
             from_snapshot(network, Path(self.pretrained))
         elif self.pretrain_steps:
@@ -139,28 +143,18 @@ class SceneNormals(HourglassSize, DrawnTask, OnDomain):
     def _start(self) -> dict[str, Tensor]:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            network = StackedHourglass(3, 3, self)
+            network = StackedHourglass(3, 3, self.hourglass)
         made_from = "" if self.scenes is None else fingerprint(Path(self.scenes))
-        pretrain(network, self.unperturbed, self.loss, self.pretrain_steps, f"{self} {made_from}")
+        pretrain(network, self.unperturbed, self.quantity, self.pretrain_steps, f"{self} {made_from}")
         return network.state_dict()
 
     @cached_property
-    def domain(self) -> NormalDomain:
-        """The target domain."""
+    def domain(self) -> Domain:
         if self.data is None:
-            return OtherRooms(self.size, self.validation_size, self.test_size)
+            return other_rooms(self.size, self.validation_size, self.test_size)
         return IndoorFrames(self.data, self.size, self.frames)
 
-    def validation(self) -> Batch:
-        _ = self.interiors  # a broken folder of scenes, or snapshot, shows when the environment is made
-        if self.pretrained is not None:
+    def prepare(self) -> None:
+        super().prepare()
+        if self.pretrained is not None:  # a broken snapshot shows now
             self.network()
-        return super().validation()
-
-    def baselines(self, split: Split) -> dict[str, dict[str, float]]:
-        """A normal toward the viewer everywhere; and the network as it starts, if that is trained."""
-        found = super().baselines(split)
-        if self.pretrained is not None or self.pretrain_steps:
-            with torch.no_grad():
-                found["the network's start"] = self.metrics(self.network()(self.domain.batch(split).image), split)
-        return found

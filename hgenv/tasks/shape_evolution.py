@@ -9,14 +9,16 @@ from functools import cached_property, lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from hgenv.beta import Layout
-from hgenv.csg import Shapes
-from hgenv.distributions import Value
-from hgenv.grammar import unit_quaternion
-from hgenv.noise import Noise
-from hgenv.objects import ObjectNormals, as_batch
-from hgenv.population import RADIUS, Member, Population, primitives, transformed
-from hgenv.task import Batch, Task, register
+from hgenv.batch import Batch
+from hgenv.beta.distributions import Value
+from hgenv.beta.layout import Layout
+from hgenv.beta.noise import Noise
+from hgenv.csg.population import RADIUS, Member, Population, primitives
+from hgenv.csg.shapes import Shapes, transformed
+from hgenv.registry import register
+from hgenv.rotations import rotation, unit_quaternion
+from hgenv.task import Task
+from hgenv.tasks.single_object import ObjectNormals, as_batch
 
 AXES = ("x", "y", "z")
 
@@ -106,17 +108,6 @@ class ShapeEvolution(ObjectNormals):
         radius = 0.45 + 0.5 * noise.uniform("size")
         linear = (radius / RADIUS)[:, None, None] * rotation(unit_quaternion(noise.uniform("rotation", (3,))))
         return transformed(shapes, np.concatenate([linear, np.zeros((len(linear), 3, 1))], axis=2)[:, None])
-
-
-def rotation(q: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Rotation matrices (..., 3, 3) of unit quaternions (..., 4), w first."""
-    w, x, y, z = np.moveaxis(q, -1, 0)
-    rows = (
-        (1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)),
-        (2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)),
-        (2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)),
-    )
-    return np.stack([np.stack(row, axis=-1) for row in rows], axis=-2)
 
 
 @lru_cache(16)  # a step's samples share a few compositions; a population is a megabyte

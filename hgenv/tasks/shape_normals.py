@@ -7,11 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hgenv.grammar import ShapeBeta, derive
-from hgenv.noise import Noise
-from hgenv.objects import ObjectNormals, as_batch
-from hgenv.render.ray_csg import Images
-from hgenv.task import Batch, register
+from hgenv.batch import Batch
+from hgenv.beta.noise import Noise
+from hgenv.csg.grammar import ShapeBeta, derive
+from hgenv.csg.raycast import Images
+from hgenv.registry import register
+from hgenv.tasks.single_object import ObjectNormals, as_batch
 
 
 @register("hgenv/ShapeNormals-v0")

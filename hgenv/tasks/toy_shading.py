@@ -10,11 +10,14 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from hgenv.beta import Layout
-from hgenv.distributions import Bernoulli, Normal
-from hgenv.noise import Noise
-from hgenv.normals import NormalTask
-from hgenv.task import Batch, register
+from hgenv.batch import Batch
+from hgenv.beta.distributions import Bernoulli, Normal
+from hgenv.beta.layout import Layout
+from hgenv.beta.noise import Noise
+from hgenv.domains.domain import Domain, Pictures
+from hgenv.quantities.normals import Normals
+from hgenv.registry import register
+from hgenv.task import Task
 
 RADIUS = 0.9
 """Of the sphere, where the picture is 2 wide."""
@@ -30,7 +33,7 @@ class ToyBeta(Layout):
 
 @register("hgenv/ToyShading-v0")
 @dataclass(frozen=True)
-class ToyShading(NormalTask):
+class ToyShading(Task):
     """The outer or the inner side of a sphere under a light above or below the viewer; learn its normals.
 
     A ball lit from above looks exactly like a bowl lit from below, so that only the training data's light tells the
@@ -48,6 +51,7 @@ class ToyShading(NormalTask):
     """Number of test images."""
 
     layout = ToyBeta()
+    quantity = Normals()
     optimum = np.array([0.4, 0.4, 0.75])
 
     def __post_init__(self) -> None:
@@ -84,11 +88,9 @@ class ToyShading(NormalTask):
             nn.Unflatten(1, (3, side, side)), nn.Unflatten(0, (1, -1)),
         )  # fmt: skip
 
-    def validation(self) -> Batch:
-        return self._target(0, self.validation_size)
-
-    def test(self) -> Batch:
-        return self._target(self.validation_size, self.test_size)
+    @cached_property
+    def domain(self) -> Domain:
+        return Pictures(self._target(0, self.validation_size), self._target(self.validation_size, self.test_size))
 
     def _target(self, first: int, count: int) -> Batch:
         return self.sample(np.tile(self.optimum, (count, 1)), Noise(first + np.arange(count)))

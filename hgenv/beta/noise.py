@@ -1,0 +1,90 @@
+"""Keyed randomness: every random decision draws its own number, named by the sample's seed and its place.
+
+A stream hands out numbers in order, so one decision more shifts all that come after it. A key does not:
+f(beta + d, r) and f(beta - d, r) then differ only by beta, which is what common random numbers are for.
+"""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from hgenv.beta.distributions import Distribution
+
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+_MIX_1, _MIX_2 = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
+
+
+def _mix(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """The finaliser of splitmix64 (Steele et al. 2014): a bijection of 64 bits that looks random."""
+    x = (x ^ (x >> np.uint64(30))) * _MIX_1
+    x = (x ^ (x >> np.uint64(27))) * _MIX_2
+    return x ^ (x >> np.uint64(31))
+
+
+def keys(seeds: ArrayLike, place: str, count: int) -> NDArray[np.uint64]:
+    """Keys (*seeds.shape, count) of uint64 that depend on the seed, the name of the place and the index only."""
+    base = np.atleast_1d(np.asarray(seeds)).astype(np.uint64)
+    name = np.array([zlib.crc32(place.encode())], dtype=np.uint64) * _GOLDEN
+    index = np.arange(1, count + 1, dtype=np.uint64) * _GOLDEN
+    mixed = _mix(_mix(_mix(base + _GOLDEN) ^ _mix(name))[..., None] + index)
+    return mixed.reshape(np.shape(seeds) + (count,))
+
+
+def stream_keys(seed: int, stream: str, counter: int, count: int) -> NDArray[np.uint64]:
+    """Keys (count,) of draw number `counter` of a stream that has a name: other streams and counters have others."""
+    return keys(keys(seed, stream, 1)[0] + np.uint64(counter), stream, count)
+
+
+@dataclass(frozen=True)
+class Bound:
+    """A distribution with its parameters: an array (k, *lead, *parameter_event), one leading entry a parameter."""
+
+    name: str
+    distribution: Distribution
+    parameters: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Draw:
+    """What was drawn from which distribution; `used` (values without the event axis) marks what had an effect."""
+
+    name: str
+    values: NDArray
+    used: NDArray[np.bool_]
+
+
+class Noise:
+    """The random source r of one sample (a scalar seed) or of a batch (seeds of shape (n,)); it records its draws."""
+
+    def __init__(self, seeds: ArrayLike) -> None:
+        self.seeds = np.asarray(seeds)
+        self.draws: list[Draw] = []
+
+    def uniform(self, place: str, shape: tuple[int, ...] = ()) -> NDArray[np.float64]:
+        """Numbers in the open interval (0, 1), shape (*seeds.shape, *shape)."""
+        bits = keys(self.seeds, place, int(np.prod(shape)))
+        # 52 bits and a half: the largest value is 1 - 2^-53, never 1, so that every inverse CDF stays finite.
+        u: NDArray[np.float64] = ((bits >> np.uint64(12)).astype(np.float64) + 0.5) * 2.0**-52
+        return u.reshape(self.seeds.shape + shape)
+
+    def draw(self, bound: Bound, place: str, shape: tuple[int, ...] = (), used: ArrayLike = True) -> NDArray:
+        """Draw by inverse CDF, shape (*seeds.shape, *shape, *event), and record the draw.
+
+        `used` broadcasts to (*seeds.shape, *shape): False where the value cannot influence the sample.
+        """
+        family = bound.distribution
+        u = self.uniform(place, shape + family.uniforms)
+        values = family.inverse_cdf(u, spread_axes(bound.parameters, len(shape), len(family.parameter_event)))
+        used_here = np.broadcast_to(np.asarray(used, dtype=bool), self.seeds.shape + shape)
+        self.draws.append(Draw(bound.name, values, used_here))
+        return values
+
+
+def spread_axes(parameters: NDArray, axes: int, event_axes: int) -> NDArray:
+    """Insert `axes` axes of length 1 before the event axes, so that parameters broadcast against draws."""
+    split = parameters.ndim - event_axes
+    return parameters.reshape(parameters.shape[:split] + (1,) * axes + parameters.shape[split:])

@@ -1,0 +1,1 @@
+"""Shapes by constructive solid geometry: grammar, population, renderer, export."""

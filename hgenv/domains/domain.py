@@ -1,0 +1,80 @@
+"""Domain: images of the target with their ground truth, in two disjoint splits; the one place where it is kept."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import get_args
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from hgenv.batch import Batch, Split
+from hgenv.quantities.quantity import Quantity
+
+SPLITS: tuple[Split, ...] = get_args(Split)
+Scores = dict[str, float]
+
+
+class Domain(ABC):
+    """The validation split gives L, the test split is only ever reported. A domain is scored by the task's quantity."""
+
+    @abstractmethod
+    def batch(self, split: Split) -> Batch:
+        """The whole split at the network's resolution."""
+
+    def truth(self, split: Split) -> Sequence[Batch]:
+        """What predictions are scored against, a batch of one row a picture, at the resolution that is scored."""
+        batch = self.batch(split)
+        return [batch.rows(slice(i, i + 1)) for i in range(len(batch.image))]
+
+    def enlarged(self, prediction: NDArray, split: Split) -> Sequence[NDArray]:
+        """Predictions (n, t, h, w) at the resolution of `truth`, (t, height, width) each."""
+        return list(prediction)
+
+    def answers(self, split: Split) -> dict[str, Sequence[NDArray]]:
+        """Predictions for `truth` that need no learning, by name."""
+        return {}
+
+    def prepare(self) -> None:
+        """Load both splits, so that broken data show now."""
+        for split in SPLITS:
+            self.batch(split)
+
+
+Answer = Callable[[Batch], NDArray]
+"""One picture, a batch of one row, -> a prediction (t, h, w)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Pictures(Domain):
+    """Pictures at hand, scored at the network's resolution."""
+
+    validation: Batch
+    test: Batch
+    ladder: Mapping[str, Answer] = field(default_factory=dict)
+    """Answers that need no learning, by name."""
+
+    def batch(self, split: Split) -> Batch:
+        return self.validation if split == "validation" else self.test
+
+    def answers(self, split: Split) -> dict[str, Sequence[NDArray]]:
+        return {name: [answer(one) for one in self.truth(split)] for name, answer in self.ladder.items()}
+
+
+def score(quantity: Quantity, domain: Domain, prediction: Tensor, split: Split) -> Scores:
+    """The quantity's metrics of predictions (n, t, h, w) for a whole split."""
+    return quantity.metrics(domain.enlarged(prediction.detach().cpu().numpy(), split), domain.truth(split))
+
+
+def baselines(quantity: Quantity, domain: Domain, split: Split) -> dict[str, Scores]:
+    """The quantity's metrics of the domain's answers that need no learning, by name."""
+    truth = domain.truth(split)
+    return {name: quantity.metrics(answer, truth) for name, answer in domain.answers(split).items()}
+
+
+def silhouette(batch: Batch) -> NDArray[np.bool_]:
+    """Where the one picture of a batch counts, (h, w)."""
+    return batch.mask[0, 0].numpy() > 0

@@ -1,0 +1,140 @@
+"""Episode: one record of all that a continued run depends on. A step makes a new one; committing is one assignment."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from hgenv.learning.gradient import Signal
+from hgenv.learning.training import State
+from hgenv.task import Task
+
+Array = NDArray[np.float64]
+_MASK = 2**64 - 1
+
+
+@dataclass
+class Ledger:
+    """Deterministic counts since reset(), probes included: the meter that runs along with an episode.
+
+    A differentiated step is one with its curvature or its images' sensitivities; influences counts samples, a
+    validation forward is one image; clipped counts coordinates of actions that were outside the box.
+    """
+
+    renders: int = 0
+    train_steps: int = 0
+    differentiated_steps: int = 0
+    influences: int = 0
+    validation_forwards: int = 0
+    clipped: int = 0
+
+    def count(self, differentiated_steps: int, influences: int) -> None:
+        """Charge a reverse pass and influences."""
+        self.differentiated_steps += differentiated_steps
+        self.influences += influences
+
+
+@dataclass(frozen=True)
+class Episode:
+    """weights: those being trained, with their moments; average (p,): those scored and kept. start (d_all,), action
+    (d,): in the box. losses: the last validation losses, newest first. direction (d,): of the last hybrid gradient.
+    task, first_task: now and at reset; they differ where the generator remembers. generator: Gymnasium's, as words.
+    signal: what the last differentiated step knows, which is not kept."""
+
+    seed: int
+    steps: int
+    evaluations: int
+    weights: State
+    average: Tensor
+    start: Array
+    action: Array
+    losses: Array
+    direction: Array
+    ledger: Ledger
+    task: Task
+    first_task: Task
+    generator: NDArray[np.uint64]
+    signal: Signal | None = None
+
+    def to_arrays(self) -> dict[str, Any]:
+        """The fields as plain arrays and numbers; what has parts of its own is spread out."""
+        found: dict[str, Any] = {}
+        for field in dataclasses.fields(self):
+            found |= _spread_out(field.name, getattr(self, field.name))
+        return found
+
+    def from_arrays(self, given: dict[str, Any]) -> Episode:
+        """The episode of which to_arrays() gave these, made like this one. ValueError names what does not fit."""
+        mine, given = self.to_arrays(), {name: np.array(value) for name, value in given.items()}
+        if given.keys() != mine.keys():
+            raise ValueError(f"state has the entries {sorted(given)}, expected {sorted(mine)}")
+        for name, value in mine.items():
+            wanted, got = np.asarray(value), given[name]
+            if name.endswith("memory") and got.ndim == wanted.ndim:
+                wanted = np.broadcast_to(wanted[:1], (len(got), *wanted.shape[1:]))  # it may have grown
+            if wanted.shape != got.shape or wanted.dtype.kind != got.dtype.kind or wanted.itemsize != got.itemsize:
+                raise ValueError(f"{name} is {got.dtype} {got.shape}, expected {wanted.dtype} {wanted.shape}")
+        generator_state(given["generator"])
+        kept = [f.name for f in dataclasses.fields(self) if f.name != "signal"]
+        return Episode(**{name: _gathered(name, getattr(self, name), given) for name in kept})
+
+
+def _spread_out(name: str, value: Any) -> dict[str, Any]:
+    if value is None or isinstance(value, Signal):
+        return {}
+    if isinstance(value, Task):
+        return {} if value.memory is None else {name.replace("task", "memory"): value.memory.copy()}
+    if isinstance(value, State):
+        moments = {f"moment{i}": _array(moment) for i, moment in enumerate(value.moments)}
+        return {name: _array(value.weights), **moments, "taken": value.taken}
+    if isinstance(value, Ledger):
+        return {f"{name}.{count}": number for count, number in dataclasses.asdict(value).items()}
+    return {name: _array(value) if isinstance(value, Tensor | np.ndarray) else value}
+
+
+def _gathered(name: str, mine: Any, given: dict[str, NDArray]) -> Any:
+    """The value of a field from the arrays, of the kind and on the device of mine."""
+    if isinstance(mine, State):
+        parts = [torch.from_numpy(given[k]).to(mine.weights.device) for k in _spread_out(name, mine) if k != "taken"]
+        return State(parts[0], tuple(parts[1:]), int(given["taken"]))
+    if isinstance(mine, Task):
+        memory = given.get(name.replace("task", "memory"))
+        return mine if memory is None else mine.recall(memory)
+    if isinstance(mine, Ledger):
+        return Ledger(**{f.name: int(given[f"{name}.{f.name}"]) for f in dataclasses.fields(Ledger)})
+    if isinstance(mine, Tensor):
+        return torch.from_numpy(given[name]).to(mine.device)
+    return int(given[name]) if isinstance(mine, int) else given[name]
+
+
+def _array(value: Tensor | NDArray) -> NDArray:
+    return value.detach().cpu().numpy().copy() if isinstance(value, Tensor) else value.copy()
+
+
+def generator_words(generator: np.random.Generator) -> NDArray[np.uint64]:
+    """The state of a PCG64 generator as words (6,), which need no unpickling."""
+    state: Any = generator.bit_generator.state
+    pair = (state["state"]["state"], state["state"]["inc"])
+    words = [word for number in pair for word in (number >> 64, number & _MASK)]
+    return np.array([*words, state["has_uint32"], state["uinteger"]], np.uint64)
+
+
+def generator_state(words: NDArray[np.uint64]) -> dict[str, Any]:
+    """Inverse of `generator_words`. Raises ValueError if the words are not a state."""
+    a, b, c, d, has, value = (int(word) for word in words)
+    state = {
+        "bit_generator": "PCG64", "state": {"state": a << 64 | b, "inc": c << 64 | d}, "has_uint32": has,
+        "uinteger": value,
+    }  # fmt: skip
+    scratch: Any = np.random.PCG64()
+    try:
+        scratch.state = state
+    except (OverflowError, ValueError, TypeError) as error:
+        raise ValueError(f"generator is not the state of a random generator: {error}") from error
+    return state

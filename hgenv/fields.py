@@ -1,0 +1,150 @@
+"""What the fields of a dataclass of options may hold, said once: choices by Literal, bounds by Annotated.
+
+@dataclass(frozen=True)
+class Options:
+    rule: Literal["adam", "sgd"] = "adam"
+    steps: Natural = 20
+    decay: Annotated[float, AtLeast(0), Under(1)] = 0.9
+
+    def __post_init__(self) -> None:
+        check(self)
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import os
+import types
+import typing
+from functools import cache
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar, Union, get_args, get_origin
+
+import numpy as np
+
+T = TypeVar("T")
+
+
+class AtLeast(NamedTuple):
+    """Not below."""
+
+    limit: float
+
+    def holds(self, value: float) -> bool:
+        return value >= self.limit
+
+    def __str__(self) -> str:
+        return f">= {self.limit:g}"
+
+
+class Over(AtLeast):
+    """Above."""
+
+    def holds(self, value: float) -> bool:
+        return value > self.limit
+
+    def __str__(self) -> str:
+        return f"> {self.limit:g}"
+
+
+class AtMost(AtLeast):
+    """Not above."""
+
+    def holds(self, value: float) -> bool:
+        return value <= self.limit
+
+    def __str__(self) -> str:
+        return f"<= {self.limit:g}"
+
+
+class Under(AtLeast):
+    """Below."""
+
+    def holds(self, value: float) -> bool:
+        return value < self.limit
+
+    def __str__(self) -> str:
+        return f"< {self.limit:g}"
+
+
+class _OnDisk(NamedTuple):
+    """Marks text that is the path of a file or folder."""
+
+
+OnDisk = Annotated[str, _OnDisk()]
+Natural = Annotated[int, AtLeast(1)]
+Seed = Annotated[int, AtLeast(0)]
+Positive = Annotated[float, Over(0)]
+Decay = Annotated[float, AtLeast(0), Under(1)]
+
+
+def absolute(options: T) -> T:
+    """The same options, with absolute paths where they say OnDisk."""
+    on_disk = [name for name, hint in _hints(type(options)).items() if _is_path(hint)]
+    given = {name: getattr(options, name) for name in on_disk if getattr(options, name) is not None}
+    return dataclasses.replace(options, **{name: os.path.abspath(path) for name, path in given.items()})  # type: ignore[type-var]
+
+
+def _is_path(hint: Any) -> bool:
+    return any(_OnDisk() in getattr(kind, "__metadata__", ()) for kind in (hint, *get_args(hint)))
+
+
+def plain(value: Any) -> Any:
+    """A scalar of numpy's as Python's; anything else as it is."""
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def check(options: Any) -> None:
+    """Raise ValueError that names the first field whose value its annotation does not admit; numpy's scalars become
+    Python's."""
+    hints = _hints(type(options))
+    for field in dataclasses.fields(options):
+        value = plain(getattr(options, field.name))
+        if problem := _problem(hints[field.name], value):
+            raise ValueError(f"{field.name} must be {problem}, got {value!r}")
+        if value is not getattr(options, field.name):
+            object.__setattr__(options, field.name, value)
+
+
+@cache
+def _hints(cls: type) -> dict[str, Any]:
+    return typing.get_type_hints(cls, include_extras=True)
+
+
+def _problem(hint: Any, value: Any) -> str:
+    """What the value should have been; nothing if it is that."""
+    origin = get_origin(hint)
+    if origin is Annotated:
+        kind, *bounds = get_args(hint)
+        bounds = [b for b in bounds if isinstance(b, AtLeast)]
+        if not _problem(kind, value) and (value is None or all(b.holds(value) for b in bounds)):
+            return ""
+        return " and ".join([_named(kind), *map(str, bounds)])
+    if origin in (Union, types.UnionType):
+        problems = [_problem(kind, value) for kind in get_args(hint)]
+        return "" if "" in problems else " or ".join(problems)
+    if origin is Literal:
+        fits = any(value == choice and type(value) is type(choice) for choice in get_args(hint))
+        return "" if fits else "one of " + ", ".join(map(repr, get_args(hint)))
+    if origin is tuple and get_args(hint)[-1:] == (...,):
+        inner = get_args(hint)[0]
+        fits = isinstance(value, tuple | list) and not any(_problem(inner, plain(v)) for v in value)
+        return "" if fits else f"several, each {_named(inner)}"
+    return "" if _fits(hint, value) else _named(hint)
+
+
+def _fits(kind: Any, value: Any) -> bool:
+    if kind is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    if kind is float:
+        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if kind is None or kind is type(None):
+        return value is None
+    return not isinstance(kind, type) or isinstance(value, kind)  # what is not a class is not checked
+
+
+def _named(kind: Any) -> str:
+    names = {int: "an integer", float: "a finite number", bool: "True or False", str: "text", type(None): "None"}
+    if kind in names:
+        return names[kind]
+    return kind.__name__ if isinstance(kind, type) else _problem(kind, object()) or str(kind)

@@ -1,0 +1,375 @@
+"""The estimators of the hybrid gradient: from what L feels of the training data to dL/dbeta.
+
+dL/dbeta = sum over samples of (how L depends on what was trained on) x (how that depends on beta). `Signal` is the
+first half of one env step, computed on demand; an estimator adds the second. Each is one class, registered under the
+name that the option `gradient` takes; its fields are the options `gradient_...`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Literal, NamedTuple, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.special import ndtri
+from torch import Tensor
+
+from hgenv.batch import Batch
+from hgenv.beta.box import Spread, spread_about
+from hgenv.beta.noise import Noise
+from hgenv.fields import AtLeast, Natural, Positive, check
+from hgenv.learning.training import Loss, ReversedStep, Tape, directional_derivative, reverse
+
+Array = NDArray[np.float64]
+Seeds = NDArray[np.uint64]
+Keyed = Callable[[int, int], Seeds]
+"""(counter, count) -> fresh seeds (count,) of a training step."""
+
+
+class Samples(NamedTuple):
+    """n samples of the generator: actions (n, d) and seeds (n,) that they follow from, the batch, and their score.
+
+    score() is d log p(draws) / d action, (n, d).
+    """
+
+    actions: Array
+    seeds: Seeds
+    batch: Batch
+    score: Callable[[], Array]
+
+
+Generator = Callable[[Array, Seeds], Samples]
+"""(actions (n, d), seeds (n,)) -> Samples: f(beta, r) as a function of the normalised beta."""
+
+
+@dataclass(frozen=True)
+class Signal:
+    """How L depends on what the last k steps trained on. All is kept, so that it can be asked at any time.
+
+    tape: the recorded steps; samples: what each trained on; centre (d,): the action of the env step, from which the
+    samples' own actions may be spread; discrete (d,): which coordinates belong to discrete distributions;
+    by_weights (p,): dL/d(final weights); curvature: whether later steps' gradients are differentiated too;
+    count(differentiated steps, influences) keeps the ledger.
+    """
+
+    loss: Loss
+    tape: Tape
+    samples: list[Samples]
+    centre: Array
+    discrete: NDArray[np.bool_]
+    by_weights: Tensor
+    curvature: bool
+    count: Callable[[int, int], None]
+
+    def reversed(self, sensitivity: bool = False) -> Iterator[ReversedStep]:
+        """The reverse pass, last step first; every call runs it anew, one step at a time."""
+        self.count(len(self.tape) if sensitivity else (len(self.tape) - 1) * self.curvature, 0)
+        return reverse(self.loss, self.tape, self.by_weights, sensitivity, self.curvature)
+
+    def sensitivity(self) -> Batch:
+        """dL/dX of all k n samples: image, target and mask, each (k n, ...), first step first."""
+        found = [step.sensitivity for step in self.reversed(sensitivity=True)]
+        return Batch.join([part for part in reversed(found) if part is not None])
+
+    def influence(self, step: ReversedStep, batch: Batch, exact: bool = True) -> Array:
+        """I_k(X_i) = dL/d(weight of sample X_i at step k), (n,): of the samples trained on or of any others.
+
+        A sample of weight a adds a l(w, X) / batch size to the training loss of step k, so that
+        I_k(X) = <v(k), grad_w l(w(k), X)> / batch size. Without `exact` it is a difference of two forward passes.
+        """
+        self.count(0, len(batch.image))
+        slopes = directional_derivative(self.loss, step.weights, batch, step.by_gradient, exact)
+        return slopes.cpu().double().numpy() / len(self.samples[step.k].seeds)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimator(ABC):
+    """A way to estimate dL/d(action)."""
+
+    steps: Natural | None = None
+    """Training steps that the estimate goes through, the last ones of an environment step; None: 4 with curvature, all
+    without."""
+    curvature: bool = False
+    """Differentiate the training gradients of later steps too; without it the estimate is of first order, and cheap."""
+    weights: Literal["averaged", "last"] = "averaged"
+    """The weights at which the validation loss is differentiated: their running average, as if it had been reached by
+    the last step, or the last. At the last weights a batch is also blamed for the noise of its own step, which rewards
+    small and simple samples."""
+
+    needs_density: ClassVar[bool] = False
+    """Whether it needs d log p(draws) / d beta."""
+
+    def __post_init__(self) -> None:
+        check(self)
+
+    def window(self, train_steps: int) -> int:
+        """How many training steps, the last ones of an environment step, the estimate goes through."""
+        if self.steps is not None:
+            return self.steps
+        return min(4, train_steps) if self.curvature else train_steps
+
+    def check(self, train_steps: int, batch_size: int, spread: Spread) -> None:
+        """Raise ValueError unless a training like this can be differentiated."""
+        if not 1 <= self.window(train_steps) <= train_steps:
+            raise ValueError(f"gradient_steps must be in 1..{train_steps}, the training steps, got {self.steps}")
+        if spread == "uniform":
+            raise ValueError("with spread='uniform' the samples do not depend on the action: there is no gradient")
+
+    def points(self, action: Array, counter: int, count: int, keyed: Keyed, spread: Spread) -> tuple[Array, Seeds]:
+        """Actions (count, d) and seeds (count,) that training step `counter` trains on."""
+        return plain_points(action, counter, count, keyed, spread)
+
+    @abstractmethod
+    def estimate(self, signal: Signal, generator: Generator, rng: np.random.Generator) -> Array:
+        """The estimate, (d,), in units of the action box [-1, 1]^d."""
+
+
+def plain_points(action: Array, counter: int, count: int, keyed: Keyed, spread: Spread) -> tuple[Array, Seeds]:
+    """Samples at the action, or spread about it, on seeds of their own."""
+    seeds = keyed(counter, count)
+    return spread_about(action, seeds, spread), seeds
+
+
+E = TypeVar("E", bound=type[Estimator])
+ESTIMATORS: dict[str, type[Estimator]] = {}
+
+
+def register_estimator(name: str) -> Callable[[E], E]:
+    """Class decorator: makes an Estimator, a frozen dataclass, a choice of the option `gradient`.
+
+    A name that is taken goes to the new class.
+    """
+
+    def add(estimator: E) -> E:
+        ESTIMATORS[name] = estimator
+        return estimator
+
+    return add
+
+
+@dataclass(frozen=True, kw_only=True)
+class Difference(Estimator):
+    """Central differences with common random numbers along m random directions d_j ~ sigma N(0, I).
+
+    With D_ij the change of L, to first order, when sample i is f(a_i + d_j, r_i) instead of f(a_i - d_j, r_i), the
+    estimate is mean_j sum_i D_ij d_j / (2 |d_j|^2) (Yang & Deng 2020, Eqs 10-11). Both ends are clipped to the box as
+    in the paper, which shortens differences at its walls.
+
+    As E[d d^T / |d|^2] = I / d for d coordinates, Eq. 10 as printed estimates the gradient over d ("paper");
+    "unbiased" multiplies by d.
+    """
+
+    curvature: bool = True
+    directions: Natural = 4
+    """Directions an estimate (the paper's m)."""
+    sigma: Positive = 0.04
+    """Length of the differences a coordinate, where each coordinate of the box is 2 long."""
+    shared: bool = True
+    """The same directions for all samples of an estimate; otherwise each sample has its own."""
+    scaling: Literal["unbiased", "paper"] = "unbiased"
+    """Eq. 10 as printed estimates the gradient divided by d ("paper")."""
+
+    linear: ClassVar[bool] = False
+    """Whether D_i is linear in the image, and needs its sensitivity."""
+
+    @abstractmethod
+    def change(self, signal: Signal, step: ReversedStep, plus: Batch, minus: Batch) -> Array:
+        """D_i, (n,)."""
+
+    def estimate(self, signal: Signal, generator: Generator, rng: np.random.Generator) -> Array:
+        moved = np.ones(len(signal.centre), bool)
+        return self.along(moved, signal, signal.reversed(self.linear), generator, rng)
+
+    def along(
+        self,
+        moved: NDArray[np.bool_],
+        signal: Signal,
+        steps: Iterable[ReversedStep],
+        generator: Generator,
+        rng: np.random.Generator,
+    ) -> Array:
+        """The estimate from directions in the `moved` coordinates (d,) only; 0 for the others."""
+        m, d = self.directions, len(moved)
+        common = self.sigma * rng.standard_normal((m, 1, d)) * moved
+        total = np.zeros(d)
+        for step in steps:
+            actions, seeds = signal.samples[step.k].actions, signal.samples[step.k].seeds
+            own = common if self.shared else self.sigma * rng.standard_normal((m, len(seeds), d)) * moved
+            for direction in own:
+                plus = generator(np.clip(actions + direction, -1.0, 1.0), seeds).batch
+                minus = generator(np.clip(actions - direction, -1.0, 1.0), seeds).batch
+                slopes = self.change(signal, step, plus, minus) / (2.0 * np.sum(direction**2, axis=1))
+                total += np.sum(slopes[:, None] * direction, axis=0)
+        return total / m * (np.sum(moved) if self.scaling == "unbiased" else 1)
+
+
+@register_estimator("image")
+@dataclass(frozen=True, kw_only=True)
+class ImageDifference(Difference):
+    """The paper's estimator: D_i = <dL/dX_i, X+ - X->, linear in the change of the image, target and mask."""
+
+    linear = True
+
+    def change(self, signal: Signal, step: ReversedStep, plus: Batch, minus: Batch) -> Array:
+        assert step.sensitivity is not None
+        parts = zip(step.sensitivity, plus, minus, strict=True)
+        slopes = [torch.sum(s * (p - m), dim=(1, 2, 3), dtype=torch.float64) for s, p, m in parts]
+        return sum(slopes[1:], slopes[0]).cpu().numpy()
+
+
+@register_estimator("influence")
+@dataclass(frozen=True, kw_only=True)
+class InfluenceDifference(Difference):
+    """D_i = I_k(X+) - I_k(X-): the same chain rule without linearising in the image, which may change by much."""
+
+    sigma: Positive = 0.2
+    exact: bool = False
+    """Influence in forward mode; otherwise by a difference of two forward passes, at half the cost."""
+
+    def change(self, signal: Signal, step: ReversedStep, plus: Batch, minus: Batch) -> Array:
+        both = signal.influence(step, Batch.join([plus, minus]), self.exact)
+        return np.subtract(*np.split(both, 2))
+
+
+@register_estimator("score")
+@dataclass(frozen=True, kw_only=True)
+class Score(Estimator):
+    """Influence times the score of what was drawn: sum_i I(X_i) grad log p(draws_i) (Williams 1992; Behl et al. 2020).
+
+    It needs no render beyond the training's, and no derivative of an image. The samples trained on have moved the
+    weights that their own influence is taken at, which biases it a little; fresh samples have not.
+    """
+
+    needs_density: ClassVar[bool] = True
+
+    baseline: bool = True
+    """Subtract from each influence the mean of all others (leave one out)."""
+    samples: Annotated[int, AtLeast(0)] = 0
+    """Fresh samples a differentiated step; 0 takes those trained on."""
+    exact: bool = False
+    """Influence in forward mode; otherwise by a difference of two forward passes, at half the cost."""
+
+    def estimate(self, signal: Signal, generator: Generator, rng: np.random.Generator) -> Array:
+        return self.over(signal, signal.reversed(), generator, rng)
+
+    def over(
+        self, signal: Signal, steps: Iterable[ReversedStep], generator: Generator, rng: np.random.Generator
+    ) -> Array:
+        """The estimate from reversed steps."""
+        influences, scores = [], []
+        for step in steps:
+            samples = signal.samples[step.k]
+            size = len(samples.seeds)
+            if self.samples:
+                chosen = rng.integers(size, size=self.samples)
+                fresh = rng.integers(2**63, size=self.samples).astype(np.uint64)
+                samples = generator(samples.actions[chosen], fresh)
+            weight = size / len(samples.seeds)  # a step trains on `size` samples, however many stand for them
+            influences.append(weight * signal.influence(step, samples.batch, self.exact))
+            scores.append(samples.score())
+        values, gradients = np.concatenate(influences), np.concatenate(scores)
+        if self.baseline:
+            others = (values.sum() - values) / max(len(values) - 1, 1)
+            values = values - others
+        return values @ gradients
+
+
+@register_estimator("mixed")
+@dataclass(frozen=True, kw_only=True)
+class Mixed(Estimator):
+    """The score function for the coordinates of discrete distributions, differences for the continuous ones."""
+
+    needs_density: ClassVar[bool] = True
+
+    curvature: bool = True
+    half: Literal["influence", "image"] = "influence"
+    """What the continuous coordinates difference."""
+    directions: Natural = 4
+    """Directions an estimate (the paper's m)."""
+    sigma: Positive | None = None
+    """Length of the differences a coordinate; None: 0.2 of influence, 0.04 of images."""
+    baseline: bool = True
+    """Subtract from each influence the mean of all others (leave one out)."""
+
+    def estimate(self, signal: Signal, generator: Generator, rng: np.random.Generator) -> Array:
+        family = InfluenceDifference if self.half == "influence" else ImageDifference
+        sigma = family.sigma if self.sigma is None else self.sigma
+        difference = family(directions=self.directions, sigma=sigma)
+        discrete, steps = signal.discrete, list(signal.reversed(family.linear))
+        total = np.zeros(len(discrete))
+        if discrete.any():
+            total[discrete] = Score(baseline=self.baseline).over(signal, steps, generator, rng)[discrete]
+        if not discrete.all():
+            total += difference.along(~discrete, signal, steps, generator, rng)
+        return total
+
+
+@register_estimator("perturbed")
+@dataclass(frozen=True, kw_only=True)
+class Perturbed(Estimator):
+    """Influence times the perturbation that the samples trained on were drawn with: sum_i I(X_i) e_i / sigma^2.
+
+    Training draws its samples at action + e, e ~ sigma N(0, I), in antithetic pairs of common r. The estimate is of the
+    gradient of the loss smoothed over e (evolution strategies: Salimans et al. 2017), and needs no further render and
+    no density: a black-box generator will do. "batch" perturbs a whole batch and trains on its antithesis next; the
+    batch's influence <v(k), grad_w l_train> is then known from training, and costs nothing. "pair" has an e for every
+    second sample, and needs the influence of every sample.
+    """
+
+    sigma: Positive = 0.15
+    """Standard deviation of the perturbation, where each coordinate of the box is 2 long."""
+    group: Literal["batch", "pair"] = "batch"
+    """Which samples share a perturbation."""
+    exact: bool = False
+    """For pairs: influence in forward mode instead of a difference of two forward passes."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.exact and self.group == "batch":
+            raise ValueError("gradient_exact has no meaning for batches, whose influence is exact; see gradient_group")
+
+    def check(self, train_steps: int, batch_size: int, spread: Spread) -> None:
+        """Antithetic partners must meet in one estimate."""
+        super().check(train_steps, batch_size, spread)
+        window = self.window(train_steps)
+        if spread is not None:
+            raise ValueError("gradient='perturbed' spreads the samples itself, by gradient_sigma: leave spread out")
+        if self.group == "pair" and batch_size % 2:
+            raise ValueError(f"gradient_group='pair' needs an even batch_size, got {batch_size}")
+        if self.group == "batch" and (train_steps % 2 or window % 2):
+            raise ValueError(
+                "gradient='perturbed' trains on a batch and its antithesis in turn: train_steps and gradient_steps "
+                f"must be even, got {train_steps} and {window}"
+            )
+
+    def points(self, action: Array, counter: int, count: int, keyed: Keyed, spread: Spread) -> tuple[Array, Seeds]:
+        d = len(action)
+        if self.group == "batch":
+            key = keyed(counter // 2, count)
+            offset = (1 - 2 * (counter % 2)) * self.sigma * ndtri(Noise(key[0]).uniform("perturbation", (d,)))
+            return np.tile(action + offset, (count, 1)), key
+        half = keyed(counter, count // 2)
+        offsets = self.sigma * ndtri(Noise(half).uniform("perturbation", (d,)))
+        return action + np.stack([offsets, -offsets], axis=1).reshape(-1, d), np.repeat(half, 2)
+
+    def estimate(self, signal: Signal, generator: Generator, rng: np.random.Generator) -> Array:
+        total = np.zeros(len(signal.centre))
+        for step in signal.reversed():
+            samples = signal.samples[step.k]
+            offsets = samples.actions - signal.centre
+            if self.group == "batch":
+                whole = torch.dot(step.by_gradient.double(), signal.tape.gradients[step.k].double()).item()
+                total += whole * offsets[0]
+            else:
+                total += signal.influence(step, samples.batch, self.exact) @ offsets
+        return total / self.sigma**2
+
+
+def direction_of(gradient: Array) -> Array:
+    """A gradient (d,) divided by its largest entry; 0 where that is not finite or 0."""
+    largest = np.abs(gradient).max()
+    return gradient / largest if np.isfinite(largest) and largest > 0 else np.zeros(len(gradient))

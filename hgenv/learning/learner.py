@@ -1,0 +1,67 @@
+"""Learner: weights in, weights out. It trains, averages, validates and predicts; it keeps nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from hgenv.batch import Batch
+from hgenv.learning.training import InnerOptimizer, Model, State, weight_gradient
+from hgenv.quantities.quantity import Quantity
+
+_CHUNK = 64  # images a forward pass when predicting
+
+
+@dataclass(frozen=True, eq=False)
+class Learner:
+    """A network that learns a quantity by a rule; decay is that of the averaged weights, 0 for the last weights."""
+
+    model: Model
+    quantity: Quantity
+    rule: InnerOptimizer
+    decay: float
+    device: torch.device
+
+    def start(self) -> State:
+        """The state before the first step."""
+        return self.rule.init(self.model.initial)
+
+    def loss(self, weights: Tensor, batch: Batch) -> Tensor:
+        """Losses of the rows, (n,), at weights (p,)."""
+        losses = self.quantity.loss(self.model.predict(weights, batch.image), batch)
+        if losses.shape != (len(batch.image),):
+            raise ValueError(
+                f"{type(self.quantity).__name__}.loss must give a loss a row, ({len(batch.image)},), got shape "
+                f"{tuple(losses.shape)}"
+            )
+        return losses
+
+    def gradient(self, weights: Tensor, batch: Batch) -> Tensor:
+        """grad_w of the mean loss of a batch, (p,)."""
+        return weight_gradient(self.loss, weights, batch)
+
+    def trained(self, state: State, batches: Iterable[Batch]) -> State:
+        """The state after a step on each batch."""
+        for batch in batches:
+            state = self.rule.update(state, self.gradient(state.weights, batch))
+        return state
+
+    def averaged(self, average: Tensor, state: State) -> Tensor:
+        """The running average of the weights, with a state's added."""
+        # The decay grows with the number of steps, so that the first weights are soon forgotten.
+        decay = min(self.decay, state.taken / (state.taken + 9.0))
+        return average * decay + state.weights * (1.0 - decay)
+
+    def validate(self, weights: Tensor, batch: Batch) -> float:
+        """The mean loss of a batch."""
+        with torch.no_grad():
+            return self.loss(weights, batch).mean().item()
+
+    def predict(self, weights: Tensor, images: Tensor) -> Tensor:
+        """Predictions (stacks, n, t, h, w) of images (n, c, h, w), on the CPU."""
+        with torch.no_grad():
+            parts = [self.model.predict(weights, part.to(self.device)).cpu() for part in torch.split(images, _CHUNK)]
+        return torch.cat(parts, dim=1)

@@ -1,0 +1,268 @@
+"""Inner training of the network, one step at a time, and its exact reverse.
+
+Hybrid gradient (Yang & Deng 2020, Eqs 6-9): w(k+1) = w(k) - eta grad_w l_train(w(k), X(k)), then L = l_val(w(n+1)).
+The reverse rebuilds one step's graph at a time, so graph memory does not grow with the number of steps.
+"""
+
+from __future__ import annotations
+
+import copy
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, jvp
+
+from hgenv.batch import Batch
+from hgenv.fields import Decay, Positive, check
+
+Loss = Callable[[Tensor, Batch], Tensor]
+"""(weights (p,), Batch of n rows) -> loss of every row, (n,). Training and validation take the mean."""
+
+
+class Model:
+    """A network as a function of one flat weight vector (p,)."""
+
+    def __init__(self, network: nn.Module) -> None:
+        if any(isinstance(m, nn.modules.dropout._DropoutNd) and m.p > 0 for m in network.modules()):
+            raise ValueError("the network has dropout, whose noise the reverse of training cannot replay")
+        if any(isinstance(m, nn.modules.batchnorm._NormBase) and m.running_mean is not None for m in network.modules()):
+            raise ValueError("the network has BatchNorm, whose buffers training cannot be reversed through: GroupNorm")
+        named = [(name, p) for name, p in network.named_parameters() if p.requires_grad]  # others stay as they are
+        if not named:
+            raise ValueError("the network has no parameter that is trained")
+        self._network = network
+        self._buffers = {name: buffer.clone() for name, buffer in network.named_buffers()}
+        self._names, self._shapes = [n for n, _ in named], [p.shape for _, p in named]
+        self._sizes = [p.numel() for _, p in named]
+        self.initial = torch.cat([p.detach().reshape(-1) for _, p in named])
+
+    def predict(self, weights: Tensor, image: Tensor) -> Tensor:
+        """Predictions (stacks, n, t, h, w)."""
+        parts = zip(self._names, torch.split(weights, self._sizes), self._shapes, strict=True)
+        return functional_call(self._network, {name: part.view(shape) for name, part, shape in parts}, (image,))
+
+    def check_buffers(self) -> None:
+        """Raise ValueError if a forward pass has changed a buffer: a constant one is fine."""
+        for name, buffer in self._network.named_buffers():
+            if not torch.equal(buffer, self._buffers[name]):
+                raise ValueError(
+                    f"the forward pass changes the buffer {name}, which training cannot be reversed through"
+                )
+
+    def network(self, weights: Tensor) -> nn.Module:
+        """A copy of the network, of its own memory, with these weights (p,)."""
+        network = copy.deepcopy(self._network)
+        owned = dict(network.named_parameters())
+        parts = zip(self._names, torch.split(weights.detach(), self._sizes), self._shapes, strict=True)
+        with torch.no_grad():
+            for name, part, shape in parts:
+                owned[name].copy_(part.view(shape))
+        return network
+
+
+class State(NamedTuple):
+    """Weights (p,), the optimizer's moments (p,) each, and the number of steps taken."""
+
+    weights: Tensor
+    moments: tuple[Tensor, ...]
+    taken: int
+
+
+class InnerOptimizer(ABC):
+    """An update rule of the network's weights and the adjoint of that rule."""
+
+    @abstractmethod
+    def init(self, weights: Tensor) -> State:
+        """State before the first step."""
+
+    @abstractmethod
+    def update(self, state: State, gradient: Tensor) -> State:
+        """One step."""
+
+    @abstractmethod
+    def adjoint(self, state: State, gradient: Tensor, after: State) -> tuple[Tensor, State]:
+        """Pull dL/d(state after the step) back: (dL/d gradient, dL/d(state before) at a fixed gradient)."""
+
+
+@dataclass(frozen=True)
+class SGD(InnerOptimizer):
+    """Stochastic gradient descent with heavy-ball momentum, as torch.optim.SGD(momentum=...)."""
+
+    learning_rate: Positive = 3e-3
+    """Learning rate of the network."""
+    momentum: Decay = 0.9
+    """Share of the last step's velocity that is kept."""
+
+    def __post_init__(self) -> None:
+        check(self)
+
+    def init(self, weights: Tensor) -> State:
+        return State(weights, (torch.zeros_like(weights),), 0)
+
+    def update(self, state: State, gradient: Tensor) -> State:
+        velocity = self.momentum * state.moments[0] + gradient
+        return State(state.weights - self.learning_rate * velocity, (velocity,), state.taken + 1)
+
+    def adjoint(self, state: State, gradient: Tensor, after: State) -> tuple[Tensor, State]:
+        by_velocity = after.moments[0] - self.learning_rate * after.weights
+        return by_velocity, State(after.weights, (self.momentum * by_velocity,), state.taken)
+
+
+@dataclass(frozen=True)
+class Adam(InnerOptimizer):
+    """Adam (Kingma & Ba 2015), as torch.optim.Adam.
+
+    With `freeze` the second moment counts as a constant in the reverse, which damps the noise of its derivative.
+    """
+
+    learning_rate: Positive = 3e-3
+    """Learning rate of the network."""
+    beta1: Decay = 0.9
+    """Decay of the running mean of gradients."""
+    beta2: Decay = 0.999
+    """Decay of the running mean of their squares."""
+    epsilon: Positive = 1e-8
+    """Added to the root of that."""
+    freeze: bool = False
+    """Treat the second moment as a constant in the reverse."""
+
+    def __post_init__(self) -> None:
+        check(self)
+
+    def init(self, weights: Tensor) -> State:
+        return State(weights, (torch.zeros_like(weights), torch.zeros_like(weights)), 0)
+
+    def update(self, state: State, gradient: Tensor) -> State:
+        first = self.beta1 * state.moments[0] + (1 - self.beta1) * gradient
+        second = self.beta2 * state.moments[1] + (1 - self.beta2) * gradient**2
+        correct1, correct2 = self._corrections(state.taken + 1)
+        step = self.learning_rate * (first / correct1) / ((second / correct2).sqrt() + self.epsilon)
+        return State(state.weights - step, (first, second), state.taken + 1)
+
+    def adjoint(self, state: State, gradient: Tensor, after: State) -> tuple[Tensor, State]:
+        done = self.update(state, gradient)
+        correct1, correct2 = self._corrections(done.taken)
+        root = (done.moments[1] / correct2).sqrt()
+        scale = self.learning_rate / (root + self.epsilon)
+        by_first = after.moments[0] - after.weights * scale / correct1
+        if self.freeze:
+            by_second = torch.zeros_like(by_first)
+        else:
+            slope = scale * (done.moments[0] / correct1) / ((root + self.epsilon) * 2 * root * correct2)
+            # A weight that never had a gradient has root = 0; it does not move, so the limit is 0.
+            by_second = after.moments[1] + after.weights * torch.where(root > 0, slope, 0.0)
+        by_gradient = (1 - self.beta1) * by_first + 2 * (1 - self.beta2) * gradient * by_second
+        return by_gradient, State(after.weights, (self.beta1 * by_first, self.beta2 * by_second), state.taken)
+
+    def _corrections(self, count: int) -> tuple[float, float]:
+        return 1 - self.beta1**count, 1 - self.beta2**count
+
+
+INNER_OPTIMIZERS: dict[str, type[InnerOptimizer]] = {"adam": Adam, "sgd": SGD}
+
+
+def weight_gradient(loss: Loss, weights: Tensor, batch: Batch) -> Tensor:
+    """grad_w of the mean loss of the batch, (p,)."""
+    leaf = weights.detach().requires_grad_()
+    return torch.autograd.grad(loss(leaf, batch).mean(), leaf)[0]
+
+
+def directional_derivative(loss: Loss, weights: Tensor, batch: Batch, direction: Tensor, exact: bool = True) -> Tensor:
+    """<grad_w l(w, X_i), direction> of every row i, (n,): exactly in forward mode, or by a central difference.
+
+    The difference costs two forward passes, about half of forward mode. Its step is 3e-4 |w| / |direction|, large
+    enough for float32 and small enough for the curvature of the loss.
+    """
+    with torch.no_grad():
+        if exact:
+            slopes: Tensor = jvp(lambda w: loss(w, batch), (weights,), (direction,))[1]
+            return slopes
+        size = direction.norm()
+        if size == 0:
+            return torch.zeros(len(batch.image), dtype=weights.dtype, device=weights.device)
+        step = 3e-4 * weights.norm() / size
+        return (loss(weights + step * direction, batch) - loss(weights - step * direction, batch)) / (2.0 * step)
+
+
+class Tape:
+    """What the reverse of some consecutive steps needs: their batches and gradients, and a state every few steps.
+
+    The states in between are replayed from the gradients, which costs a few vector operations instead of memory.
+    """
+
+    def __init__(self, rule: InnerOptimizer, checkpoint_every: int = 8) -> None:
+        self.rule, self._every = rule, checkpoint_every
+        self.batches: list[Batch] = []
+        self.gradients: list[Tensor] = []
+        self._checkpoints: list[State] = []
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def append(self, before: State, gradient: Tensor, batch: Batch) -> None:
+        """Record one step: the state before it, its gradient and what it trained on."""
+        if len(self) % self._every == 0:
+            self._checkpoints.append(before)
+        self.batches.append(batch)
+        self.gradients.append(gradient)
+
+    def before(self, k: int) -> State:
+        """The state before step k."""
+        state = self._checkpoints[k // self._every]
+        for gradient in self.gradients[k - k % self._every : k]:
+            state = self.rule.update(state, gradient)
+        return state
+
+
+class ReversedStep(NamedTuple):
+    """Step k, reversed: the weights (p,) before it, v(k) = dL/d(grad_w l_train at step k) (p,), and dL/dX(k).
+
+    sensitivity holds dL/d(image, target, mask) of the batch, if it was asked for.
+    """
+
+    k: int
+    weights: Tensor
+    by_gradient: Tensor
+    sensitivity: Batch | None
+
+
+def reverse(
+    loss: Loss, tape: Tape, by_weights: Tensor, sensitivity: bool = True, curvature: bool = True
+) -> Iterator[ReversedStep]:
+    """Differentiate through recorded steps (Eqs 6-9), given dL/d(final weights); yields the last step first.
+
+    Equal to unrolling all steps in one graph. An iterator, so that nothing of a step is held once it is used.
+    Without `curvature` the gradients of later steps count as constants (first order): nothing but the optimizer's
+    own rule is reversed, which costs a few vector operations a step.
+    """
+    adjoint = None
+    for k in reversed(range(len(tape))):
+        before = tape.before(k)
+        if adjoint is None:  # L does not depend on the final moments
+            adjoint = State(by_weights, tuple(torch.zeros_like(m) for m in before.moments), before.taken + 1)
+        by_gradient, adjoint = tape.rule.adjoint(before, tape.gradients[k], adjoint)
+        # Nothing before the first step asks for its dL/dw.
+        by_batch, by_state = _reverse_gradient(
+            loss, before.weights, tape.batches[k], by_gradient, sensitivity, curvature and k > 0
+        )
+        if by_state is not None:
+            adjoint = adjoint._replace(weights=adjoint.weights + by_state)
+        yield ReversedStep(k, before.weights, by_gradient, by_batch)
+
+
+def _reverse_gradient(
+    loss: Loss, weights: Tensor, data: Batch, by_gradient: Tensor, by_batch: bool, by_weights: bool
+) -> tuple[Batch | None, Tensor | None]:
+    """One vector-Jacobian product of the gradient: d<grad_w l_train, v> / d(X, w), as far as asked for."""
+    if not (by_batch or by_weights):
+        return None, None
+    leaf = weights.detach().requires_grad_()
+    batch = Batch(*(part.detach().requires_grad_(by_batch) for part in data))
+    (gradient,) = torch.autograd.grad(loss(leaf, batch).mean(), leaf, create_graph=True)
+    inputs = [*batch] * by_batch + [leaf] * by_weights
+    found = torch.autograd.grad(gradient, inputs, grad_outputs=by_gradient, allow_unused=True, materialize_grads=True)
+    return Batch(*found[:3]) if by_batch else None, found[-1] if by_weights else None

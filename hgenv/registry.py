@@ -1,0 +1,168 @@
+"""The environments by id: the built-in tasks, which are imported when they are needed, and anybody else's.
+
+Somebody's task comes in by `@register(id)` in a module of his that is imported: by himself, by `--import`, as
+`module:id`, or by an entry point of his package in the group `hgenv.tasks`.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import os
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from difflib import get_close_matches
+from functools import cache
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
+
+import gymnasium
+
+if TYPE_CHECKING:
+    from hgenv.task import Task
+
+T = TypeVar("T", bound="type[Task]")
+
+
+class Declared(NamedTuple):
+    """A built-in task as its file declares it: the module, and the first line of the class's docstring."""
+
+    module: str
+    summary: str
+
+
+@cache
+def declared() -> dict[str, Declared]:
+    """The built-in tasks by id, read from their files: to import them would import torch."""
+    found = {}
+    for path in sorted((Path(__file__).parent / "tasks").glob("*.py")):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            for decorator in node.decorator_list if isinstance(node, ast.ClassDef) else ():
+                match decorator:
+                    case ast.Call(func=ast.Name(id="register"), args=[ast.Constant(value=str(id))]):
+                        summary = (ast.get_docstring(node) or "").partition("\n")[0]
+                        found[id] = Declared(f"hgenv.tasks.{path.stem}", summary)
+    return found
+
+
+class Tasks(Mapping[str, "type[Task]"]):
+    """Id -> Task class. Built-in ones are imported when they are asked for."""
+
+    def __init__(self) -> None:
+        self._classes: dict[str, type[Task]] = {}
+
+    def __getitem__(self, id: str) -> type[Task]:
+        if id not in self._classes and id in declared():
+            importlib.import_module(declared()[id].module)
+        return self._classes[id]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted(declared().keys() | self._classes.keys()))
+
+    def __len__(self) -> int:
+        return len(declared().keys() | self._classes.keys())
+
+    def summary(self, id: str) -> str:
+        """What a task is, in one line, without importing it."""
+        if id in self._classes:
+            return (self._classes[id].__doc__ or "").partition("\n")[0]
+        return declared()[id].summary
+
+    def add(self, id: str, task: type[Task]) -> None:
+        """The class becomes the task of the id, whatever was before; a word if that was another class."""
+        old = self._classes.get(id)
+        if old is not None and (old.__module__, old.__qualname__) != (task.__module__, task.__qualname__):
+            warnings.warn(
+                f"{id} was {old.__module__}.{old.__qualname__} and is now {task.__module__}.{task.__qualname__}",
+                stacklevel=3,
+            )
+        self._classes[id] = task
+
+
+TASKS = Tasks()
+_loaded: dict[str, None] = {}
+
+
+def register(id: str) -> Callable[[T], T]:
+    """Class decorator: makes a Task, a frozen dataclass, a `gymnasium.make` id and a choice of the command line.
+
+    Registering an id again replaces its task, as running a cell of a notebook anew does; if the class is another one,
+    a warning says so.
+    """
+
+    def add(task: T) -> T:
+        TASKS.add(id, task)
+        make_known(id, "" if id in declared() else task.__module__)
+        return task
+
+    return add
+
+
+def make_known(id: str, module: str = "") -> None:
+    """Tell Gymnasium of an id; `module` is what another process has to import to find it."""
+    # Its registry warns of what is registered again.
+    gymnasium.registry.pop(id, None)
+    gymnasium.register(id, entry_point="hgenv.env:make", kwargs={"task": id} | ({"module": module} if module else {}))
+
+
+def find(id: str) -> type[Task]:
+    """The Task of an id, or of `module:id`, whose module is imported. KeyError for an unknown id, with near ones."""
+    module, _, name = id.rpartition(":")
+    if module:
+        load(module)
+    if name not in TASKS:
+        load_plugins("hgenv.tasks")
+    if name not in TASKS:
+        near = get_close_matches(name, list(TASKS), 3, 0.5)
+        hint = f"did you mean {' or '.join(near)}? " if near else ""
+        raise KeyError(f"unknown environment {name!r}; {hint}known: {', '.join(TASKS)}")
+    return TASKS[name]
+
+
+def load(what: str) -> None:
+    """Import a module by its name, or a file by its path, for what it registers.
+
+    Raises ValueError that says why it cannot be imported.
+    """
+    name = what
+    if what.endswith(".py") or os.sep in what:
+        path = Path(what).resolve()
+        if not path.is_file():
+            raise ValueError(f"no file {what} to import")
+        name, folder = path.stem, str(path.parent)
+        there = getattr(sys.modules.get(name), "__file__", None)
+        if name in sys.modules and (there is None or Path(there).resolve() != path):
+            raise ValueError(f"{what} cannot be imported: there is a module {name!r} already, rename the file")
+        if folder not in sys.path:
+            sys.path.insert(0, folder)  # processes that are spawned inherit it
+    elif os.getcwd() not in sys.path and "" not in sys.path:
+        sys.path.append(os.getcwd())
+    try:
+        importlib.import_module(name)
+    except ImportError as error:
+        raise ValueError(f"{what} cannot be imported: {error}") from error
+    _loaded[str(Path(what).resolve()) if name != what else what] = None
+
+
+def loaded() -> list[str]:
+    """What `load` has imported, files by their absolute paths: another process can load the same."""
+    return list(_loaded)
+
+
+@cache
+def load_plugins(group: str) -> None:
+    """Import what installed packages offer in a group of entry points, once.
+
+    One that cannot be imported is named in a warning, and the others are there.
+    """
+    for entry in entry_points(group=group):
+        try:
+            entry.load()
+        except Exception as error:  # somebody else's package: whatever it raises must not close the house
+            warnings.warn(f"{entry.value} of {entry.dist and entry.dist.name} cannot be loaded: {error}", stacklevel=2)
+
+
+for _id in declared():
+    make_known(_id)

@@ -1,0 +1,147 @@
+"""Textured triangle meshes in memory: made, joined, normalised, moved, placed before a camera."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+
+class Mesh(NamedTuple):
+    """Triangles.
+
+    corners (f, 3, 3): positions. normals (f, 3, 3): vertex normals, interpolated; not normalised, 0 for flat faces.
+    albedo (f, 3, 3): RGB of the corners in [0, 1], multiplied with the texture's. uv (f, 3, 2), texture (f,): the
+    index of a texture, or -1; coordinates repeat, v up.
+    """
+
+    corners: Array
+    normals: Array
+    albedo: Array
+    uv: Array
+    texture: NDArray[np.int64]
+
+
+class Textures(NamedTuple):
+    """Pictures one after the other, as renderers read them: texels (t, 3) uint8 RGB; start (k,), size (k, 2): height
+    and width. `pack` makes them."""
+
+    texels: NDArray[np.uint8]
+    start: NDArray[np.int64]
+    size: NDArray[np.int64]
+
+    def picture(self, index: int) -> NDArray[np.uint8]:
+        """One of them, (h, w, 3)."""
+        height, width = self.size[index]
+        return self.texels[self.start[index] :][: height * width].reshape(height, width, 3)
+
+
+def pack(pictures: Sequence[NDArray[np.uint8]]) -> Textures:
+    """Textures of pictures (h, w, 3) uint8. Raises ValueError for pictures of another kind."""
+    if any(p.ndim != 3 or p.shape[2] != 3 or p.dtype != np.uint8 or not p.size for p in pictures):
+        raise ValueError("textures must be (h, w, 3) uint8")
+    size = np.array([p.shape[:2] for p in pictures], np.int64).reshape(-1, 2)
+    start = np.concatenate([[0], np.cumsum(size.prod(1))]).astype(np.int64)[:-1]
+    flat = [np.ascontiguousarray(p).reshape(-1, 3) for p in pictures]
+    return Textures(np.concatenate(flat) if flat else np.zeros((1, 3), np.uint8), start, size)
+
+
+NO_TEXTURES = pack([])
+
+
+def plain_mesh(vertices: Array, faces: NDArray[np.int64], colours: Array | None = None, smooth: bool = True) -> Mesh:
+    """A mesh without texture: vertices (v, 3) in camera coordinates, faces (f, 3), RGB (v, 3) of the vertices or white.
+
+    smooth interpolates vertex normals, which are averages of the faces' by area; flat faces otherwise.
+    """
+    corners = vertices[faces]
+    colours = np.ones((len(vertices), 3)) if colours is None else colours
+    normals = vertex_normals(vertices, faces)[faces] if smooth else np.zeros_like(corners)
+    count = len(faces)
+    return Mesh(corners, normals, colours[faces], np.zeros((count, 3, 2)), np.full(count, -1))
+
+
+def vertex_normals(vertices: Array, faces: NDArray[np.int64]) -> Array:
+    """Unit normals (v, 3): the faces' averaged by area; 0 where a vertex has no face."""
+    total = _area_normals(np.ascontiguousarray(vertices, np.float64), np.ascontiguousarray(faces, np.int64))
+    return total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-300)
+
+
+@njit(cache=True, nogil=True)
+def _area_normals(vertices: Any, faces: Any) -> Any:
+    total = np.zeros(vertices.shape)
+    for f in range(len(faces)):
+        a, b, c = vertices[faces[f, 0]], vertices[faces[f, 1]], vertices[faces[f, 2]]
+        ux, uy, uz = b[0] - a[0], b[1] - a[1], b[2] - a[2]
+        vx, vy, vz = c[0] - a[0], c[1] - a[1], c[2] - a[2]
+        for k in range(3):
+            total[faces[f, k], 0] += uy * vz - uz * vy
+            total[faces[f, k], 1] += uz * vx - ux * vz
+            total[faces[f, k], 2] += ux * vy - uy * vx
+    return total
+
+
+def joined(parts: Sequence[Mesh]) -> Mesh:
+    """Several meshes as one; they share their textures."""
+    return Mesh._make(np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+
+
+def coarsened(mesh: Mesh, size: float) -> Mesh:
+    """The mesh with features smaller than a size merged: vertices that share a cell of that side become their mean, and
+    faces that vanish or coincide by that are dropped (Rossignac & Borrel 1993). Where all would, the mesh stays."""
+    points = mesh.corners.reshape(-1, 3)
+    _, which, count = np.unique(np.floor(points / size), axis=0, return_inverse=True, return_counts=True)
+    which = which.reshape(-1)
+    means = np.stack([np.bincount(which, points[:, k]) / count for k in range(3)], axis=1)
+    corners = np.sort(which.reshape(-1, 3), axis=1)
+    whole = np.flatnonzero((corners[:, 0] != corners[:, 1]) & (corners[:, 1] != corners[:, 2]))
+    if not len(whole):
+        return mesh
+    rows = whole[np.sort(np.unique(corners[whole], axis=0, return_index=True)[1])]
+    kept = Mesh._make(part[rows] for part in mesh)
+    return kept._replace(corners=means[which].reshape(-1, 3, 3)[rows])
+
+
+def bounds(corners: Array) -> tuple[Array, Array]:
+    """Lowest and highest coordinates, (3,) each, of corners (f, 3, 3)."""
+    points = corners.reshape(-1, 3)
+    return points.min(0), points.max(0)
+
+
+def face_normals(corners: Array) -> Array:
+    """Normals (f, 3) of corners (f, 3, 3), twice as long as the faces are large."""
+    return np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+
+
+def of_unit_size(mesh: Mesh) -> Mesh:
+    """The mesh with its bounding box centred at the origin, and of diagonal 1, as ShapeNetCore's models are."""
+    low, high = bounds(mesh.corners)
+    return mesh._replace(corners=(mesh.corners - 0.5 * (low + high)) / np.linalg.norm(high - low))
+
+
+def moved(mesh: Mesh, rotation: Array, shift: Array) -> Mesh:
+    """The mesh turned about the origin by rotation (3, 3), then shifted by (3,)."""
+    corners, normals = np.empty(mesh.corners.shape), np.empty(mesh.normals.shape)
+    turn_into(mesh.corners, rotation, shift, corners)
+    turn_into(mesh.normals, rotation, np.zeros(3), normals)
+    return mesh._replace(corners=corners, normals=normals)
+
+
+@njit(cache=True, nogil=True)
+def turn_into(points: Any, rotation: Any, shift: Any, out: Any) -> None:
+    """points (f, 3, 3) turned by (3, 3), then shifted by (3,); numpy's product takes ten times as long."""
+    for f in range(points.shape[0]):
+        for i in range(3):
+            x, y, z = points[f, i, 0], points[f, i, 1], points[f, i, 2]
+            for k in range(3):
+                out[f, i, k] = rotation[k, 0] * x + rotation[k, 1] * y + rotation[k, 2] * z + shift[k]
+
+
+def placed(mesh: Mesh, rotation: Array, distance: float) -> Mesh:
+    """A mesh about the origin, turned and put `distance` before the camera."""
+    return moved(mesh, rotation, np.array([0.0, 0.0, -distance]))

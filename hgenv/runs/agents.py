@@ -1,0 +1,118 @@
+"""stable-baselines3's agents play an environment and give the same rows as an optimizer does."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Literal
+
+import gymnasium
+import numpy as np
+
+from hgenv.env import DataGenEnv
+from hgenv.run import Budget, Clock, Row, make_row
+
+if TYPE_CHECKING:
+    from stable_baselines3.common.base_class import BaseAlgorithm
+
+
+@dataclasses.dataclass(frozen=True)
+class AgentOptions:
+    """A stable-baselines3 agent with a small network, as a run has hundreds of steps and not millions."""
+
+    algorithm: Literal["PPO", "SAC", "TD3"] = "SAC"
+    """Which agent."""
+    learning_rate: float = 1e-3
+    """Of its networks."""
+    discount: float = 0.9
+    """Gamma: how much the next step's reward counts."""
+    policy_width: int = 64
+    """Width of the two hidden layers of its networks."""
+    warmup: int | None = None
+    """SAC, TD3: environment steps with actions from the whole box before learning begins; None: 20."""
+    noise: float | None = None
+    """TD3: standard deviation of the exploration about its action; None: 0.15."""
+    rollout: int | None = None
+    """PPO: environment steps an update; None: 16."""
+
+    def __post_init__(self) -> None:
+        if self.algorithm not in ("PPO", "SAC", "TD3"):
+            raise ValueError(f"algorithm must be PPO, SAC or TD3, got {self.algorithm!r}")
+        owners = {"warmup": ("SAC", "TD3"), "noise": ("TD3",), "rollout": ("PPO",)}
+        for name, algorithms in owners.items():
+            if getattr(self, name) is not None and self.algorithm not in algorithms:
+                raise ValueError(f"{name} has no meaning with {self.algorithm}, got {getattr(self, name)}")
+        if not (self.learning_rate > 0 and 0 <= self.discount < 1 and (self.noise is None or self.noise >= 0)):
+            raise ValueError(f"need learning_rate > 0, discount in [0, 1) and noise >= 0, got {self}")
+        least = {"policy_width": 1, "warmup": 1, "rollout": 2}
+        if any((value := getattr(self, name)) is not None and value < low for name, low in least.items()):
+            raise ValueError(f"need policy_width >= 1, warmup >= 1 and rollout >= 2, got {self}")
+
+    def agent(self, env: gymnasium.Env, seed: int) -> BaseAlgorithm:
+        """The agent, of a network that is not trained yet."""
+        import stable_baselines3
+        from stable_baselines3.common.noise import NormalActionNoise
+
+        common: dict[str, Any] = {
+            "learning_rate": self.learning_rate, "gamma": self.discount, "seed": seed, "device": "cpu",
+            "policy_kwargs": {"net_arch": [self.policy_width, self.policy_width]},
+        }  # fmt: skip
+        if self.algorithm == "PPO":
+            steps = 16 if self.rollout is None else self.rollout
+            rollout: dict[str, Any] = {"n_steps": steps, "batch_size": steps}
+            return stable_baselines3.PPO("MlpPolicy", env, n_epochs=4, **rollout, **common)
+        warmup = 20 if self.warmup is None else self.warmup
+        common |= {"learning_starts": warmup, "buffer_size": 10_000, "batch_size": 64}
+        if self.algorithm == "SAC":
+            return stable_baselines3.SAC("MlpPolicy", env, **common)
+        d = env.action_space.shape[0]  # type: ignore[index]
+        noise = NormalActionNoise(np.zeros(d), np.full(d, 0.15 if self.noise is None else self.noise))
+        return stable_baselines3.TD3("MlpPolicy", env, action_noise=noise, **common)
+
+
+class _OneEpisode(gymnasium.Wrapper):
+    """A run is one episode: the network is not thrown away when the environment's own count of steps is full.
+
+    A reward that is not finite would poison the agent for good: it is told the lowest that was, or 0.
+    """
+
+    _lowest = np.inf
+
+    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+        observation, reward, _, _, info = self.env.step(action)
+        value = float(reward)
+        if np.isfinite(value):
+            self._lowest = min(self._lowest, value)
+        else:
+            value = self._lowest if np.isfinite(self._lowest) else 0.0
+        return observation, value, False, False, info
+
+
+def play(
+    env: DataGenEnv, options: AgentOptions, budget: Budget, seed: int, report_every: int, sink: Callable[[Row], None]
+) -> None:
+    """Let an agent act until the budget is spent; sink gets the rows that `hgenv.run.run` would give.
+
+    The committed actions explore; beta.NAME of a row is what the agent would do without exploring.
+    """
+    from stable_baselines3.common.callbacks import BaseCallback
+
+    class Rows(BaseCallback):
+        def _row(self, seconds: tuple[float, float], info: dict[str, Any], observation: Any, report: bool) -> None:
+            found, _ = self.model.predict(observation, deterministic=True)
+            sink(make_row(env, seconds, self.num_timesteps, info, np.asarray(found[0], np.float64), report))
+
+        def _on_training_start(self) -> None:
+            assert self.model._last_obs is not None
+            self._row((0.0, 0.0), env.info(), self.model._last_obs, report=True)
+            self._clock = Clock()  # what came before is not the agent's time, as in run()
+
+        def _on_step(self) -> bool:
+            seconds = self._clock.read()
+            over = budget.spent(self.num_timesteps, env.ledger, seconds[0]) >= 1.0
+            with self._clock.pause():
+                report = self.num_timesteps % report_every == 0 or over
+                self._row(seconds, self.locals["infos"][0], self.locals["new_obs"], report)
+            return not over
+
+    options.agent(_OneEpisode(env), seed).learn(2**62, callback=Rows())

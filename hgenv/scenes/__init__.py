@@ -1,0 +1,1 @@
+"""What is drawn: rooms, furniture, faces, textures."""

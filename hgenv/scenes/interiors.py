@@ -1,0 +1,172 @@
+"""Furnished scenes with their cameras, and how beta perturbs them (the paper's second experiment).
+
+Objects turn about the centres of their bounding boxes and shift along the room's axes; the camera turns and shifts
+along its own. World: metres, y up. Camera: x right, y up, z toward the viewer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hgenv.beta.layout import Layout
+from hgenv.beta.mixtures import NormalMixture, VonMisesMixture
+from hgenv.beta.noise import Noise
+from hgenv.render.mesh import Mesh, Textures, bounds, joined, turn_into
+from hgenv.render.renderer import Camera, Drawing
+from hgenv.rotations import turn
+
+Array = NDArray[np.float64]
+INTRINSICS = (518.8579, 519.4696, 325.5824, 253.7362)
+"""Focal lengths and principal point of the colour camera at 640 x 480."""
+FRAME = (480, 640)
+SHADOW_REACH = 5.0
+"""How far from an object out of sight its shadow is looked for, in metres: about a room."""
+DEGREES = ("x", "y", "z", "yaw", "pitch", "roll")
+
+
+def _shift(axis: str, what: str) -> NormalMixture:
+    return NormalMixture((-0.5, 0.5), (0.01, 0.5), initial=(0.0, 0.03), apart=0.06, meaning=f"{what} along {axis}, m")
+
+
+def _turn(angle: str, what: str) -> VonMisesMixture:
+    return VonMisesMixture((-0.8, 0.8), (0.02, 0.8), initial=(0.0, 0.04), apart=0.08, meaning=f"{angle} of {what}, rad")
+
+
+@dataclass(frozen=True)
+class SceneBeta(Layout):
+    """The 108 coordinates: six degrees of freedom of shapes and six of the camera, a mixture of three each.
+
+    They start small: nearly unperturbed.
+    """
+
+    shape_x: NormalMixture = _shift("x", "shapes")
+    shape_y: NormalMixture = _shift("y, up", "shapes")
+    shape_z: NormalMixture = _shift("z", "shapes")
+    shape_yaw: VonMisesMixture = _turn("yaw", "shapes")
+    shape_pitch: VonMisesMixture = _turn("pitch", "shapes")
+    shape_roll: VonMisesMixture = _turn("roll", "shapes")
+    camera_x: NormalMixture = _shift("its x", "camera")
+    camera_y: NormalMixture = _shift("its y", "camera")
+    camera_z: NormalMixture = _shift("its z, backward", "camera")
+    camera_yaw: VonMisesMixture = _turn("yaw", "the camera")
+    camera_pitch: VonMisesMixture = _turn("pitch", "the camera")
+    camera_roll: VonMisesMixture = _turn("roll", "the camera")
+
+
+class View(NamedTuple):
+    """A camera in the world: eye (3,); frame (3, 3), its axes as rows; tangents of half its angles, (2,)."""
+
+    eye: Array
+    frame: Array
+    tangents: Array
+
+    def camera(self, height: int, width: int) -> Camera:
+        """The pinhole of a picture: what the angles see fills it."""
+        focal = (0.5 * width / self.tangents[0], 0.5 * height / self.tangents[1])
+        return Camera(height, width, focal, (0.5 * width, 0.5 * height))
+
+
+def look(eye: Array, towards: Array, up: Array, tangents: Array) -> View:
+    """A view from eye along towards (3,). Raises ValueError if up is parallel to it, or either is 0."""
+    right = np.cross(towards, up)
+    if not np.linalg.norm(right) > 1e-9:
+        raise ValueError("a camera's directions must not be parallel or 0")
+    frame = np.stack([right, np.cross(right, towards), -towards])
+    return View(eye, frame / np.linalg.norm(frame, axis=1, keepdims=True), tangents)
+
+
+@dataclass(frozen=True, eq=False)
+class Interior:
+    """A furnished scene: the shell (walls, floors, ceilings) stays as it is, each of the objects can be perturbed."""
+
+    shell: Mesh
+    objects: Sequence[Mesh]
+    textures: Textures
+    views: Sequence[View]
+
+    @cached_property
+    def _whole(self) -> tuple[Mesh, list[slice], NDArray[np.bool_]]:
+        """Shell and objects as one mesh, unperturbed; the faces of each of them; and which faces are objects'."""
+        parts = [self.shell, *self.objects]
+        ends = np.cumsum([0, *(len(part.corners) for part in parts)])
+        return joined(parts), [slice(a, b) for a, b in pairwise(ends)], np.arange(ends[-1]) >= ends[1]
+
+    @cached_property
+    def spheres(self) -> tuple[Array, Array]:
+        """Centres (k, 3) of the objects' bounding boxes, and radii (k,) of balls about them that hold the objects."""
+        centres = np.array([0.5 * np.sum(bounds(o.corners), axis=0) for o in self.objects]).reshape(-1, 3)
+        radii = [np.linalg.norm(o.corners - c, axis=2).max() for o, c in zip(self.objects, centres, strict=True)]
+        return centres, np.array(radii)
+
+    def seen(self, view: View, shapes: Array, camera: Array, light: Array) -> tuple[Mesh, NDArray[np.bool_]]:
+        """The scene in camera coordinates: shapes (k, 6) and camera (6,) are perturbations by DEGREES; light (3,), a
+        unit vector toward it in the camera's axes.
+
+        Returns the mesh, and which of its faces are the objects' (those that throw shadows: the walls would leave a
+        room dark). Objects that are out of sight together with their shadows, as far as SHADOW_REACH, are shrunk to
+        nothing at the camera's eye: to leave them out would copy all the others.
+        """
+        (whole, faces, casters), (centres, radii) = self._whole, self.spheres
+        frame = self.frame(view, camera)
+        eye = view.eye + view.frame.T @ camera[:3]
+        places = (centres + shapes[:, :3] - eye) @ frame.T
+        corners, normals = np.zeros(whole.corners.shape), np.zeros(whole.normals.shape)
+        turns = [(faces[0], frame, -frame @ eye)]
+        for k in np.flatnonzero(_matters(places, radii, view.tangents, light)):
+            rotation = frame @ turn(*shapes[k, 3:])
+            turns.append((faces[k + 1], rotation, places[k] - rotation @ centres[k]))
+        for some, rotation, shift in turns:
+            turn_into(whole.corners[some], rotation, shift, corners[some])
+            turn_into(whole.normals[some], rotation, np.zeros(3), normals[some])
+        return whole._replace(corners=corners, normals=normals), casters
+
+    @staticmethod
+    def frame(view: View, camera: Array) -> Array:
+        """The axes of a perturbed camera as rows, (3, 3): turns the world's directions into the camera's."""
+        return turn(*camera[3:]) @ view.frame
+
+
+class Lighting(NamedTuple):
+    """light (3,): towards the light, in the camera's axes, before `above` of the world's up is added to it."""
+
+    light: Array
+    above: float
+    ambient: float
+
+
+def drawing(
+    scene: Interior, view: View, shapes: Array, camera: Array, size: tuple[int, int], lighting: Lighting, shadow: int
+) -> Drawing:
+    """A perturbed scene (`Interior.seen`) of size (height, width); shadow is the side of the shadow map in pixels."""
+    towards = lighting.light + lighting.above * scene.frame(view, camera)[:, 1]
+    towards = towards / np.linalg.norm(towards)
+    mesh, casters = scene.seen(view, shapes, camera, towards)
+    return Drawing(mesh, view.camera(*size), towards, lighting.ambient, scene.textures, shadow, casters)
+
+
+def _matters(places: Array, radii: Array, tangents: Array, light: Array) -> NDArray[np.bool_]:
+    """Which balls are in sight, or throw a shadow that is: looked for at steps away from the light."""
+    steps = np.arange(0.0, SHADOW_REACH, 0.25)[:, None, None]
+    return np.asarray(_in_sight(places - steps * light, radii, tangents).any(axis=0))
+
+
+def _in_sight(places: Array, radii: Array, tangents: Array) -> NDArray[np.bool_]:
+    """Which balls (..., k, 3), (k,) in camera coordinates meet the pyramid that the camera sees, (..., k)."""
+    aside = np.abs(places[..., :2]) + tangents * places[..., 2:] <= radii[:, None] * np.sqrt(1.0 + tangents**2)
+    return aside.all(-1) & (places[..., 2] < radii)
+
+
+def perturbations(layout: SceneBeta, beta: Array, noise: Noise, counts: NDArray[np.int64]) -> tuple[Array, Array]:
+    """Draws for n scenes of counts (n,) objects: shapes (n, max count, 6) and cameras (n, 6) by DEGREES."""
+    bound, slots = layout.bind(beta), (max(1, int(counts.max(initial=0))),)
+    present = np.arange(slots[0]) < counts[:, None]
+    shapes = [noise.draw(getattr(bound, f"shape_{d}"), f"shape {d}", slots, used=present) for d in DEGREES]
+    cameras = [noise.draw(getattr(bound, f"camera_{d}"), f"camera {d}") for d in DEGREES]
+    return np.stack(shapes, -1), np.stack(cameras, -1)

@@ -1,0 +1,135 @@
+"""The painter's algorithm: textures of random polygons whose edges are roughened by Perlin noise (the paper's fourth).
+
+Polygons are painted one over the other onto a canvas, which is then repeated. The draws of a polygon are keyed by its
+slot, so that one polygon more is one painted on top, and the others stay as they are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from hgenv.beta.distributions import Categorical
+from hgenv.beta.layout import Layout
+from hgenv.beta.mixtures import Count, TruncatedNormalMixture
+from hgenv.beta.noise import Noise
+
+Array = NDArray[np.float64]
+MAX_POLYGONS = 40
+MAX_VERTICES = 6
+_LATTICE = 6
+
+
+@dataclass(frozen=True)
+class TextureBeta(Layout):
+    """The 36 coordinates. The paper does not itemise 30 of them: five truncated Gaussians for x and y are ours."""
+
+    polygons: Count = Count((0.5, 16.0), initial=3.0, meaning="number of polygons on a canvas, at most 40")
+    repetitions: Count = Count((0.2, 4.0), initial=0.5, meaning="copies of the canvas across a texture")
+    vertices: Categorical = Categorical("3", "4", "5", "6", meaning="vertices of a polygon")
+    x: TruncatedNormalMixture = TruncatedNormalMixture(
+        (0.0, 1.0), (0.03, 0.6), components=5, initial=(0.5, 0.15), apart=0.6, meaning="x of a vertex on the canvas"
+    )
+    y: TruncatedNormalMixture = TruncatedNormalMixture(
+        (0.0, 1.0), (0.03, 0.6), components=5, initial=(0.5, 0.15), apart=0.6, meaning="y of a vertex on the canvas"
+    )
+
+
+@njit(cache=True, nogil=True)
+def _signed_distance(px: float, py: float, x: Any, y: Any, count: int) -> float:
+    """Distance of a point to a simple polygon, negative inside (even-odd rule)."""
+    nearest, inside, j = 1e30, False, count - 1
+    for i in range(count):
+        ex, ey, wx, wy = x[j] - x[i], y[j] - y[i], px - x[i], py - y[i]
+        along = min(1.0, max(0.0, (wx * ex + wy * ey) / max(ex * ex + ey * ey, 1e-18)))
+        bx, by = wx - ex * along, wy - ey * along
+        nearest = min(nearest, bx * bx + by * by)
+        if (y[i] > py) != (y[j] > py) and px < x[i] + (py - y[i]) / (y[j] - y[i]) * (x[j] - x[i]):
+            inside = not inside
+        j = i
+    return -np.sqrt(nearest) if inside else np.sqrt(nearest)
+
+
+@njit(cache=True, nogil=True)
+def _perlin(px: float, py: float, angles: Any) -> float:
+    """Gradient noise (Perlin 1985, 2002) of a periodic lattice (n, n) of angles at a point of the unit square."""
+    n = angles.shape[0]
+    u, v = px * n, py * n
+    i, j = int(np.floor(u)), int(np.floor(v))
+    s, t = u - i, v - j
+    a, b = s * s * s * (s * (6.0 * s - 15.0) + 10.0), t * t * t * (t * (6.0 * t - 15.0) + 10.0)
+    total = 0.0
+    for di in range(2):
+        for dj in range(2):
+            angle = angles[(i + di) % n, (j + dj) % n]
+            slope = np.cos(angle) * (s - di) + np.sin(angle) * (t - dj)
+            total += slope * (a if di else 1.0 - a) * (b if dj else 1.0 - b)
+    return total
+
+
+@njit(cache=True, nogil=True)
+def _paint(canvas: Any, x: Any, y: Any, vertices: Any, colours: Any, angles: Any, rough: Any, count: int) -> None:
+    """Paint `count` polygons, the first at the bottom, onto a canvas (h, w, 3) of the unit square."""
+    height, width = canvas.shape[0], canvas.shape[1]
+    for p in range(count):
+        # Noise is within -1 and 1: a pixel farther from the polygon than its roughness is never painted.
+        low_x, high_x = x[p, : vertices[p]].min() - rough[p], x[p, : vertices[p]].max() + rough[p]
+        low_y, high_y = y[p, : vertices[p]].min() - rough[p], y[p, : vertices[p]].max() + rough[p]
+        for i in range(max(0, int(low_y * height)), min(height, int(high_y * height) + 1)):
+            for j in range(max(0, int(low_x * width)), min(width, int(high_x * width) + 1)):
+                px, py = (j + 0.5) / width, (i + 0.5) / height
+                noise = rough[p] * _perlin(px + 0.37 * p, py + 0.61 * p, angles)
+                if _signed_distance(px, py, x[p], y[p], vertices[p]) + noise < 0.0:
+                    for k in range(3):
+                        canvas[i, j, k] = colours[p, k]
+
+
+def paint(bound: SimpleNamespace, noise: Noise, side: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Canvases (n, side, side, 3) uint8 of n samples, and how often each is repeated (n,)."""
+    slots = (MAX_POLYGONS,)
+    wanted = noise.draw(bound.polygons, "polygons")
+    count = np.minimum(wanted, MAX_POLYGONS)
+    repeats = noise.draw(bound.repetitions, "repetitions")
+    used = np.arange(MAX_POLYGONS) < count[:, None]
+    vertices = 3 + noise.draw(bound.vertices, "vertices", slots, used=used)
+    corner = used[..., None] & (np.arange(MAX_VERTICES) < vertices[..., None])
+    x = noise.draw(bound.x, "x", (*slots, MAX_VERTICES), used=corner)
+    y = noise.draw(bound.y, "y", (*slots, MAX_VERTICES), used=corner)
+    x, y = _simple(x, y, vertices)
+    colours, base = noise.uniform("colours", (*slots, 3)), noise.uniform("base", (3,))
+    angles = 2.0 * np.pi * noise.uniform("lattice", (_LATTICE, _LATTICE))
+    rough = 0.15 * noise.uniform("roughness", slots) ** 2
+    canvas = np.empty((len(count), side, side, 3))
+    canvas[:] = base[:, None, None]
+    for row in range(len(count)):
+        _paint(canvas[row], x[row], y[row], vertices[row], colours[row], angles[row], rough[row], count[row])
+    return (255.0 * (0.05 + 0.95 * canvas)).round().astype(np.uint8), repeats
+
+
+def _simple(x: Array, y: Array, vertices: NDArray[np.int64]) -> tuple[Array, Array]:
+    """The vertices in order of their angle about their middle, so that edges do not cross; those in use first."""
+    present = np.arange(MAX_VERTICES) < vertices[..., None]
+    middle = [np.sum(np.where(present, c, 0.0), -1, keepdims=True) / vertices[..., None] for c in (x, y)]
+    angle = np.where(present, np.arctan2(y - middle[1], x - middle[0]), np.inf)
+    order = np.argsort(angle, axis=-1, kind="stable")
+    return np.take_along_axis(x, order, -1), np.take_along_axis(y, order, -1)
+
+
+def pattern(rng: np.random.Generator) -> NDArray[np.uint8]:
+    """A texture that is not painted, (64, 64, 3): stripes, checks or a gradient of two colours, with a little grain."""
+    y, x = np.mgrid[0:1:64j, 0:1:64j]
+    angle, times = rng.uniform(0, np.pi), rng.integers(2, 7)
+    along = np.cos(angle) * x + np.sin(angle) * y
+    across = np.cos(angle) * y - np.sin(angle) * x
+    kind = rng.integers(3)
+    share = (along * times) % 1.0 if kind == 2 else (np.sin(2 * np.pi * times * along) > 0).astype(float)
+    if kind == 1:
+        share = np.abs(share - (np.sin(2 * np.pi * times * across) > 0))
+    first, second = rng.uniform(0.1, 0.95, (2, 3))
+    colours = first + share[..., None] * (second - first) + 0.03 * rng.standard_normal((64, 64, 1))
+    return (255.0 * colours.clip(0, 1)).round().astype(np.uint8)

@@ -1,0 +1,48 @@
+"""What the tasks share whose samples are meshes before a camera."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hgenv.batch import Batch
+from hgenv.beta.noise import Noise
+from hgenv.render.choice import Backend, find_renderer
+from hgenv.render.renderer import Drawing, Rendered, batch_of
+from hgenv.task import Task
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class DrawnTask(Task):
+    """Samples are drawings, and what is learned of them is up to the task."""
+
+    ambient: float = 0.2
+    """Share of light that comes from everywhere."""
+    renderer: Backend = "raster"
+    """Backend that draws the training images: opengl, which needs pyrender and EGL, makes colours of its own."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.ambient < 1:
+            raise ValueError(f"ambient must be in [0, 1), got {self.ambient}")
+        find_renderer(self.renderer)
+
+    @abstractmethod
+    def drawings(self, beta: Array, noise: Noise) -> Iterator[Drawing]:
+        """n drawings of physical beta (n, d) and keyed noise of n seeds."""
+
+    @abstractmethod
+    def ground_truth(self, picture: Rendered) -> NDArray[np.float32]:
+        """What is learned of a picture, (t, h, w)."""
+
+    def sample(self, beta: Array, noise: Noise) -> Batch:
+        return self.drawn(self.drawings(beta, noise))
+
+    def drawn(self, drawings: Iterable[Drawing]) -> Batch:
+        """Drawings as a batch, by the task's backend."""
+        return batch_of(map(find_renderer(self.renderer), drawings), self.ground_truth)

@@ -1,0 +1,85 @@
+"""What the tasks share that learn the normals of single objects: network, camera, light and target domain."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from hgenv.batch import Batch
+from hgenv.beta.noise import Noise
+from hgenv.csg.raycast import Images, render
+from hgenv.csg.shapes import Shapes
+from hgenv.domains.blobs import blobs
+from hgenv.domains.domain import Domain
+from hgenv.domains.photographs import Photographs
+from hgenv.fields import OnDisk
+from hgenv.learning.networks import HourglassSize, StackedHourglass
+from hgenv.quantities.normals import Normals
+from hgenv.rotations import unit_vector
+from hgenv.task import Task
+
+
+@dataclass(frozen=True)
+class ObjectNormals(Task):
+    """One shape a picture, orthographic, Lambertian under a random directional light with shadows."""
+
+    resolution: int = 32
+    """Side of the training images in pixels."""
+    antialias: int = 1
+    """Subpixels a side; 1 keeps the ground truth exact at pixel centres."""
+    ambient: float = 0.1
+    """Share of light that comes from everywhere."""
+    target: Literal["blobs", "mit-berkeley"] = "blobs"
+    """Target domain: built-in smooth objects, or photographs from `data`."""
+    data: OnDisk | None = None
+    """Folder of the MIT-Berkeley photographs."""
+    validation_size: int = 64
+    """Number of validation images of the built-in domain."""
+    test_size: int = 128
+    """Number of test images of the built-in domain."""
+    threads: int = 1
+    """Threads that render; they change no bit."""
+    hourglass: HourglassSize = HourglassSize()
+    """Size of the network."""
+
+    quantity = Normals()
+
+    def __post_init__(self) -> None:
+        self.hourglass.check_side(self.resolution)
+        if not (1 <= self.antialias <= 8 and 0 <= self.ambient < 1):
+            raise ValueError(
+                f"antialias must be in 1..8 and ambient in [0, 1), got {self.antialias} and {self.ambient}"
+            )
+        if min(self.validation_size, self.test_size, self.threads) < 1:
+            raise ValueError("validation_size, test_size and threads must be positive")
+        if self.target not in ("blobs", "mit-berkeley"):
+            raise ValueError(f"target must be 'blobs' or 'mit-berkeley', got {self.target!r}")
+        if (self.target == "blobs") != (self.data is None):
+            raise ValueError("target='mit-berkeley' needs data='FOLDER', and target='blobs' reads no data")
+
+    @cached_property
+    def domain(self) -> Domain:
+        if self.data is None:
+            return blobs(self.resolution, self.validation_size, self.test_size)
+        return Photographs(self.data, self.resolution)
+
+    def photograph(self, shapes: Shapes, noise: Noise) -> Images:
+        """Render n shapes, each under a light of its own from the viewer's hemisphere, uniformly."""
+        u = noise.uniform("light", (2,))
+        light = unit_vector(np.stack([0.5 + 0.5 * u[:, 0], u[:, 1]], axis=-1))
+        return render(shapes, light, self.resolution, self.ambient, antialias=self.antialias, threads=self.threads)
+
+    def network(self) -> nn.Module:
+        return StackedHourglass(1, 3, self.hourglass)
+
+
+def as_batch(images: Images) -> Batch:
+    """Images with their normals as a batch."""
+    parts: tuple[NDArray[np.float32], ...] = (images.image[:, None], images.normal, images.mask[:, None])
+    return Batch(*(torch.from_numpy(part) for part in parts))
