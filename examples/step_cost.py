@@ -7,12 +7,12 @@ import torch
 
 from hgenv import ShapeNormals
 from hgenv.beta.noise import Noise
-from hgenv.learning.training import Adam, Model, Tape, reverse, weight_gradient
+from hgenv.learning.training import Adam, FlatNetwork, Tape, reverse, weight_gradient
 
 torch.set_num_threads(1)
 for resolution, channels in ((32, 24), (64, 24), (64, 64)):
     task, rule = ShapeNormals(resolution=resolution, channels=channels), Adam()
-    model = Model(task.network())
+    model = FlatNetwork(task.network())
     batch = task.sample(np.tile(task.layout.initial, (8, 1)), Noise(np.arange(8)))
 
     def loss(weights, data, task=task, model=model):

@@ -18,12 +18,12 @@ from hgenv import registry
 from hgenv.batch import Batch, Split
 from hgenv.beta.box import Box, spread_about
 from hgenv.beta.noise import Noise, keys, stream_keys
-from hgenv.domains.domain import score
-from hgenv.episode import Episode, Ledger, generator_state, generator_words
+from hgenv.domains.domain import measured
+from hgenv.episode import Episode, Ledger, random_state, random_words
 from hgenv.fields import check
 from hgenv.learning.gradient import Estimator, Samples, Signal, direction_of, plain_points
 from hgenv.learning.learner import Learner
-from hgenv.learning.training import Model, State, Tape
+from hgenv.learning.training import FlatNetwork, State, Tape
 from hgenv.options import EnvOptions, build, knobs
 from hgenv.pictures import sheet
 from hgenv.task import Task
@@ -96,7 +96,7 @@ class DataGenEnv(gymnasium.Env[Observation, Observation]):
         chosen, task = int(self.np_random.integers(2**63)), self._first_task
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(chosen)
-            model = Model(task.network().to(self.device))
+            model = FlatNetwork(task.network().to(self.device))
         self._learner = Learner(model, task.quantity, self.options.inner, self.options.weight_average, self.device)
         state, ledger = self._learner.start(), Ledger()
         rows = drawn_rows(task.domain.batch("validation"), self.options.validation_images, chosen, "validation", 0)
@@ -106,7 +106,7 @@ class DataGenEnv(gymnasium.Env[Observation, Observation]):
         losses = np.full(max(1, self.options.observed_losses), loss)
         self._episode = Episode(
             chosen, 0, 0, state, state.weights, self.box.start, self.box.centre, losses,
-            np.zeros(len(self.box.movable)), ledger, task, task, generator_words(self.np_random),
+            np.zeros(len(self.box.movable)), ledger, task, task, random_words(self.np_random),
         )  # fmt: skip
         return observed(self._episode, self.options), self.info()
 
@@ -230,9 +230,9 @@ class DataGenEnv(gymnasium.Env[Observation, Observation]):
         given = self.task.domain.batch(images).image if isinstance(images, str) else torch.as_tensor(images)
         return self._learner.predict(average, given.to(average.dtype))
 
-    def score(self, split: Split) -> dict[str, float]:
+    def metrics(self, split: Split) -> dict[str, float]:
         """The quantity's metrics of the averaged weights on a whole split. Not charged to the ledger."""
-        return score(self.task.quantity, self.task.domain, self.predict(split)[-1], split)
+        return measured(self.task.quantity, self.task.domain, self.predict(split)[-1], split)
 
     def network(self, last: bool = False) -> nn.Module:
         """The trained network, a copy of its own: with the averaged weights, which are scored, or the last ones."""
@@ -259,7 +259,7 @@ class DataGenEnv(gymnasium.Env[Observation, Observation]):
 
     def state_dict(self) -> dict[str, Any]:
         """Everything a continued run depends on, as plain arrays and numbers: weights, moments, counters, generator."""
-        now = dataclasses.replace(self.episode, generator=generator_words(self.np_random))
+        now = dataclasses.replace(self.episode, random_state=random_words(self.np_random))
         return now.to_arrays()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -268,7 +268,7 @@ class DataGenEnv(gymnasium.Env[Observation, Observation]):
         Raises ValueError that names what does not fit; nothing has changed then.
         """
         episode = self.episode.from_arrays(state)
-        self.np_random.bit_generator.state = generator_state(episode.generator)
+        self.np_random.bit_generator.state = random_state(episode.random_state)
         self.box = dataclasses.replace(self.box, start=episode.start)
         self._episode, self._first_task = episode, episode.first_task
 

@@ -44,8 +44,8 @@ class Ledger:
 class Episode:
     """weights: those being trained, with their moments; average (p,): those scored and kept. start (d_all,), action
     (d,): in the box. losses: the last validation losses, newest first. direction (d,): of the last hybrid gradient.
-    task, first_task: now and at reset; they differ where the generator remembers. generator: Gymnasium's, as words.
-    signal: what the last differentiated step knows, which is not kept."""
+    task, first_task: now and at reset; they differ where the generator remembers. random_state: of Gymnasium's
+    generator, as words. signal: what the last differentiated step knows, which is not kept."""
 
     seed: int
     steps: int
@@ -59,7 +59,7 @@ class Episode:
     ledger: Ledger
     task: Task
     first_task: Task
-    generator: NDArray[np.uint64]
+    random_state: NDArray[np.uint64]
     signal: Signal | None = None
 
     def to_arrays(self) -> dict[str, Any]:
@@ -80,7 +80,7 @@ class Episode:
                 wanted = np.broadcast_to(wanted[:1], (len(got), *wanted.shape[1:]))  # it may have grown
             if wanted.shape != got.shape or wanted.dtype.kind != got.dtype.kind or wanted.itemsize != got.itemsize:
                 raise ValueError(f"{name} is {got.dtype} {got.shape}, expected {wanted.dtype} {wanted.shape}")
-        generator_state(given["generator"])
+        random_state(given["random_state"])
         kept = [f.name for f in dataclasses.fields(self) if f.name != "signal"]
         return Episode(**{name: _gathered(name, getattr(self, name), given) for name in kept})
 
@@ -117,7 +117,7 @@ def _array(value: Tensor | NDArray) -> NDArray:
     return value.detach().cpu().numpy().copy() if isinstance(value, Tensor) else value.copy()
 
 
-def generator_words(generator: np.random.Generator) -> NDArray[np.uint64]:
+def random_words(generator: np.random.Generator) -> NDArray[np.uint64]:
     """The state of a PCG64 generator as words (6,), which need no unpickling."""
     state: Any = generator.bit_generator.state
     pair = (state["state"]["state"], state["state"]["inc"])
@@ -125,8 +125,8 @@ def generator_words(generator: np.random.Generator) -> NDArray[np.uint64]:
     return np.array([*words, state["has_uint32"], state["uinteger"]], np.uint64)
 
 
-def generator_state(words: NDArray[np.uint64]) -> dict[str, Any]:
-    """Inverse of `generator_words`. Raises ValueError if the words are not a state."""
+def random_state(words: NDArray[np.uint64]) -> dict[str, Any]:
+    """Inverse of `random_words`. Raises ValueError if the words are not a state."""
     a, b, c, d, has, value = (int(word) for word in words)
     state = {
         "bit_generator": "PCG64", "state": {"state": a << 64 | b, "inc": c << 64 | d}, "has_uint32": has,
@@ -136,5 +136,5 @@ def generator_state(words: NDArray[np.uint64]) -> dict[str, Any]:
     try:
         scratch.state = state
     except (OverflowError, ValueError, TypeError) as error:
-        raise ValueError(f"generator is not the state of a random generator: {error}") from error
+        raise ValueError(f"random_state is not the state of a random generator: {error}") from error
     return state

@@ -17,6 +17,8 @@ from hgenv.episode import Ledger
 
 Array = NDArray[np.float64]
 Row = dict[str, float]
+COST_AXES = {"cpu_seconds": "CPU seconds", "train_steps": "training steps, probes included", "renders": "renders"}
+"""What progress is plotted against: columns of the rows, with their titles."""
 COST = tuple(f.name for f in dataclasses.fields(Ledger))
 
 
@@ -137,5 +139,5 @@ def make_row(
     row: Row = {"step": step, "val_loss": info["val_loss"]}
     row |= {name: info[name] for name in COST} | {"cpu_seconds": cpu, "wall_seconds": wall} | env.task.report()
     for split in SPLITS if report else ():
-        row |= {f"{split}.{name}": value for name, value in env.score(split).items()}
+        row |= {f"{split}.{name}": value for name, value in env.metrics(split).items()}
     return row | {f"beta.{name}": value for name, value in zip(env.task.layout.names, env.box.beta(found), strict=True)}

@@ -111,8 +111,8 @@ def test_render_speed_prints_every_renderer(capsys: pytest.CaptureFixture[str]) 
 
 def test_the_rays_that_are_measured_see_what_the_renderer_sees() -> None:
     task = SceneNormals(rooms=2, shadow=0)
-    (drawing,) = task.drawings(task.layout.initial[None], Noise(np.arange(1)))
-    ours, (_, normal, depth) = raster.render(drawing), render_speed.cast(drawing)
+    (scene,) = task.scenes_of(task.layout.initial[None], Noise(np.arange(1)))
+    ours, (_, normal, depth) = raster.render(scene), render_speed.cast(scene)
     close = np.isclose(ours.depth, depth, rtol=1e-3)
     assert close.mean() > 0.99
     assert np.median(np.abs(np.moveaxis(ours.normal, 0, -1) - normal)[close]) < 1e-4

@@ -14,7 +14,7 @@ from filelock import FileLock
 from processes import interruptible
 
 from hgenv.bench import statistics
-from hgenv.bench.compare import OPTIMIZERS, CompareOptions
+from hgenv.bench.compare import METHODS, CompareOptions
 from hgenv.bench.statistics import Result
 from hgenv.cli import main as cli
 from hgenv.runs.folder import best_row
@@ -94,7 +94,7 @@ def test_labels_presets_and_controls() -> None:
         CompareOptions(seeds=1)
     with pytest.raises(KeyError, match="unknown environment"):
         CompareOptions(envs=("hgenv/Nothing-v0",))
-    assert len(OPTIMIZERS) == len(dict(CompareOptions().methods())) - 2
+    assert len(METHODS) == len(dict(CompareOptions().methods())) - 2
 
 
 class Page(html.parser.HTMLParser):

@@ -11,7 +11,7 @@ from hgenv.beta.noise import Noise
 from hgenv.render import raster
 from hgenv.render.choice import find_renderer
 from hgenv.render.mesh import pack, plain_mesh
-from hgenv.render.renderer import Camera, Drawing, Renderer
+from hgenv.render.renderer import Camera, Renderer, Scene
 from hgenv.tasks.face_depth import FaceDepth
 from hgenv.tasks.scene_normals import SceneNormals
 from hgenv.tasks.texture_intrinsics import TextureIntrinsics
@@ -25,20 +25,20 @@ def opengl() -> Renderer:
     """pyrender; the test skips where it or EGL is missing."""
     try:
         renderer = find_renderer("opengl")
-        renderer(Drawing(plain_mesh(np.eye(3) - [0, 0, 3.0], np.array([[0, 1, 2]])), CAMERA, LIGHT))
+        renderer(Scene(plain_mesh(np.eye(3) - [0, 0, 3.0], np.array([[0, 1, 2]])), CAMERA, LIGHT))
     except ValueError as error:
         pytest.skip(str(error))
     return renderer
 
 
-def check_depth(drawing: Drawing, inside: np.ndarray) -> None:
+def check_depth(scene: Scene, inside: np.ndarray) -> None:
     """OpenGL's own depths against ours: pyrender keeps those of one of four samples, which is not in the middle."""
     from hgenv.render.opengl import draw
 
-    theirs, off, c = draw(drawing)[1], [], drawing.camera
+    theirs, off, c = draw(scene)[1], [], scene.camera
     for x, y in ((0.125, 0.375), (0.375, 0.125)):
         for centre in ((c.centre[0] + i * x, c.centre[1] + j * y) for i in (-1, 1) for j in (-1, 1)):
-            ours = raster.render(drawing._replace(camera=dataclasses.replace(c, centre=centre)))
+            ours = raster.render(scene._replace(camera=dataclasses.replace(c, centre=centre)))
             off.append(np.abs(ours.depth - theirs)[inside & (ours.mask > 0)])
     assert min(part.max() for part in off) < 3e-3
 
@@ -51,14 +51,14 @@ def inner(mask: np.ndarray) -> np.ndarray:
 def test_a_smooth_ball_has_the_same_colours(opengl: Renderer) -> None:
     ball = trimesh.creation.icosphere(subdivisions=4)
     mesh = plain_mesh(ball.vertices - [0.2, -0.1, 3.5], ball.faces, 0.2 + 0.6 * np.abs(ball.vertices))
-    drawing = Drawing(mesh, CAMERA, LIGHT, 0.2)
-    ours, theirs = raster.render(drawing), opengl(drawing)
+    scene = Scene(mesh, CAMERA, LIGHT, 0.2)
+    ours, theirs = raster.render(scene), opengl(scene)
     inside = inner(ours.mask)
     assert inside.sum() > 1000
     off = np.abs(ours.image - theirs.image)[:, inside]
     assert off.mean() < 0.012
     assert off.max() < 0.06
-    check_depth(drawing, inside)
+    check_depth(scene, inside)
     assert np.abs(ours.image[:, ::-1] - theirs.image)[:, inside & inner(ours.mask[::-1])].mean() > 0.05
 
 
@@ -73,13 +73,13 @@ def test_textures_have_the_same_place_and_colour(opengl: Renderer) -> None:
     for order in (index, index[:, ::-1]):
         mesh = plain_mesh(corners, order, smooth=False)
         mesh = mesh._replace(uv=uv[order], texture=np.zeros(2, np.int64))
-        drawing = Drawing(mesh, camera, np.array([0.0, 0.0, 1.0]), 0.3, pack([picture]))
-        ours, theirs = raster.render(drawing), opengl(drawing)
+        scene = Scene(mesh, camera, np.array([0.0, 0.0, 1.0]), 0.3, pack([picture]))
+        ours, theirs = raster.render(scene), opengl(scene)
         inside = inner(ours.mask)
         off = np.abs(ours.image - theirs.image)[:, inside]
         assert np.median(off) < 0.012
         assert off.mean() < 0.03
-        check_depth(drawing, inside)
+        check_depth(scene, inside)
 
 
 def test_shadows_fall_to_the_same_side(opengl: Renderer) -> None:
@@ -87,13 +87,13 @@ def test_shadows_fall_to_the_same_side(opengl: Renderer) -> None:
     lid = np.array([[-0.5, 0, -4.5], [0.5, 0, -4.5], [0.5, 0, -5.5], [-0.5, 0, -5.5]])
     index = np.array([[0, 1, 2], [0, 2, 3]])
     mesh = plain_mesh(np.concatenate([floor, lid]), np.concatenate([index, index + 4]), smooth=False)
-    drawing = Drawing(mesh, CAMERA, np.array([0.6, 0.8, 0.0]), 0.2, shadow=512)
-    ours, theirs = raster.render(drawing), opengl(drawing)
+    scene = Scene(mesh, CAMERA, np.array([0.6, 0.8, 0.0]), 0.2, shadow=512)
+    ours, theirs = raster.render(scene), opengl(scene)
     ground = (ours.normal[1] > 0.99) & (np.arange(96)[:, None] > 60)
     dark = ours.shading[ground] < 0.21
     assert dark.sum() > 50
     assert ((theirs.image[0][ground] < 0.5) == dark).mean() > 0.95
-    without = opengl(drawing._replace(casters=np.arange(4) < 2))
+    without = opengl(scene._replace(casters=np.arange(4) < 2))
     assert (without.image[0][ground] > 0.5).mean() > 0.97, "but for the far edge, which is smoothed"
     assert (theirs.image[0][ground] > 0.5).mean() < 0.97
 

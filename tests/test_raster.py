@@ -6,14 +6,14 @@ import trimesh
 
 from hgenv.render.mesh import Mesh, joined, pack, plain_mesh, vertex_normals
 from hgenv.render.raster import render
-from hgenv.render.renderer import Camera, Drawing, Rendered
+from hgenv.render.renderer import Camera, Rendered, Scene
 
 CAMERA = Camera.of_angle(48, 64, 0.8)
 LIGHT = np.array([0.6, 0.0, 0.8])
 
 
 def draw(*parts: object, **named: object) -> Rendered:
-    return render(Drawing(*parts, **named))
+    return render(Scene(*parts, **named))
 
 
 def rays(camera: Camera) -> tuple[np.ndarray, np.ndarray]:
@@ -240,7 +240,7 @@ def test_meshes_that_cannot_be_rendered_are_refused(change: dict, message: str) 
 def test_drawings_that_make_no_sense_are_refused(change: dict, message: str) -> None:
     mesh = square([[-1.0, -1, -3], [1, -1, -3], [1, 1, -3], [-1, 1, -3]])
     with pytest.raises(ValueError, match=message):
-        render(Drawing(mesh, CAMERA, LIGHT)._replace(**change))
+        render(Scene(mesh, CAMERA, LIGHT)._replace(**change))
     with pytest.raises(ValueError, match="uint8"):
         pack([np.zeros((4, 4, 4), np.uint8)])
     assert draw(mesh._replace(corners=-mesh.corners), CAMERA, LIGHT).mask.sum() == 0

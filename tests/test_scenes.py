@@ -10,10 +10,10 @@ from hgenv.beta.noise import Noise
 from hgenv.domains.indoor import OtherRooms
 from hgenv.render.mesh import NO_TEXTURES, coarsened, plain_mesh
 from hgenv.render.raster import render
-from hgenv.render.renderer import Drawing
+from hgenv.render.renderer import Scene
 from hgenv.rotations import turn, unit_vector
 from hgenv.scenes.furniture import box
-from hgenv.scenes.interiors import DEGREES, Interior, Lighting, SceneBeta, drawing, look
+from hgenv.scenes.interiors import DEGREES, Interior, Lighting, SceneBeta, look, staged
 from hgenv.scenes.rooms import NYU_TANGENTS, room
 from hgenv.tasks.scene_normals import SceneNormals
 
@@ -34,7 +34,7 @@ def hall() -> Interior:
 
 
 def seen(scene: Interior, shapes: np.ndarray, camera: np.ndarray) -> Any:
-    return render(drawing(scene, scene.views[0], shapes, camera, (96, 128), Lighting(np.zeros(3), 1.0, 0.3), 64))
+    return render(staged(scene, scene.views[0], shapes, camera, (96, 128), Lighting(np.zeros(3), 1.0, 0.3), 64))
 
 
 def one(**degrees: float) -> np.ndarray:
@@ -101,7 +101,7 @@ def test_culling_leaves_out_nothing_that_is_seen_or_throws_a_shadow(number: int)
     view, size = scene.views[number % 4], 0.1 * (number + 1)
     shapes, camera = rng.normal(0.0, size, (len(scene.objects), 6)), rng.normal(0.0, 0.7 * size, 6)
     light = Lighting(unit_vector(rng.random(2) * [0.7, 1.0] + [0.3, 0.0]), 0.5, 0.3)
-    ours = drawing(scene, view, shapes, camera, (48, 64), light, 128)
+    ours = staged(scene, view, shapes, camera, (48, 64), light, 128)
     whole = ours.mesh._replace(corners=all_placed(scene, view, shapes, camera))
     first, second = render(ours), render(ours._replace(mesh=whole))
     same = np.isclose(first.depth, second.depth, atol=1e-6)
@@ -117,7 +117,7 @@ def test_only_furniture_throws_shadows() -> None:
     view, none = scene.views[0], np.zeros(6)
     toward = scene.frame(view, none) @ np.array([0.48, 0.8, 0.36])
     shapes = np.zeros((len(scene.objects), 6))
-    drawn = {s: drawing(scene, view, shapes, none, (96, 128), Lighting(toward, 0.0, 0.3), s) for s in (0, 256)}
+    drawn = {s: staged(scene, view, shapes, none, (96, 128), Lighting(toward, 0.0, 0.3), s) for s in (0, 256)}
     pictures = {s: render(d) for s, d in drawn.items()}
     up = np.einsum("khw,k->hw", pictures[0].normal, scene.frame(view, none) @ UP) > 0.99
     assert up.sum() > 500
@@ -137,7 +137,7 @@ def test_rooms_are_furnished_closed_and_seen_from_inside(number: int) -> None:
         assert ((view.eye > low + 0.1) & (view.eye < high - 0.1)).all()
         np.testing.assert_allclose(view.frame @ view.frame.T, np.eye(3), atol=1e-12)
         mesh, _ = scene.seen(view, np.zeros((len(scene.objects), 6)), np.zeros(6), UP)
-        picture = render(Drawing(mesh, view.camera(48, 64), UP, textures=scene.textures))
+        picture = render(Scene(mesh, view.camera(48, 64), UP, textures=scene.textures))
         assert picture.mask.all(), "a room has no holes"
         assert picture.depth.max() < 9
     for thing in scene.objects:

@@ -11,7 +11,7 @@ import pytest
 
 from hgenv.data.suncg import find_houses, load_house, load_views
 from hgenv.render.raster import render
-from hgenv.render.renderer import Drawing
+from hgenv.render.renderer import Scene
 from hgenv.scenes.interiors import Interior, look
 
 UP = np.array([0.0, 1.0, 0.0])
@@ -90,7 +90,7 @@ def test_node_types_transforms_states_and_materials(tmp_path: Path) -> None:
         view = look(mesh.corners[0].mean(0) + [0, 0, 3.0], np.array([0.0, 0, -1]), UP, TANGENTS)
         scene = Interior(house.shell, [mesh], house.textures, [view])
         picture, _ = scene.seen(view, np.zeros((1, 6)), np.zeros(6), UP)
-        drawn = render(Drawing(picture, view.camera(16, 16), UP, textures=house.textures))
+        drawn = render(Scene(picture, view.camera(16, 16), UP, textures=house.textures))
         np.testing.assert_allclose(drawn.normal[:, 8, 8], [0, 0, 1], atol=1e-6)
 
 

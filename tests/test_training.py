@@ -12,8 +12,8 @@ from hgenv.batch import Batch
 from hgenv.learning.training import (
     SGD,
     Adam,
+    FlatNetwork,
     InnerOptimizer,
-    Model,
     State,
     Tape,
     directional_derivative,
@@ -177,7 +177,7 @@ def test_difference_along_nothing_is_zero() -> None:
 @pytest.mark.parametrize("layer", [torch.nn.BatchNorm2d(3), torch.nn.Dropout()])
 def test_networks_that_cannot_be_replayed_are_refused(layer: torch.nn.Module) -> None:
     with pytest.raises(ValueError, match="the network has"):
-        Model(torch.nn.Sequential(torch.nn.Conv2d(1, 3, 1), layer))
+        FlatNetwork(torch.nn.Sequential(torch.nn.Conv2d(1, 3, 1), layer))
 
 
 MEMORY = """

@@ -27,7 +27,7 @@ from hgenv.registry import find
 from hgenv.run import Budget
 
 CONTROLS = ("fixed", "random-beta")
-OPTIMIZERS = (
+METHODS = (
     "random-search=random-search --train-steps 10 --variant BRS --step 5",
     "cma=nevergrad --name CMA --train-steps 10",
     "tbpsa=nevergrad --name TBPSA --train-steps 10",
@@ -59,7 +59,7 @@ class CompareOptions:
     """Environment ids."""
     out: str = "bench"
     """Folder of the cells and the report."""
-    optimizers: tuple[str, ...] = OPTIMIZERS
+    optimizers: tuple[str, ...] = METHODS
     """LABEL=OPTIMIZER OPTIONS..., or the label of one of the defaults; fixed and random-beta are always there."""
     seeds: int = 5
     """Seeds of each, at least 2."""
@@ -105,7 +105,7 @@ class CompareOptions:
 
     def methods(self) -> list[tuple[str, list[str]]]:
         """Label and words of every optimizer, the controls first."""
-        presets, found = dict(text.split("=", 1) for text in OPTIMIZERS), []
+        presets, found = dict(text.split("=", 1) for text in METHODS), []
         for text in self.optimizers:
             label, equals, words = text.partition("=")
             if not equals or " " in label:  # an optimizer's name, or options that hold a "="

@@ -20,10 +20,10 @@ from hgenv.csg.grammar import derive
 from hgenv.csg.shapes import Shapes
 from hgenv.render import raster
 from hgenv.render.choice import find_renderer
-from hgenv.render.renderer import Camera, Drawing
+from hgenv.render.renderer import Camera, Scene
 from hgenv.rotations import unit_vector
-from hgenv.tasks.drawn import DrawnTask
 from hgenv.tasks.face_depth import FaceDepth
+from hgenv.tasks.rendered import RenderedTask
 from hgenv.tasks.scene_normals import SceneNormals
 from hgenv.tasks.shape_normals import ShapeNormals
 from hgenv.tasks.texture_intrinsics import TextureIntrinsics
@@ -56,7 +56,7 @@ def measure(o: RenderOptions) -> Iterator[str]:
     """Lines of Markdown tables as they are measured. Core-seconds are CPU seconds of all threads of the process."""
     yield f"images per core-second, {o.count} samples at the start beta, median of {o.repeats}:"
     yield from _shapes(o)
-    kinds: list[tuple[str, type[DrawnTask], dict[str, Any]]] = [
+    kinds: list[tuple[str, type[RenderedTask], dict[str, Any]]] = [
         ("SceneNormals, procedural rooms", SceneNormals, {}),
         ("FaceDepth, procedural head", FaceDepth, {}),
         ("TextureIntrinsics", TextureIntrinsics, {}),
@@ -101,48 +101,48 @@ def _seconds(frame: Frame, repeats: int) -> float:
 # -- environments of meshes
 
 
-def _meshes_of(title: str, cls: type[DrawnTask], knobs: dict[str, Any], o: RenderOptions) -> Iterator[str]:
+def _meshes_of(title: str, cls: type[RenderedTask], knobs: dict[str, Any], o: RenderOptions) -> Iterator[str]:
     sides = [r for r in o.resolutions if r >= 64]
     if not sides:
         return
     tasks = [cls(**knobs | {"resolution": side}) for side in sides]
     betas, seeds = np.tile(tasks[0].layout.initial, (o.count, 1)), np.arange(o.count)
-    first = list(tasks[0].drawings(betas, Noise(seeds)))
-    drawn = [[_enlarged(drawing, side / sides[0]) for drawing in first] for side in sides]
+    first = list(tasks[0].scenes_of(betas, Noise(seeds)))
+    drawn = [[_enlarged(scene, side / sides[0]) for scene in first] for side in sides]
     yield _table(title, sides)
     yield _row("f(beta, r): drawn, rendered, batched", [partial(t.sample, betas, Noise(seeds)) for t in tasks], o)
     what = "the renderer alone: image, normal, depth, mask, albedo, shading; shadows where the task has them"
-    yield _row(what, [partial(_all, raster.render, drawings) for drawings in drawn], o)
+    yield _row(what, [partial(_all, raster.render, scenes) for scenes in drawn], o)
     what = "trimesh.ray (embree): normal, depth, Lambertian image without texture and shadow"
-    yield _rival(what, _need_embree, [partial(_all, cast, drawings) for drawings in drawn], o)
+    yield _rival(what, _need_embree, [partial(_all, cast, scenes) for scenes in drawn], o)
     what = "pyrender (EGL): colour and depth, without shadow"
-    yield _rival(what, partial(find_renderer, "opengl"), [partial(_all, _opengl, drawings) for drawings in drawn], o)
+    yield _rival(what, partial(find_renderer, "opengl"), [partial(_all, _opengl, scenes) for scenes in drawn], o)
 
 
-def _enlarged(drawing: Drawing, factor: float) -> Drawing:
+def _enlarged(scene: Scene, factor: float) -> Scene:
     """The same mesh in a larger picture."""
-    c = drawing.camera
+    c = scene.camera
     camera = Camera(
         round(factor * c.height), round(factor * c.width), (factor * c.focal[0], factor * c.focal[1]),
         (factor * c.centre[0], factor * c.centre[1]),
     )  # fmt: skip
-    return drawing._replace(camera=camera)
+    return scene._replace(camera=camera)
 
 
-def _all(draw: Callable[[Drawing], object], drawings: list[Drawing]) -> None:
-    for drawing in drawings:
-        draw(drawing)
+def _all(draw: Callable[[Scene], object], scenes: list[Scene]) -> None:
+    for scene in scenes:
+        draw(scene)
 
 
-def _opengl(drawing: Drawing) -> object:
+def _opengl(scene: Scene) -> object:
     from hgenv.render.opengl import draw
 
-    return draw(drawing._replace(shadow=0))
+    return draw(scene._replace(shadow=0))
 
 
-def cast(drawing: Drawing) -> tuple[Array, Array, Array]:
+def cast(scene: Scene) -> tuple[Array, Array, Array]:
     """Image (h, w), normals (h, w, 3) and depths (h, w) by embree's rays."""
-    c, mesh = drawing.camera, drawing.mesh.corners
+    c, mesh = scene.camera, scene.mesh.corners
     fresh = trimesh.Trimesh(mesh.reshape(-1, 3), np.arange(3 * len(mesh)).reshape(-1, 3), process=False)
     j, i = np.meshgrid(np.arange(c.width) + 0.5, np.arange(c.height) + 0.5)
     x, y = (j - c.centre[0]) / c.focal[0], (c.centre[1] - i) / c.focal[1]
@@ -151,7 +151,7 @@ def cast(drawing: Drawing) -> tuple[Array, Array, Array]:
     normal, image, depth = np.zeros((x.size, 3)), np.zeros(x.size), np.zeros(x.size)
     found = fresh.face_normals[faces]
     normal[rays] = found * -np.sign(np.sum(found * directions[rays], axis=1, keepdims=True))
-    image[rays] = np.maximum(0.0, normal[rays] @ drawing.light)
+    image[rays] = np.maximum(0.0, normal[rays] @ scene.light)
     depth[rays] = -points[:, 2]
     return image.reshape(x.shape), normal.reshape(*x.shape, 3), depth.reshape(x.shape)
 

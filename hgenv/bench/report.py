@@ -15,7 +15,8 @@ from matplotlib.ticker import EngFormatter
 from numpy.typing import NDArray
 
 from hgenv.bench.compare import RANDOM_FIXED, Cell
-from hgenv.bench.statistics import AXES, Result, interquartile_mean, interval, median_and_band, ranks, read
+from hgenv.bench.statistics import Result, interquartile_mean, interval, median_and_band, ranks, read
+from hgenv.run import COST_AXES
 from hgenv.runs.folder import open_run
 from hgenv.runs.plot import target_samples
 from hgenv.snapshot import load_snapshot
@@ -120,15 +121,15 @@ def _spread(values: Sequence[float]) -> str:
 def _table(results: list[Result], metric: str) -> tuple[list[str], Rows]:
     rank = ranks(results)
     level = interquartile_mean(np.array([r.test for r in results if r.label == "fixed"] or [np.nan]))
-    header = ["optimizer", f"test {metric}", f"retrained {metric}", "rank", *AXES.values()]
-    header += [f"{name} to {level:.4g}" for name in AXES.values()]
+    header = ["optimizer", f"test {metric}", f"retrained {metric}", "rank", *COST_AXES.values()]
+    header += [f"{name} to {level:.4g}" for name in COST_AXES.values()]
     rows = []
     for label in dict.fromkeys(r.label for r in results):
         mine = [r for r in results if r.label == label]
         row = [label, _spread([r.test for r in mine]), _spread([r.retrained for r in mine])]
         row.append(f"{rank[label]:.1f}" if label in rank else "-")
-        row += [f"{np.median([r.last[axis] for r in mine]):.0f}" for axis in AXES]
-        rows.append(row + [_reached([r.cost_to(level)[axis] for r in mine]) for axis in AXES])
+        row += [f"{np.median([r.last[axis] for r in mine]):.0f}" for axis in COST_AXES]
+        rows.append(row + [_reached([r.cost_to(level)[axis] for r in mine]) for axis in COST_AXES])
     return header, sorted(
         rows, key=lambda row: interquartile_mean(np.array([r.test for r in results if r.label == row[0]]))
     )
@@ -192,9 +193,9 @@ def _picture(path: Path, title: str) -> str:
 def _write_cells(path: Path, results: list[Result]) -> None:
     with path.open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["env", "optimizer", "seed", "metric", "test", "retrained", *AXES, "best_step"])
+        writer.writerow(["env", "optimizer", "seed", "metric", "test", "retrained", *COST_AXES, "best_step"])
         for r in results:
-            costs = [r.last[axis] for axis in AXES]
+            costs = [r.last[axis] for axis in COST_AXES]
             writer.writerow([r.env, r.label, r.seed, r.metric, r.test, r.retrained, *costs, r.best["step"]])
 
 
@@ -257,8 +258,8 @@ def _samples(results: list[Result], labels: list[str], count: int = 12) -> Figur
 def _curves(results: list[Result], labels: list[str]) -> Figure:
     """Median and band against every axis (the paper's Fig. 4)."""
     figure = Figure(figsize=(14, 5), layout="constrained")
-    panels = figure.subplots(1, len(AXES), sharey=True)
-    for panel, (axis, title) in zip(panels, AXES.items(), strict=True):
+    panels = figure.subplots(1, len(COST_AXES), sharey=True)
+    for panel, (axis, title) in zip(panels, COST_AXES.items(), strict=True):
         for label in labels:
             style = _style(labels, label)
             x, middle, low, high = median_and_band([r for r in results if r.label == label], axis)

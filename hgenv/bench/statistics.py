@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from hgenv.bench.compare import Cell, finished
 from hgenv.registry import find
+from hgenv.run import COST_AXES
 from hgenv.runs.folder import best_row, read_rows
 
 Array = NDArray[np.float64]
-AXES = {"cpu_seconds": "CPU seconds", "train_steps": "training steps", "renders": "renders"}
 RESAMPLES = 2000
 
 
@@ -23,8 +23,8 @@ RESAMPLES = 2000
 class Result:
     """What one finished cell gave.
 
-    best: the row with the lowest validation metric; last: the last row; curve: columns of AXES, then the test metric of
-    the best validated snapshot until then; retrained: test metric of the training from scratch, NaN without one.
+    best: the row with the lowest validation metric; last: the last row; curve: columns of COST_AXES, then the test
+    metric of the best validated snapshot until then; retrained: test metric of the training from scratch, NaN without one.
     """
 
     env: str
@@ -49,7 +49,7 @@ class Result:
     def cost_to(self, level: float) -> dict[str, float]:
         """What it cost until the test metric was first at the level or below, infinite if it never was."""
         reached = np.flatnonzero(self.curve["test"] <= level)
-        return {axis: float(self.curve[axis][reached[0]]) if len(reached) else np.inf for axis in AXES}
+        return {axis: float(self.curve[axis][reached[0]]) if len(reached) else np.inf for axis in COST_AXES}
 
 
 def read(cell: Cell) -> Result | None:
@@ -71,7 +71,7 @@ def curve(rows: list[dict[str, float]], metric: str) -> dict[str, Array]:
     validation = np.where(np.isnan(validation), np.inf, validation)
     test = np.array([row[f"test.{metric}"] for row in reported])
     best = [int(np.argmin(validation[: i + 1])) for i in range(len(reported))]
-    return {axis: np.array([row[axis] for row in reported]) for axis in AXES} | {"test": test[best]}
+    return {axis: np.array([row[axis] for row in reported]) for axis in COST_AXES} | {"test": test[best]}
 
 
 def interquartile_mean(values: Array) -> float:

@@ -168,7 +168,7 @@ def _baselines(words: list[str]) -> int:
     env.reset(seed=0)
     for split in SPLITS:
         found = baselines(s.task.quantity, s.task.domain, split)
-        for name, metrics in (found | {"the network's start": env.score(split)}).items():
+        for name, metrics in (found | {"the network's start": env.metrics(split)}).items():
             print(f"{split:10}  {name:16}" + "".join(f"  {k} {v:.4g}" for k, v in metrics.items()))
     return 0
 

@@ -67,7 +67,7 @@ def normalised(shape: Shapes) -> Member | None:
     return Member(moved, inside(moved, 0, _POINTS))
 
 
-def compose(a: Shapes, b: Shapes, subtract: bool) -> Shapes:
+def combined(a: Shapes, b: Shapes, subtract: bool) -> Shapes:
     """One shape of two (a row each) with their primitives side by side; slots must suffice for both."""
     slots, cut = a.kind.shape[1], int(np.sum(a.kind != ABSENT))
     present = int(np.sum(b.kind != ABSENT))
@@ -134,7 +134,7 @@ class Population:
         """
         a, b = self.parents(first, second)
         first_parent, second_parent = self.member(a), transformed(self.member(b), placement)
-        made = compose(first_parent, second_parent, subtract)
+        made = combined(first_parent, second_parent, subtract)
         points = _within(*bounds(made, 0))
         parents = np.stack([inside(parent, 0, points) for parent in (first_parent, second_parent)])
         if overlap(inside(made, 0, points), parents).max() > _SAME:

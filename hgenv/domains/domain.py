@@ -64,7 +64,7 @@ class Pictures(Domain):
         return {name: [answer(one) for one in self.truth(split)] for name, answer in self.ladder.items()}
 
 
-def score(quantity: Quantity, domain: Domain, prediction: Tensor, split: Split) -> Scores:
+def measured(quantity: Quantity, domain: Domain, prediction: Tensor, split: Split) -> Scores:
     """The quantity's metrics of predictions (n, t, h, w) for a whole split."""
     return quantity.metrics(domain.enlarged(prediction.detach().cpu().numpy(), split), domain.truth(split))
 

@@ -14,7 +14,7 @@ from hgenv.data.head_scans import TABLE, HeadView, Scan, find_plys, load_ply, lo
 from hgenv.domains.domain import Answer, Pictures
 from hgenv.render.mesh import NO_TEXTURES, pack, placed, plain_mesh
 from hgenv.render.raster import render
-from hgenv.render.renderer import Camera, Drawing, Rendered, batch_of
+from hgenv.render.renderer import Camera, Rendered, Scene, batch_of
 from hgenv.rotations import turn
 from hgenv.scenes.faces import COMPONENTS, DISTANCE, FOCAL, before_camera, procedural_head
 
@@ -55,7 +55,7 @@ def _procedural(camera: Camera, ambient: float, which: int) -> Batch:
         expression, texture = 0.5 * rng.standard_normal((2, COMPONENTS))
         vertices = model.vertices(geometry, expression)
         mesh = plain_mesh(vertices, model.faces, model.colours(texture - 0.5))
-        rows += [render(Drawing(before_camera(mesh, view.pose), camera, view.light, ambient)) for view in views()]
+        rows += [render(Scene(before_camera(mesh, view.pose), camera, view.light, ambient)) for view in views()]
     return batch_of(rows, depth_of)
 
 
@@ -74,13 +74,13 @@ class _Studio:
             heads, seen_in = [load_scan(self.folder, split)], views()
         return batch_of((render(self._photograph(scan, view)) for scan in heads for view in seen_in), depth_of)
 
-    def _photograph(self, scan: Scan, view: HeadView) -> Drawing:
+    def _photograph(self, scan: Scan, view: HeadView) -> Scene:
         """A head that is as large in the picture, whatever the focal length."""
         focal = view.focal * self.camera.height
         camera = replace(self.camera, focal=(focal, focal))
         mesh = placed(scan.mesh, turn(*view.pose), DISTANCE * view.focal / FOCAL)
         textures = NO_TEXTURES if scan.texture is None else pack([scan.texture])
-        return Drawing(mesh, camera, view.light, self.ambient, textures)
+        return Scene(mesh, camera, view.light, self.ambient, textures)
 
 
 def head_scans(folder: str, camera: Camera, ambient: float) -> Pictures:

@@ -19,7 +19,7 @@ from hgenv.quantities.normals import facing, unit_where
 from hgenv.render.raster import render
 from hgenv.render.renderer import Rendered, batch_of
 from hgenv.rotations import unit_vector
-from hgenv.scenes.interiors import Lighting, drawing
+from hgenv.scenes.interiors import Lighting, staged
 from hgenv.scenes.rooms import room
 
 Array = NDArray[np.float64]
@@ -49,7 +49,7 @@ def _photograph(number: int, size: tuple[int, int]) -> Rendered:
         shapes = _ASKEW * rng.standard_normal((len(scene.objects), 6))
         camera = _IN_HAND * rng.standard_normal(6) + _DOWN
         lighting = Lighting(unit_vector(rng.random(2) * [0.7, 1.0] + [0.3, 0.0]), 1.0, 0.45)
-        found = render(drawing(scene, view, shapes, camera, size, lighting, shadow=256))
+        found = render(staged(scene, view, shapes, camera, size, lighting, shadow=256))
         if np.median(found.depth) > 1.0:
             return found
     raise ValueError(f"no picture of room {number} shows anything farther than 1 m")

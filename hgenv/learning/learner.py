@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from hgenv.batch import Batch
-from hgenv.learning.training import InnerOptimizer, Model, State, weight_gradient
+from hgenv.learning.training import FlatNetwork, InnerOptimizer, State, weight_gradient
 from hgenv.quantities.quantity import Quantity
 
 _CHUNK = 64  # images a forward pass when predicting
@@ -19,7 +19,7 @@ _CHUNK = 64  # images a forward pass when predicting
 class Learner:
     """A network that learns a quantity by a rule; decay is that of the averaged weights, 0 for the last weights."""
 
-    model: Model
+    model: FlatNetwork
     quantity: Quantity
     rule: InnerOptimizer
     decay: float

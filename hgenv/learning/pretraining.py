@@ -18,7 +18,7 @@ from tqdm import tqdm
 from hgenv.batch import Batch
 from hgenv.beta.noise import keys
 from hgenv.learning.learner import Learner
-from hgenv.learning.training import Adam, Model
+from hgenv.learning.training import Adam, FlatNetwork
 from hgenv.quantities.quantity import Quantity
 from hgenv.snapshot import load_snapshot
 
@@ -51,7 +51,7 @@ def pretrain(
     OSError if the folder cannot be written.
     """
     folder = folder or cache_folder()
-    learner = Learner(Model(network), quantity, Adam(), 0.98, torch.device("cpu"))
+    learner = Learner(FlatNetwork(network), quantity, Adam(), 0.98, torch.device("cpu"))
     with torch.enable_grad():
         path = folder / f"pretrained-{_digest(learner, sample, steps, key)}.npz"
         if not path.is_file():

@@ -23,7 +23,7 @@ Loss = Callable[[Tensor, Batch], Tensor]
 """(weights (p,), Batch of n rows) -> loss of every row, (n,). Training and validation take the mean."""
 
 
-class Model:
+class FlatNetwork:
     """A network as a function of one flat weight vector (p,)."""
 
     def __init__(self, network: nn.Module) -> None:

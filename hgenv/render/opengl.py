@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from hgenv.render import raster
 from hgenv.render.mesh import Mesh, Textures, face_normals
-from hgenv.render.renderer import Drawing, Rendered
+from hgenv.render.renderer import Rendered, Scene
 
 os.environ.setdefault("PYOPENGL_PLATFORM", "egl")
 np.infty = np.inf  # type: ignore[attr-defined]  # noqa: NPY201  (pyrender 0.1.45 asks for it)
@@ -32,19 +32,19 @@ _DIELECTRIC = 0.96**2  # what the shader leaves for diffuse light
 _GAMMA = 2.2
 
 
-def render(drawing: Drawing) -> Rendered:
+def render(scene: Scene) -> Rendered:
     """As `hgenv.render.raster.render`, but image is OpenGL's, 0 outside the mask.
 
     There are no shadows where some faces are to throw none: pyrender's are thrown by all.
     Raises ValueError as the default does, or if there is no context of OpenGL.
     """
-    drawing = drawing if _all_throw(drawing) else drawing._replace(shadow=0)
-    truth = raster.render(drawing)
-    return truth._replace(image=_linear(draw(drawing)[0]) * truth.mask)
+    scene = scene if _all_throw(scene) else scene._replace(shadow=0)
+    truth = raster.render(scene)
+    return truth._replace(image=_linear(draw(scene)[0]) * truth.mask)
 
 
-def _all_throw(drawing: Drawing) -> bool:
-    return drawing.casters is None or bool(drawing.casters.all())
+def _all_throw(scene: Scene) -> bool:
+    return scene.casters is None or bool(scene.casters.all())
 
 
 def _linear(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -52,9 +52,9 @@ def _linear(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     return ((pixels / 255.0) ** _GAMMA).transpose(2, 0, 1).astype(np.float32)
 
 
-def draw(drawing: Drawing) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+def draw(scene: Scene) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
     """What OpenGL draws: colours (h, w, 3), and depths (h, w), 0 where nothing is. Shadows are thrown by all faces."""
-    mesh, camera, light, ambient, textures, shadow, _ = drawing
+    mesh, camera, light, ambient, textures, shadow, _ = scene
     scene = pyrender.Scene(ambient_light=[ambient] * 3, bg_color=[0.0] * 4)
     for primitive in _primitives(mesh, textures):
         scene.add(pyrender.Mesh([primitive]))

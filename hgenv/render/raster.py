@@ -15,7 +15,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from hgenv.render.mesh import Mesh
-from hgenv.render.renderer import Drawing, Rendered, check_drawing
+from hgenv.render.renderer import Rendered, Scene, check_scene
 from hgenv.render.shadow import lit
 
 Array = NDArray[np.float64]
@@ -182,10 +182,10 @@ def _shade(
                 out.image[k, i, j] = albedo * shading  # of the rounded factors: the product is exact in float32
 
 
-def render(drawing: Drawing) -> Rendered:
+def render(scene: Scene) -> Rendered:
     """Draw; see `hgenv.render.renderer.Renderer`."""
-    mesh, camera, light, ambient, textures, shadow, casters = drawing
-    check_drawing(drawing)
+    mesh, camera, light, ambient, textures, shadow, casters = scene
+    check_scene(scene)
     kinds = (*[np.float64] * 4, np.int64)
     mesh = Mesh._make(np.ascontiguousarray(part, kind) for part, kind in zip(mesh, kinds, strict=True))
     size, focal, centre = (camera.height, camera.width), np.array(camera.focal), np.array(camera.centre)

@@ -47,7 +47,7 @@ class Rendered(NamedTuple):
     shading: NDArray[np.float32]
 
 
-class Drawing(NamedTuple):
+class Scene(NamedTuple):
     """What a backend draws: a mesh in camera coordinates, Lambertian, under a directional light.
 
     light (3,): unit vector toward it, in camera coordinates. textures: those that mesh.texture refers to. shadow: side
@@ -67,15 +67,15 @@ class Renderer(Protocol):
     """A backend. shading = ambient + (1 - ambient) max(0, normal . light), and image = albedo x shading, but for the
     colours that OpenGL makes.
 
-    Ground truth is that of pixel centres. Raises ValueError for a drawing that `check_drawing` refuses.
+    Ground truth is that of pixel centres. Raises ValueError for a scene that `check_scene` refuses.
     """
 
-    def __call__(self, drawing: Drawing) -> Rendered: ...
+    def __call__(self, scene: Scene) -> Rendered: ...
 
 
-def check_drawing(drawing: Drawing) -> None:
+def check_scene(scene: Scene) -> None:
     """Raise ValueError for shapes that do not fit, numbers that are not finite, or a texture that does not exist."""
-    mesh, camera, light, ambient, textures, _, casters = drawing
+    mesh, camera, light, ambient, textures, _, casters = scene
     count = len(mesh.corners)
     wanted = ((count, 3, 3), (count, 3, 3), (count, 3, 3), (count, 3, 2), (count,))
     for name, part, shape in zip(Mesh._fields, mesh, wanted, strict=True):

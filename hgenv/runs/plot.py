@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from hgenv.runs import beta_figures
 from hgenv.env import DataGenEnv
 from hgenv.pictures import colours, sheet
+from hgenv.run import COST_AXES
 from hgenv.runs.folder import read_rows, restore
 from hgenv.snapshot import load_snapshot
 
-AXES = {"renders": "rendered samples", "train_steps": "training steps, probes included", "cpu_seconds": "CPU seconds"}
 
 
 def write_png(path: Path, picture: NDArray[np.uint8], scale: int = 1) -> None:
@@ -30,13 +30,13 @@ def write_png(path: Path, picture: NDArray[np.uint8], scale: int = 1) -> None:
 def curves(folders: list[Path], metric: str, path: Path) -> None:
     """Validation and test metric of runs, against renders, training steps and CPU seconds."""
     figure = Figure(figsize=(13, 4), layout="constrained")
-    panels = figure.subplots(1, len(AXES), sharey=True)
+    panels = figure.subplots(1, len(COST_AXES), sharey=True)
     for i, folder in enumerate(folders):
         rows = [row for row in read_rows(folder) if f"test.{metric}" in row]
         if not rows:
             raise ValueError(f"{folder} has no reported {metric!r}; known: {_metrics(folder)}")
         rows = rows[1:] or rows  # the untrained network would squeeze the rest
-        for panel, axis in zip(panels, AXES, strict=True):
+        for panel, axis in zip(panels, COST_AXES, strict=True):
             x = [row[axis] for row in rows]
             panel.plot(x, [row[f"test.{metric}"] for row in rows], color=f"C{i}", label=f"{folder.name}, test")
             panel.plot(
@@ -47,7 +47,7 @@ def curves(folders: list[Path], metric: str, path: Path) -> None:
                 lw=1,
                 label=None if i else "validation",
             )
-    for panel, label in zip(panels, AXES.values(), strict=True):
+    for panel, label in zip(panels, COST_AXES.values(), strict=True):
         panel.set_xlabel(label)
         panel.grid(alpha=0.3)
         panel.xaxis.set_major_formatter(EngFormatter(sep=""))

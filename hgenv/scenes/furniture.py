@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hgenv.render.mesh import Mesh, Textures, joined, of_unit_size, placed, plain_mesh
-from hgenv.render.renderer import Camera, Drawing
+from hgenv.render.renderer import Camera, Scene
 from hgenv.rotations import turn, unit_vector
 
 Array = NDArray[np.float64]
@@ -115,8 +115,8 @@ def camera(resolution: int) -> Camera:
 
 def viewed(
     mesh: Mesh, textures: Textures, view: Array, light: Array, resolution: int, ambient: float, repeat: float = 1.0
-) -> Drawing:
+) -> Scene:
     """An object seen from any side and a little above, by two uniforms, under a light by two more."""
     seen = placed(mesh, turn(2.0 * np.pi * view[0], 0.1 + 0.5 * view[1]), DISTANCE)
     toward = unit_vector(np.array([0.3 + 0.7 * light[0], light[1]]))
-    return Drawing(seen._replace(uv=seen.uv * repeat), camera(resolution), toward, ambient, textures)
+    return Scene(seen._replace(uv=seen.uv * repeat), camera(resolution), toward, ambient, textures)

@@ -19,7 +19,7 @@ from hgenv.beta.layout import Layout
 from hgenv.beta.mixtures import NormalMixture, VonMisesMixture
 from hgenv.beta.noise import Noise
 from hgenv.render.mesh import Mesh, Textures, bounds, joined, turn_into
-from hgenv.render.renderer import Camera, Drawing
+from hgenv.render.renderer import Camera, Scene
 from hgenv.rotations import turn
 
 Array = NDArray[np.float64]
@@ -141,14 +141,14 @@ class Lighting(NamedTuple):
     ambient: float
 
 
-def drawing(
-    scene: Interior, view: View, shapes: Array, camera: Array, size: tuple[int, int], lighting: Lighting, shadow: int
-) -> Drawing:
+def staged(
+    interior: Interior, view: View, shapes: Array, camera: Array, size: tuple[int, int], lighting: Lighting, shadow: int
+) -> Scene:
     """A perturbed scene (`Interior.seen`) of size (height, width); shadow is the side of the shadow map in pixels."""
-    towards = lighting.light + lighting.above * scene.frame(view, camera)[:, 1]
+    towards = lighting.light + lighting.above * interior.frame(view, camera)[:, 1]
     towards = towards / np.linalg.norm(towards)
-    mesh, casters = scene.seen(view, shapes, camera, towards)
-    return Drawing(mesh, view.camera(*size), towards, lighting.ambient, scene.textures, shadow, casters)
+    mesh, casters = interior.seen(view, shapes, camera, towards)
+    return Scene(mesh, view.camera(*size), towards, lighting.ambient, interior.textures, shadow, casters)
 
 
 def _matters(places: Array, radii: Array, tangents: Array, light: Array) -> NDArray[np.bool_]:

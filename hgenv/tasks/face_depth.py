@@ -22,10 +22,10 @@ from hgenv.learning.networks import HourglassSize, StackedHourglass
 from hgenv.quantities.depth import Depth
 from hgenv.registry import register
 from hgenv.render.mesh import plain_mesh
-from hgenv.render.renderer import Camera, Drawing, Rendered
+from hgenv.render.renderer import Camera, Rendered, Scene
 from hgenv.rotations import turn, unit_vector
 from hgenv.scenes.faces import COMPONENTS, DISTANCE, FOCAL, FaceModel, procedural_head
-from hgenv.tasks.drawn import DrawnTask
+from hgenv.tasks.rendered import RenderedTask
 
 Array = NDArray[np.float64]
 _PARTS = ("geometry", "texture", "expression")
@@ -46,7 +46,7 @@ class FaceBeta(Layout):
 
 @register("hgenv/FaceDepth-v0")
 @dataclass(frozen=True)
-class FaceDepth(DrawnTask):
+class FaceDepth(RenderedTask):
     """One head a picture, perspective, in white directional light; learn its depth, in half heights of a head.
 
     The pixels of the head are what counts. Components that beta does not control are uniform: within 1.7 for geometry
@@ -82,7 +82,7 @@ class FaceDepth(DrawnTask):
         """Sees a head's height and a quarter more."""
         return Camera.of_angle(self.resolution, self.resolution, 2.0 * np.arctan(0.5 / FOCAL))
 
-    def drawings(self, beta: Array, noise: Noise) -> Iterator[Drawing]:
+    def scenes_of(self, beta: Array, noise: Noise) -> Iterator[Scene]:
         bound, model = self.layout.bind(beta), self.face_model
         first = noise.draw(bound.head, "head")
         poses = noise.draw(bound.pose, "pose")
@@ -97,7 +97,7 @@ class FaceDepth(DrawnTask):
             seen = vertices @ turn(*poses[row]).T - [0.0, 0.0, DISTANCE]  # as before_camera does, a third of the work
             colours = model.colours(np.concatenate([texture, more_texture[row]]))
             mesh = plain_mesh(seen, model.faces, colours)
-            yield Drawing(mesh, self.camera, light[row], self.ambient)
+            yield Scene(mesh, self.camera, light[row], self.ambient)
 
     def ground_truth(self, picture: Rendered) -> NDArray[np.float32]:
         """Depth (1, h, w)."""

@@ -23,18 +23,18 @@ from hgenv.learning.networks import HourglassSize, StackedHourglass
 from hgenv.learning.pretraining import fingerprint, from_snapshot, pretrain
 from hgenv.quantities.normals import Normals
 from hgenv.registry import register
-from hgenv.render.renderer import Drawing, Rendered
+from hgenv.render.renderer import Rendered, Scene
 from hgenv.rotations import unit_vector
-from hgenv.scenes.interiors import Interior, Lighting, SceneBeta, drawing, perturbations
+from hgenv.scenes.interiors import Interior, Lighting, SceneBeta, perturbations, staged
 from hgenv.scenes.rooms import room
-from hgenv.tasks.drawn import DrawnTask
+from hgenv.tasks.rendered import RenderedTask
 
 Array = NDArray[np.float64]
 
 
 @register("hgenv/SceneNormals-v0")
 @dataclass(frozen=True)
-class SceneNormals(DrawnTask):
+class SceneNormals(RenderedTask):
     """One view of a furnished scene a picture, in directional light with the furniture's shadows; learn its normals.
 
     Axes of normals: x right, y up, z toward the viewer. The network starts trained on unperturbed scenes.
@@ -100,7 +100,7 @@ class SceneNormals(DrawnTask):
             return [room(number) for number in range(self.rooms)]
         return [load_house(path, self.detail) for path in evenly(find_houses(self.scenes), self.houses)]
 
-    def drawings(self, beta: Array, noise: Noise) -> Iterator[Drawing]:
+    def scenes_of(self, beta: Array, noise: Noise) -> Iterator[Scene]:
         chosen = self._chosen(noise)
         counts = np.array([len(scene.objects) for scene, _ in chosen])
         shapes, cameras = perturbations(self.layout, beta, noise, counts)
@@ -113,11 +113,11 @@ class SceneNormals(DrawnTask):
 
     def _drawings(
         self, noise: Noise, chosen: list[tuple[Interior, int]], shapes: Sequence[Array], cameras: Array
-    ) -> Iterator[Drawing]:
+    ) -> Iterator[Scene]:
         light = unit_vector(noise.uniform("light", (2,)) * [0.7, 1.0] + [0.3, 0.0])
         for row, (scene, number) in enumerate(chosen):
             lighting, view = Lighting(light[row], 0.5, self.ambient), scene.views[number]
-            yield drawing(scene, view, shapes[row], cameras[row], self.size, lighting, self.shadow)
+            yield staged(scene, view, shapes[row], cameras[row], self.size, lighting, self.shadow)
 
     def ground_truth(self, picture: Rendered) -> NDArray[np.float32]:
         """Normals (3, h, w)."""

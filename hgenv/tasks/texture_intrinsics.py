@@ -21,10 +21,10 @@ from hgenv.learning.networks import HourglassSize, StackedHourglass
 from hgenv.quantities.intrinsics import Intrinsics
 from hgenv.registry import register
 from hgenv.render.mesh import Mesh, pack
-from hgenv.render.renderer import Drawing, Rendered
+from hgenv.render.renderer import Rendered, Scene
 from hgenv.scenes.furniture import furniture, viewed
 from hgenv.scenes.texture import TextureBeta, paint
-from hgenv.tasks.drawn import DrawnTask
+from hgenv.tasks.rendered import RenderedTask
 
 Array = NDArray[np.float64]
 _CANVAS = 48
@@ -32,7 +32,7 @@ _CANVAS = 48
 
 @register("hgenv/TextureIntrinsics-v0")
 @dataclass(frozen=True)
-class TextureIntrinsics(DrawnTask):
+class TextureIntrinsics(RenderedTask):
     """One piece of furniture a picture under a painted texture, in white directional light; learn albedo and shading.
 
     Targets have four channels: albedo (red, green, blue), then shading; the image is their product.
@@ -72,7 +72,7 @@ class TextureIntrinsics(DrawnTask):
         """The shapes from disk; None if they are built in."""
         return None if self.shapes is None else load_shapes(self.shapes, self.shape_count)
 
-    def drawings(self, beta: Array, noise: Noise) -> Iterator[Drawing]:
+    def scenes_of(self, beta: Array, noise: Noise) -> Iterator[Scene]:
         canvases, repeats = paint(self.layout.bind(beta), noise, _CANVAS)
         kind, proportions = noise.uniform("furniture"), noise.uniform("proportions", (4,))
         view, light = noise.uniform("view", (2,)), noise.uniform("light", (2,))

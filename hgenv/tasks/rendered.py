@@ -12,15 +12,15 @@ from numpy.typing import NDArray
 from hgenv.batch import Batch
 from hgenv.beta.noise import Noise
 from hgenv.render.choice import Backend, find_renderer
-from hgenv.render.renderer import Drawing, Rendered, batch_of
+from hgenv.render.renderer import Rendered, Scene, batch_of
 from hgenv.task import Task
 
 Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class DrawnTask(Task):
-    """Samples are drawings, and what is learned of them is up to the task."""
+class RenderedTask(Task):
+    """Samples are scenes, and what is learned of them is up to the task."""
 
     ambient: float = 0.2
     """Share of light that comes from everywhere."""
@@ -33,16 +33,16 @@ class DrawnTask(Task):
         find_renderer(self.renderer)
 
     @abstractmethod
-    def drawings(self, beta: Array, noise: Noise) -> Iterator[Drawing]:
-        """n drawings of physical beta (n, d) and keyed noise of n seeds."""
+    def scenes_of(self, beta: Array, noise: Noise) -> Iterator[Scene]:
+        """n scenes of physical beta (n, d) and keyed noise of n seeds."""
 
     @abstractmethod
     def ground_truth(self, picture: Rendered) -> NDArray[np.float32]:
         """What is learned of a picture, (t, h, w)."""
 
     def sample(self, beta: Array, noise: Noise) -> Batch:
-        return self.drawn(self.drawings(beta, noise))
+        return self.drawn(self.scenes_of(beta, noise))
 
-    def drawn(self, drawings: Iterable[Drawing]) -> Batch:
+    def drawn(self, scenes: Iterable[Scene]) -> Batch:
         """Drawings as a batch, by the task's backend."""
-        return batch_of(map(find_renderer(self.renderer), drawings), self.ground_truth)
+        return batch_of(map(find_renderer(self.renderer), scenes), self.ground_truth)
