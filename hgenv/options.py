@@ -104,11 +104,12 @@ def build(cls: type[T], given: Mapping[str, Any]) -> T:
         if field.metadata.get("choices") is not None:
             values |= _chosen(field, rest)
         elif _structure(field):
-            names = {f.name for f in dataclasses.fields(field.default)} & rest.keys()
+            part: Any = field.default
+            names = {f.name for f in dataclasses.fields(part)} & rest.keys()
             if field.name in rest:
                 values[field.name] = rest.pop(field.name)
             elif names:
-                values[field.name] = dataclasses.replace(field.default, **{name: rest.pop(name) for name in names})
+                values[field.name] = dataclasses.replace(part, **{name: rest.pop(name) for name in names})
         elif field.name in rest:
             values[field.name] = rest.pop(field.name)
     if rest:
