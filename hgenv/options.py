@@ -27,7 +27,9 @@ T = TypeVar("T")
 class EnvOptions:
     """How a Task is trained, validated and differentiated."""
 
-    gradient: Estimator | None = dataclasses.field(default=None, metadata={"choices": ESTIMATORS})
+    gradient: Estimator | None = dataclasses.field(
+        default=None, metadata={"choices": ESTIMATORS, "plugins": "hgenv.estimators"}
+    )
     """Estimator of the hybrid gradient in info["hybrid_gradient"]; None computes none."""
     gradient_every: Natural = 1
     """Compute the gradient every so many environment steps."""
@@ -100,9 +102,10 @@ def build(cls: type[T], given: Mapping[str, Any]) -> T:
     """
     rest = {name: plain(value) for name, value in given.items()}
     values: dict[str, Any] = {}
+    own = {field.name for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
     for field in dataclasses.fields(cls):  # type: ignore[arg-type]
         if field.metadata.get("choices") is not None:
-            values |= _chosen(field, rest)
+            values |= _chosen(field, rest, own)
         elif _structure(field):
             part: Any = field.default
             names = {f.name for f in dataclasses.fields(part)} & rest.keys()
@@ -156,16 +159,18 @@ def _owners(part: dataclasses.Field) -> Iterator[tuple[str, type]]:
         yield "", type(part.default)
 
 
-def _chosen(field: dataclasses.Field, rest: dict[str, Any]) -> dict[str, Any]:
-    """The value of a part with choices, from the options that are left, which it takes out."""
+def _chosen(field: dataclasses.Field, rest: dict[str, Any], own: set[str]) -> dict[str, Any]:
+    """The value of a part with choices, from the options that are left, which it takes out.
+
+    own: fields of the whole, which may sound like the part's, as gradient_every does.
+    """
     choices: Mapping[str, type] = field.metadata["choices"]
     given = rest.pop(field.name, field.default)
-    if isinstance(given, str) and given not in choices:
-        load_plugins(f"hgenv.{field.name}s")
+    if isinstance(given, str) and given not in choices and "plugins" in field.metadata:
+        load_plugins(field.metadata["plugins"])
     if isinstance(given, str) and given not in choices:
         raise ValueError(f"{field.name} must be one of {', '.join(choices)}, got {given!r}")
     cls = choices[given] if isinstance(given, str) else type(given)
-    own = {"gradient_every"}  # of the environment, though it sounds like the part's
     inside = {name for name in rest if name.startswith(f"{field.name}_")} - own
     if given is None and inside:
         raise ValueError(f"{', '.join(sorted(inside))} has no meaning without {field.name}=...")
