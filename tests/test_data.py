@@ -10,6 +10,7 @@ import scipy.io
 import torch
 
 from hgenv.data import mit_berkeley
+from hgenv.domains import baselines, measured
 from hgenv.domains.blobs import _render, render_blobs
 from hgenv.quantities import metrics
 from hgenv.tasks.shape_normals import ShapeNormals
@@ -22,7 +23,7 @@ def task(photographs: Path) -> ShapeNormals:
 
 def test_constant_normal_gives_the_published_errors(task: ShapeNormals) -> None:
     """SIRFS's naive baseline, 0.7223 rad, and the pooled errors of the same prediction."""
-    score = task.baselines("test")["constant normal"]
+    score = baselines(task.quantity, task.domain, "test")["constant normal"]
     assert score["n_mae"] == pytest.approx(0.7223, abs=1e-4)
     assert score["mae"] == pytest.approx(43.39, abs=0.01)
     assert score["median"] == pytest.approx(43.04, abs=0.01)
@@ -31,18 +32,18 @@ def test_constant_normal_gives_the_published_errors(task: ShapeNormals) -> None:
 
 
 def test_dome_over_the_silhouette(task: ShapeNormals) -> None:
-    score = task.baselines("test")["dome"]
+    score = baselines(task.quantity, task.domain, "test")["dome"]
     assert score["mae"] == pytest.approx(29.63, abs=0.1)
     assert score["median"] == pytest.approx(25.98, abs=0.2)
 
 
 def test_a_network_that_says_constant_normal_scores_like_the_baseline(task: ShapeNormals) -> None:
     """Through crop, 32 x 32 and back to full resolution nothing is lost for a constant."""
-    toward = torch.zeros(1, 10, 3, 32, 32)
-    toward[:, :, 2] = 2.0
+    toward = torch.zeros(10, 3, 32, 32)
+    toward[:, 2] = 2.0
     for split in ("validation", "test"):
-        assert task.metrics(toward, split)["mae"] == pytest.approx(
-            task.baselines(split)["constant normal"]["mae"], 1e-9
+        assert measured(task.quantity, task.domain, toward, split)["mae"] == pytest.approx(
+            baselines(task.quantity, task.domain, split)["constant normal"]["mae"], 1e-9
         )
 
 
@@ -50,16 +51,16 @@ def test_the_ground_truth_at_network_resolution_scores_well_at_full_resolution(p
     """Cut, shrink and enlarge are each other's inverse up to blur: a shift by a pixel would show."""
     for resolution, bound in ((32, 11.0), (128, 4.5)):
         task = ShapeNormals(target="mit-berkeley", data=str(photographs), resolution=resolution)
-        target = task.test().target
-        score = task.metrics(target[None], "test")["mae"]
-        shifted = task.metrics(target.roll(2, dims=-1)[None], "test")["mae"]
+        target = task.domain.batch("test").target
+        score = measured(task.quantity, task.domain, target, "test")["mae"]
+        shifted = measured(task.quantity, task.domain, target.roll(2, dims=-1), "test")["mae"]
         assert score < bound
         assert shifted > 1.1 * score
 
 
 def test_splits_have_ten_objects_each_and_16_bits_are_kept(photographs: Path, task: ShapeNormals) -> None:
     assert not set(mit_berkeley.VALIDATION) & set(mit_berkeley.TEST)
-    assert len(task.validation().image) == len(task.test().image) == 10
+    assert len(task.domain.batch("validation").image) == len(task.domain.batch("test").image) == 10
     pear = mit_berkeley.load(photographs, ("pear",))[0]
     levels = np.unique(np.round(pear.shading * 65535))
     assert len(levels) > 2000
@@ -125,14 +126,14 @@ def test_broken_folders_give_one_clear_error(copy: Path, spoil, error: type[Exce
     spoil(copy)
     before = {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()}
     with pytest.raises(error, match=message) as caught:
-        ShapeNormals(target="mit-berkeley", data=str(copy)).validation()
+        ShapeNormals(target="mit-berkeley", data=str(copy)).domain.batch("validation")
     assert "pear" in str(caught.value)
     assert before == {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()}
 
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"nowhere.*shading\.png"):
-        ShapeNormals(target="mit-berkeley", data=str(tmp_path / "nowhere")).validation()
+        ShapeNormals(target="mit-berkeley", data=str(tmp_path / "nowhere")).domain.batch("validation")
 
 
 def test_an_ellipsoid_matches_its_closed_form() -> None:

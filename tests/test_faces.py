@@ -14,6 +14,8 @@ import trimesh
 from hgenv.beta.noise import Noise
 from hgenv.data.face_models import ICT_FILE, ICT_NEUTRAL, load_basel, load_face_model, load_ict
 from hgenv.data.head_scans import COLUMNS, SCANS, TABLE, load_scan, load_table
+from hgenv.domains import baselines, measured
+from hgenv.options import build
 from hgenv.quantities.metrics import depth_metrics
 from hgenv.render.mesh import plain_mesh
 from hgenv.rotations import turn
@@ -84,12 +86,12 @@ def test_depth_metrics_by_hand() -> None:
 
 def test_baselines_and_predictions_are_scored_alike() -> None:
     task = FaceDepth()
-    assert len(task.validation().image) == len(task.test().image) == 54
-    truth = task.test().target[None]
-    assert task.metrics(truth, "test")["rmse"] == 0.0
-    constant = task.baselines("test")["constant depth"]
+    assert len(task.domain.batch("validation").image) == len(task.domain.batch("test").image) == 54
+    truth = task.domain.batch("test").target
+    assert measured(task.quantity, task.domain, truth, "test")["rmse"] == 0.0
+    constant = baselines(task.quantity, task.domain, "test")["constant depth"]
     assert 0.05 < constant["abs_rel"] < 0.3
-    assert constant == task.metrics(torch.full_like(truth, DISTANCE), "test")
+    assert constant == measured(task.quantity, task.domain, torch.full_like(truth, DISTANCE), "test")
 
 
 def test_the_ict_model_is_what_its_page_says(ict: Path) -> None:
@@ -110,7 +112,7 @@ def test_the_ict_model_is_what_its_page_says(ict: Path) -> None:
 def test_scans_load_and_their_textures_fit(heads: Path) -> None:
     assert [len(load_scan(heads, split).mesh.corners) for split in SCANS][1] == 17678
     task = FaceDepth(data=str(heads), resolution=64)
-    for batch in (task.validation(), task.test()):
+    for batch in (task.domain.batch("validation"), task.domain.batch("test")):
         assert len(batch.image) == 27
         seen = batch.mask[:, 0] > 0
         assert seen.flatten(1).float().mean(1).min() > 0.3
@@ -301,9 +303,9 @@ def write_scans(folder: Path, rows: list[str], heads: int = 4) -> None:
 def test_basel_scans_are_seen_by_their_table(tmp_path: Path) -> None:
     write_scans(tmp_path, ["0,0,5,0,0,0,2", "0,1,1,0.4,0,0,2", "0,0,1,0,0,0,4"])
     task = FaceDepth(data=str(tmp_path), resolution=64)
-    for batch in (task.validation(), task.test()):
+    for batch in (task.domain.batch("validation"), task.domain.batch("test")):
         assert len(batch.image) == 6, "two heads in three views"
-    batch = task.test()
+    batch = task.domain.batch("test")
     near, turned, far = (batch.target[k, 0][batch.mask[k, 0] > 0] for k in range(3))
     assert near.mean() == pytest.approx(DISTANCE - 0.5, abs=0.4)
     assert far.mean() == pytest.approx(2 * DISTANCE - 0.5, abs=0.4), "twice the focal length, twice the distance"
@@ -333,23 +335,23 @@ def test_a_broken_table_is_named(tmp_path: Path) -> None:
             load_table(tmp_path)
     write_scans(tmp_path, ["0,0,1,0,0,0,2"], heads=1)
     with pytest.raises(FileNotFoundError, match=r"1 files \*\.ply"):
-        FaceDepth(data=str(tmp_path)).validation()
+        FaceDepth(data=str(tmp_path)).domain.batch("validation")
     write_scans(tmp_path, ["0,0,1,0,0,0,2"], heads=2)
     header = "ply\nformat ascii 1.0\nelement vertex 3\nproperty float x\nproperty float y\nproperty float z\n"
     header += "element face 1\nproperty list uchar int vertex_indices\nend_header\n0 0 0\n1 0 0\n0 1 0\n"
     (tmp_path / "00000_neutral_face05.ply").write_text(header + "3 0 1 9\n")
     with pytest.raises(ValueError, match="00000"):
-        FaceDepth(data=str(tmp_path)).validation()
+        FaceDepth(data=str(tmp_path)).domain.batch("validation")
     (tmp_path / "00000_neutral_face05.ply").write_bytes(b"ply\nnonsense\n")
     with pytest.raises(ValueError, match="not a PLY mesh"):
-        FaceDepth(data=str(tmp_path)).validation()
+        FaceDepth(data=str(tmp_path)).domain.batch("validation")
 
 
 def test_bad_options_are_refused() -> None:
     for knobs in ({"resolution": 30}, {"ambient": 1.0}, {"channels": 7}):
         with pytest.raises(ValueError, match="got"):
-            FaceDepth(**knobs)
+            build(FaceDepth, knobs)
     with pytest.raises(FileNotFoundError, match="face_light"):
         _ = FaceDepth(model="/nowhere").face_model
     with pytest.raises(FileNotFoundError, match="expected james"):
-        FaceDepth(data="/nowhere").validation()
+        FaceDepth(data="/nowhere").domain.batch("validation")

@@ -12,13 +12,12 @@ from hgenv.csg.population import (
     RADIUS,
     Member,
     Population,
-    compose,
+    combined,
     inside,
     overlap,
     primitives,
-    transformed,
 )
-from hgenv.csg.shapes import ABSENT
+from hgenv.csg.shapes import ABSENT, transformed
 from hgenv.env import DataGenEnv
 from hgenv.rotations import rotation
 from hgenv.tasks.shape_evolution import ShapeEvolution
@@ -66,7 +65,7 @@ def test_a_union_and_a_difference_by_hand() -> None:
     first, second = (np.linalg.norm(points - centre, axis=1) <= radius for centre in ([0, 0, 0], [0.5, 0, 0]))
     near = np.abs(np.linalg.norm(points[:, None] - [[0, 0, 0], [0.5, 0, 0]], axis=2) - radius).min(1) < 0.02
     for subtract, expected in ((False, first | second), (True, first & ~second)):
-        together = inside(compose(ball, other, subtract), 0, points)
+        together = inside(combined(ball, other, subtract), 0, points)
         np.testing.assert_array_equal(together[~near], expected[~near])
 
 
@@ -193,4 +192,4 @@ def test_growing_needs_room() -> None:
     full = shapes._replace(kind=np.where(shapes.kind == ABSENT, 0, shapes.kind))
     member = Member(type(shapes)._make(array[:1] for array in full), np.zeros(1, bool))
     with pytest.raises(ValueError, match="do not fit"):
-        compose(member.shape, member.shape, False)
+        combined(member.shape, member.shape, False)

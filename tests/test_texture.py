@@ -11,6 +11,7 @@ import torch
 
 from hgenv.beta.noise import Noise
 from hgenv.data import mit_berkeley
+from hgenv.domains import baselines, measured
 from hgenv.quantities.metrics import intrinsic_metrics
 from hgenv.scenes.furniture import SHAPES, box, cylinder, furniture
 from hgenv.scenes.texture import MAX_POLYGONS, TextureBeta, _perlin, _signed_distance, _simple, paint
@@ -112,7 +113,7 @@ def test_images_are_albedo_times_shading_for_any_beta() -> None:
     assert (batch.mask.flatten(1).mean(1) > 0.02).all()
     assert (batch.target[:, 3:][seen] >= task.ambient - 1e-6).all()
     assert batch.target.max() <= 1
-    assert task.picture(batch.target, batch.mask).shape == (24, 64, 32, 3)
+    assert task.quantity.picture(batch.target, batch.mask).shape == (24, 64, 32, 3)
 
 
 def test_intrinsic_metrics_by_hand() -> None:
@@ -133,8 +134,10 @@ def test_intrinsic_metrics_by_hand() -> None:
 
 def test_the_truth_is_perfect_and_baselines_are_not() -> None:
     task = TextureIntrinsics()
-    assert task.metrics(task.test().target[None], "test")["si_rmse"] == pytest.approx(0.0, abs=1e-7)
-    assert all(row["si_rmse"] > 0.05 for row in task.baselines("test").values())
+    assert measured(task.quantity, task.domain, task.domain.batch("test").target, "test")["si_rmse"] == pytest.approx(
+        0.0, abs=1e-7
+    )
+    assert all(row["si_rmse"] > 0.05 for row in baselines(task.quantity, task.domain, "test").values())
 
 
 # -- MIT-Berkeley's reflectance and shading
@@ -142,16 +145,16 @@ def test_the_truth_is_perfect_and_baselines_are_not() -> None:
 
 def test_photographs_as_a_second_target(photographs: Path) -> None:
     task = TextureIntrinsics(target="mit-berkeley", data=str(photographs), resolution=64)
-    for batch in (task.validation(), task.test()):
+    for batch in (task.domain.batch("validation"), task.domain.batch("test")):
         assert batch.image.shape == (10, 3, 64, 64)
         assert batch.target.min() >= 0
         assert batch.image.max() <= 1
         inside = batch.mask.expand(-1, 3, -1, -1) > 0
         product = (batch.target[:, :3] * batch.target[:, 3:])[inside]
         assert np.corrcoef(product, batch.image[inside])[0, 1] > 0.9, "albedo x shading is the image, nearly"
-    scores = task.baselines("test")
+    scores = baselines(task.quantity, task.domain, "test")
     assert all(0.05 < row["albedo_si_rmse"] < 0.4 for row in scores.values())
-    truth = task.metrics(task.test().target[None], "test")
+    truth = measured(task.quantity, task.domain, task.domain.batch("test").target, "test")
     assert truth["si_rmse"] == pytest.approx(0.0, abs=1e-6)
     assert 0.0 < truth["reconstruction"] < 0.1
 
