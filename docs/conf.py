@@ -13,6 +13,8 @@ project = "hgenv"
 author = copyright = "The hgenv developers"
 html_title = "hgenv"
 html_theme = "furo"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
 html_theme_options = {
     "source_repository": "https://github.com/hgenv/hgenv/",
     "source_branch": "main",
