@@ -10,7 +10,7 @@ from sphinx.application import Sphinx
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 project = "hgenv"
-author = copyright = "The hgenv developers"
+author = project_copyright = "The hgenv developers"
 html_title = "hgenv"
 html_theme = "furo"
 html_static_path = ["_static"]
