@@ -27,6 +27,7 @@ autodoc_default_options = {"members": True, "show-inheritance": True, "member-or
 autodoc_inherit_docstrings = False
 autodoc_preserve_defaults = True
 autodoc_typehints_format = "short"
+autodoc_type_aliases = {name: name for name in ("Array", "ArrayLike", "Mask", "Observation", "Seeds")}
 python_maximum_signature_line_length = 100
 
 
