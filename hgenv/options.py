@@ -138,8 +138,13 @@ def flat(options: Any) -> dict[str, Any]:
 
 
 def choice_of(choices: Mapping[str, type], value: Any) -> str | None:
-    """The name of a part's choice; None for None."""
-    return next((name for name, cls in choices.items() if type(value) is cls), None)
+    """The name of a part's choice; None for None. ValueError for a class that is not registered."""
+    if value is None:
+        return None
+    for name, cls in choices.items():
+        if type(value) is cls:
+            return name
+    raise ValueError(f"{type(value).__name__} is none of {', '.join(choices)}: register it, so that it has a name")
 
 
 def _names(value: Any) -> list[str]:

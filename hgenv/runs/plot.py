@@ -19,7 +19,6 @@ from hgenv.runs.folder import read_rows, restore
 from hgenv.snapshot import load_snapshot
 
 
-
 def write_png(path: Path, picture: NDArray[np.uint8], scale: int = 1) -> None:
     """Write a picture (h, w, 3) uint8, each pixel enlarged `scale` times."""
     large = picture.repeat(scale, 0).repeat(scale, 1)
