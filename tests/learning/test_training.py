@@ -21,7 +21,7 @@ from hgenv.learning.training import (
     weight_gradient,
 )
 
-RULES = [SGD(0.1), SGD(0.1, 0.9), Adam(0.05)]
+RULES = [SGD(0.1, 0.0), SGD(0.1, 0.9), Adam(0.05)]
 
 
 def smooth_loss(weights: Tensor, batch: Batch) -> Tensor:
@@ -100,7 +100,7 @@ def test_one_sgd_step_has_a_closed_form() -> None:
     def loss(weights: Tensor, batch: Batch) -> Tensor:
         return (0.5 * batch.mask * (weights * batch.image - batch.target) ** 2).sum()
 
-    rule = SGD(0.1)
+    rule = SGD(0.1, 0.0)
     batch, validation = Batch(x, t, m), Batch(2 * x, t - 1, torch.ones(1, dtype=torch.float64))
     gradient, tape = weight_gradient(loss, w, batch), Tape(rule)
     tape.append(rule.init(w), gradient, batch)
@@ -186,6 +186,7 @@ from pathlib import Path
 import torch
 torch.set_num_threads(1)
 from hgenv import DataGenEnv, EnvOptions, ShapeNormals
+from hgenv.learning.gradient import ImageDifference
 
 def peak():
     line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
@@ -193,7 +194,7 @@ def peak():
 
 k = int(sys.argv[1])
 env = DataGenEnv(ShapeNormals(validation_size=16, test_size=1),
-                 EnvOptions(gradient="image", train_steps=k, differentiated_steps=k, gradient_directions=1))
+                 EnvOptions(gradient=ImageDifference(steps=k, directions=1), train_steps=k))
 env.reset(seed=0)
 env.contact_sheet(env.start, 1, 1)  # compiles
 Path("/proc/self/clear_refs").write_text("5")  # forget the peak
