@@ -27,7 +27,9 @@ T = TypeVar("T")
 class EnvOptions:
     """How a Task is trained, validated and differentiated."""
 
-    gradient: Estimator | None = dataclasses.field(default=None, metadata={"choices": ESTIMATORS})
+    gradient: Estimator | None = dataclasses.field(
+        default=None, metadata={"choices": ESTIMATORS, "plugins": "hgenv.estimators"}
+    )
     """Estimator of the hybrid gradient in info["hybrid_gradient"]; None computes none."""
     gradient_every: Natural = 1
     """Compute the gradient every so many environment steps."""
@@ -159,8 +161,8 @@ def _chosen(field: dataclasses.Field, rest: dict[str, Any]) -> dict[str, Any]:
     """The value of a part with choices, from the options that are left, which it takes out."""
     choices: Mapping[str, type] = field.metadata["choices"]
     given = rest.pop(field.name, field.default)
-    if isinstance(given, str) and given not in choices:
-        load_plugins(f"hgenv.{field.name}s")
+    if isinstance(given, str) and given not in choices and "plugins" in field.metadata:
+        load_plugins(field.metadata["plugins"])
     if isinstance(given, str) and given not in choices:
         raise ValueError(f"{field.name} must be one of {', '.join(choices)}, got {given!r}")
     cls = choices[given] if isinstance(given, str) else type(given)
