@@ -63,6 +63,12 @@ class DataGenEnv(gymnasium.Env[Observation, Observation]):
 
     metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array"], "render_fps": 4}  # type: ignore[misc]
 
+    box: Box
+    device: torch.device
+    _first_task: Task
+    _episode: Episode | None
+    _learner: Learner
+
     @own_torch()
     def __init__(self, task: Task, options: EnvOptions | None = None, render_mode: str | None = None) -> None:
         if render_mode not in (None, "rgb_array"):
@@ -85,7 +91,7 @@ class DataGenEnv(gymnasium.Env[Observation, Observation]):
         self.action_space = gymnasium.spaces.Box(-1.0, 1.0, (d,), np.float32)
         self.observation_space = gymnasium.spaces.Box(-1.0, 1.0, (seen,), np.float32)
         self._first_task = task
-        self._episode: Episode | None = None
+        self._episode = None
 
     # -- Gymnasium's interface
 
@@ -98,16 +104,15 @@ class DataGenEnv(gymnasium.Env[Observation, Observation]):
             torch.manual_seed(chosen)
             model = FlatNetwork(task.network().to(self.device))
         self._learner = Learner(model, task.quantity, self.options.inner, self.options.weight_average, self.device)
-        state, ledger = self._learner.start(), Ledger()
-        rows = drawn_rows(task.domain.batch("validation"), self.options.validation_images, chosen, "validation", 0)
-        ledger.validation_forwards += len(rows.image)
-        loss = self._learner.validate(state.weights, rows.to(self.device))
+        state = self._learner.start()
+        now = Episode(
+            chosen, 0, 0, state, state.weights, self.box.start, self.box.centre, np.zeros(0),
+            np.zeros(len(self.box.movable)), Ledger(), task, task, random_words(self.np_random),
+        )  # fmt: skip
+        loss = self._learner.validate(state.weights, validation_rows(now, self.options, "validation", 0))
         model.check_buffers()
         losses = np.full(max(1, self.options.observed_losses), loss)
-        self._episode = Episode(
-            chosen, 0, 0, state, state.weights, self.box.start, self.box.centre, losses,
-            np.zeros(len(self.box.movable)), ledger, task, task, random_words(self.np_random),
-        )  # fmt: skip
+        self._episode = dataclasses.replace(now, losses=losses)
         return observed(self._episode, self.options), self.info()
 
     @own_torch()
@@ -126,7 +131,7 @@ class DataGenEnv(gymnasium.Env[Observation, Observation]):
             estimator = o.gradient if now.steps % o.gradient_every == 0 else None
             state, average, tape, samples = self._train(moved, estimator)
             step = now.steps + 1
-            rows = self._validation_rows("validation", step)
+            rows = validation_rows(now, o, "validation", step)
             loss = self._learner.validate(state.weights, rows)
             found: dict[str, Any] = {"losses": np.array([loss, *now.losses[:-1]])}
             hybrid = {}
@@ -196,22 +201,23 @@ class DataGenEnv(gymnasium.Env[Observation, Observation]):
         All k probes share seeds and validation images; every call has new ones. Costs count in the ledger.
         Raises ValueError as step() does.
         """
-        now, given = self.episode, self.box.checked(actions, 2)
+        now, o, given = self.episode, self.options, self.box.checked(actions, 2)
+        counters = range(now.evaluations * o.train_steps, (now.evaluations + 1) * o.train_steps)
+
+        def loss(point: Array) -> float:
+            seeds = (stream_keys(now.seed, "probe", counter, o.batch_size) for counter in counters)
+            state = self._learner.trained(
+                now.weights, (self.generate(spread_about(point, s, o.spread), s).batch for s in seeds)
+            )
+            now.ledger.train_steps += o.train_steps
+            return self._learner.validate(state.weights, validation_rows(now, o, "probe validation", now.evaluations))
+
         with charged(now.ledger):
             points = np.clip(given, -1.0, 1.0)
             now.ledger.clipped += int(np.sum(points != given))
-            losses = np.array([self._probe(point, now) for point in points])
+            losses = np.array([loss(point) for point in points])
         self._episode = dataclasses.replace(now, evaluations=now.evaluations + 1)
         return losses
-
-    def _probe(self, point: Array, now: Episode) -> float:
-        o = self.options
-        state = now.weights
-        for k in range(o.train_steps):
-            seeds = stream_keys(now.seed, "probe", now.evaluations * o.train_steps + k, o.batch_size)
-            state = self._learner.trained(state, [self.generate(spread_about(point, seeds, o.spread), seeds).batch])
-            now.ledger.train_steps += 1
-        return self._learner.validate(state.weights, self._validation_rows("probe validation", now.evaluations))
 
     def generate(self, actions: Array, seeds: NDArray[np.uint64]) -> Samples:
         """f(beta, r): samples of actions (n, d) and seeds (n,), charged to the ledger."""
@@ -294,21 +300,15 @@ class DataGenEnv(gymnasium.Env[Observation, Observation]):
             average = learner.averaged(average, state)
         return state, average, tape, kept
 
-    def _validation_rows(self, stream: str, counter: int) -> Batch:
-        """The validation images of one loss, which are charged."""
-        batch = self.task.domain.batch("validation")
-        rows = drawn_rows(batch, self.options.validation_images, self.episode.seed, stream, counter)
-        self.ledger.validation_forwards += len(rows.image)
-        return rows.to(self.device)
 
-
-def drawn_rows(batch: Batch, wanted: int | None, seed: int, stream: str, counter: int) -> Batch:
-    """`wanted` rows of a batch, a draw of their own for every stream and counter; None takes all."""
-    size = len(batch.image)
-    if wanted is None or wanted >= size:
-        return batch
-    order = np.argsort(stream_keys(seed, stream, counter, size), kind="stable")
-    return batch.rows(torch.from_numpy(order[:wanted].copy()))
+def validation_rows(now: Episode, options: EnvOptions, stream: str, counter: int) -> Batch:
+    """The validation images of one loss, which are charged: a draw of their own for every stream and counter."""
+    batch, wanted = now.task.domain.batch("validation"), options.validation_images
+    if wanted is not None and wanted < len(batch.image):
+        order = np.argsort(stream_keys(now.seed, stream, counter, len(batch.image)), kind="stable")
+        batch = batch.rows(torch.from_numpy(order[:wanted].copy()))
+    now.ledger.validation_forwards += len(batch.image)
+    return batch.to(torch.device(options.device))
 
 
 @contextmanager

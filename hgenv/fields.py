@@ -17,7 +17,6 @@ import math
 import os
 import types
 import typing
-from functools import cache
 from typing import Annotated, Any, Literal, NamedTuple, TypeVar, Union, get_args, get_origin
 
 import numpy as np
@@ -75,7 +74,8 @@ OnDisk = Annotated[str, _OnDisk()]
 Natural = Annotated[int, AtLeast(1)]
 Seed = Annotated[int, AtLeast(0)]
 Positive = Annotated[float, Over(0)]
-Decay = Annotated[float, AtLeast(0), Under(1)]
+Share = Annotated[float, AtLeast(0), Under(1)]
+Decay = Share
 
 
 def absolute(options: T) -> T:
@@ -106,9 +106,13 @@ def check(options: Any) -> None:
             object.__setattr__(options, field.name, value)
 
 
-@cache
+_HINTS: dict[type, dict[str, Any]] = {}
+
+
 def _hints(cls: type) -> dict[str, Any]:
-    return typing.get_type_hints(cls, include_extras=True)
+    if cls not in _HINTS:
+        _HINTS[cls] = typing.get_type_hints(cls, include_extras=True)
+    return _HINTS[cls]
 
 
 def _problem(hint: Any, value: Any) -> str:

@@ -102,15 +102,17 @@ def build(cls: type[T], given: Mapping[str, Any]) -> T:
     """
     rest = {name: plain(value) for name, value in given.items()}
     values: dict[str, Any] = {}
+    own = {field.name for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
     for field in dataclasses.fields(cls):  # type: ignore[arg-type]
         if field.metadata.get("choices") is not None:
-            values |= _chosen(field, rest)
+            values |= _chosen(field, rest, own)
         elif _structure(field):
-            names = {f.name for f in dataclasses.fields(field.default)} & rest.keys()
+            part: Any = field.default
+            names = {f.name for f in dataclasses.fields(part)} & rest.keys()
             if field.name in rest:
                 values[field.name] = rest.pop(field.name)
             elif names:
-                values[field.name] = dataclasses.replace(field.default, **{name: rest.pop(name) for name in names})
+                values[field.name] = dataclasses.replace(part, **{name: rest.pop(name) for name in names})
         elif field.name in rest:
             values[field.name] = rest.pop(field.name)
     if rest:
@@ -136,8 +138,13 @@ def flat(options: Any) -> dict[str, Any]:
 
 
 def choice_of(choices: Mapping[str, type], value: Any) -> str | None:
-    """The name of a part's choice; None for None."""
-    return next((name for name, cls in choices.items() if type(value) is cls), None)
+    """The name of a part's choice; None for None. ValueError for a class that is not registered."""
+    if value is None:
+        return None
+    for name, cls in choices.items():
+        if type(value) is cls:
+            return name
+    raise ValueError(f"{type(value).__name__} is none of {', '.join(choices)}: register it, so that it has a name")
 
 
 def _names(value: Any) -> list[str]:
@@ -157,8 +164,11 @@ def _owners(part: dataclasses.Field) -> Iterator[tuple[str, type]]:
         yield "", type(part.default)
 
 
-def _chosen(field: dataclasses.Field, rest: dict[str, Any]) -> dict[str, Any]:
-    """The value of a part with choices, from the options that are left, which it takes out."""
+def _chosen(field: dataclasses.Field, rest: dict[str, Any], own: set[str]) -> dict[str, Any]:
+    """The value of a part with choices, from the options that are left, which it takes out.
+
+    own: fields of the whole, which may sound like the part's, as gradient_every does.
+    """
     choices: Mapping[str, type] = field.metadata["choices"]
     given = rest.pop(field.name, field.default)
     if isinstance(given, str) and given not in choices and "plugins" in field.metadata:
@@ -166,7 +176,6 @@ def _chosen(field: dataclasses.Field, rest: dict[str, Any]) -> dict[str, Any]:
     if isinstance(given, str) and given not in choices:
         raise ValueError(f"{field.name} must be one of {', '.join(choices)}, got {given!r}")
     cls = choices[given] if isinstance(given, str) else type(given)
-    own = {"gradient_every"}  # of the environment, though it sounds like the part's
     inside = {name for name in rest if name.startswith(f"{field.name}_")} - own
     if given is None and inside:
         raise ValueError(f"{', '.join(sorted(inside))} has no meaning without {field.name}=...")

@@ -40,9 +40,6 @@ class Reinforce(Descent):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name, choices in (("play", ("probes", "steps")), ("reward", ("level", "drop"))):
-            if getattr(self, name) not in choices:
-                raise ValueError(f"{name} must be one of {choices}, got {getattr(self, name)!r}")
         if self.samples == 1 and self.baseline_decay == 0:
             raise ValueError("a single draw is its own mean: it needs a baseline_decay above 0, got 0")
         if not (self.samples >= 1 and self.sigma > 0 and 0 <= self.baseline_decay < 1):

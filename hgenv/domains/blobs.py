@@ -14,16 +14,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from hgenv.batch import Batch
 from hgenv.beta.noise import Noise
-from hgenv.domains.domain import Answer, Pictures, silhouette
-from hgenv.quantities import metrics
-from hgenv.quantities.normals import facing
+from hgenv.domains.domain import Answer, Pictures
+from hgenv.quantities.normals import constant_normal, dome_normals
 from hgenv.rotations import unit_quaternion
 
-NORMALS_OF_OBJECTS: dict[str, Answer] = {
-    "constant normal": lambda one: facing(silhouette(one)),
-    "dome": lambda one: metrics.dome(silhouette(one)),
-}
-"""Normals of single objects that need no learning."""
 BALLS = 6
 _DEPTH, _COARSE, _BISECTIONS = 1.2, 64, 40
 
@@ -141,4 +135,5 @@ def blobs(resolution: int, validation_size: int, test_size: int) -> Pictures:
     image, normal, mask = render_blobs(np.arange(validation_size + test_size), resolution)
     whole = Batch(torch.from_numpy(image)[:, None], torch.from_numpy(normal), torch.from_numpy(mask)[:, None])
     cut = validation_size
-    return Pictures(whole.rows(slice(0, cut)), whole.rows(slice(cut, None)), NORMALS_OF_OBJECTS)
+    ladder: dict[str, Answer] = {"constant normal": constant_normal, "dome": dome_normals}
+    return Pictures(whole.rows(slice(0, cut)), whole.rows(slice(cut, None)), ladder)

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import get_args
 
-import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -73,8 +72,3 @@ def baselines(quantity: Quantity, domain: Domain, split: Split) -> dict[str, Sco
     """The quantity's metrics of the domain's answers that need no learning, by name."""
     truth = domain.truth(split)
     return {name: quantity.metrics(answer, truth) for name, answer in domain.answers(split).items()}
-
-
-def silhouette(batch: Batch) -> NDArray[np.bool_]:
-    """Where the one picture of a batch counts, (h, w)."""
-    return batch.mask[0, 0].numpy() > 0

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from hgenv.batch import Batch, Split
 from hgenv.data import nyu
-from hgenv.domains.domain import Domain, Pictures, silhouette
-from hgenv.quantities.normals import facing, unit_where
+from hgenv.domains.domain import Domain, Pictures
+from hgenv.quantities.normals import constant_normal, facing, unit_where
 from hgenv.render.raster import render
 from hgenv.render.renderer import Rendered, batch_of
 from hgenv.rotations import unit_vector
@@ -38,7 +38,7 @@ def other_rooms(size: tuple[int, int], validation_size: int, test_size: int) -> 
         _developed(batch_of((_photograph(first + i, size) for i in range(count)), attrgetter("normal")), first)
         for first, count in ((FIRST_ROOM, validation_size), (2 * FIRST_ROOM, test_size))
     )
-    return Pictures(validation, test, {"constant normal": lambda one: facing(silhouette(one))})
+    return Pictures(validation, test, {"constant normal": constant_normal})
 
 
 def _photograph(number: int, size: tuple[int, int]) -> Rendered:

@@ -12,26 +12,26 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from hgenv.fields import Natural, check
+
 
 @dataclass(frozen=True)
 class HourglassSize:
     """Size of the network. The default suits a CPU at 32 to 64 pixels; full size is 256 channels, depth 4, stride 2."""
 
-    stacks: int = 1
+    stacks: Natural = 1
     """Number of hourglasses, each with a prediction of its own that the loss sees."""
-    channels: int = 24
+    channels: Natural = 24
     """Width of the hourglasses, a multiple of 8."""
-    hourglass_depth: int = 3
+    hourglass_depth: Natural = 3
     """Number of times an hourglass halves the resolution."""
-    stem_stride: int = 2
+    stem_stride: Natural = 2
     """Stride of the stem; predictions are upsampled back to the input's resolution."""
 
     def __post_init__(self) -> None:
-        if min(self.stacks, self.hourglass_depth, self.stem_stride) < 1 or self.channels < 8 or self.channels % 8:
-            raise ValueError(
-                "stacks, hourglass_depth and stem_stride must be at least 1 and channels a multiple of 8, got "
-                f"{self.stacks}, {self.hourglass_depth}, {self.stem_stride} and {self.channels}"
-            )
+        check(self)
+        if self.channels % 8:
+            raise ValueError(f"channels must be a multiple of 8, got {self.channels}")
 
     @property
     def multiple(self) -> int:

@@ -45,6 +45,16 @@ def facing(mask: NDArray[np.bool_]) -> NDArray[np.float64]:
     return np.broadcast_to(np.array([0.0, 0.0, 1.0])[:, None, None], (3, *mask.shape))
 
 
+def constant_normal(one: Batch) -> NDArray[np.float64]:
+    """An answer without learning for the one picture of a batch: everything faces the viewer."""
+    return facing(one.mask[0, 0].numpy() > 0)
+
+
+def dome_normals(one: Batch) -> NDArray[np.floating]:
+    """An answer without learning for the one picture of a batch: a dome over its silhouette."""
+    return metrics.dome(one.mask[0, 0].numpy() > 0)
+
+
 def unit_where(normals: NDArray, counts: NDArray[np.bool_]) -> tuple[NDArray, NDArray[np.bool_]]:
     """Averaged normals (3, h, w) of length 1, 0 elsewhere, and where: what counts (h, w) and has a direction."""
     length = np.linalg.norm(normals, axis=0)

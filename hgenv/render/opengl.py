@@ -55,16 +55,16 @@ def _linear(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
 def draw(scene: Scene) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
     """What OpenGL draws: colours (h, w, 3), and depths (h, w), 0 where nothing is. Shadows are thrown by all faces."""
     mesh, camera, light, ambient, textures, shadow, _ = scene
-    scene = pyrender.Scene(ambient_light=[ambient] * 3, bg_color=[0.0] * 4)
+    stage = pyrender.Scene(ambient_light=[ambient] * 3, bg_color=[0.0] * 4)
     for primitive in _primitives(mesh, textures):
-        scene.add(pyrender.Mesh([primitive]))
+        stage.add(pyrender.Mesh([primitive]))
     far = max(2.0, 1.1 * float(-mesh.corners[..., 2].min(initial=-1.0)))
     lens = pyrender.IntrinsicsCamera(*camera.focal, *camera.centre, znear=max(1e-3, far / 5e3), zfar=far)
-    scene.add(lens, pose=np.eye(4))
+    stage.add(lens, pose=np.eye(4))
     sun = pyrender.DirectionalLight(intensity=np.pi * (1.0 - ambient) / _DIELECTRIC)
-    scene.add(sun, pose=facing(light))
+    stage.add(sun, pose=facing(light))
     flags = pyrender.RenderFlags.SHADOWS_DIRECTIONAL if shadow else pyrender.RenderFlags.NONE
-    colours, depths = context(camera.height, camera.width).render(scene, flags=flags)
+    colours, depths = context(camera.height, camera.width).render(stage, flags=flags)
     return np.asarray(colours), np.asarray(depths)
 
 

@@ -17,7 +17,7 @@ from hgenv.beta.noise import Noise
 from hgenv.data.face_models import load_face_model
 from hgenv.domains.domain import Domain
 from hgenv.domains.heads import depth_of, head_scans, procedural_heads
-from hgenv.fields import OnDisk
+from hgenv.fields import Natural, OnDisk, Share
 from hgenv.learning.networks import HourglassSize, StackedHourglass
 from hgenv.quantities.depth import Depth
 from hgenv.registry import register
@@ -53,7 +53,7 @@ class FaceDepth(RenderedTask):
     and texture, 0.5 for expressions. Albedo is cut off at 0.02 and 1.
     """
 
-    resolution: int = 32
+    resolution: Natural = 32
     """Side of the images in pixels."""
     model: OnDisk | None = None
     """Folder of a morphable model: the ICT Face Kit, light or whole, or the Basel Face Model; built in: a procedural
@@ -61,7 +61,7 @@ class FaceDepth(RenderedTask):
     data: OnDisk | None = None
     """Folder of the head scans of the target domain: james and LeePerrySmith, or the layout of Basel's with views.csv;
     built in: other heads of the procedural model."""
-    ambient: float = 0.15
+    ambient: Share = 0.15
     hourglass: HourglassSize = HourglassSize()
     """Size of the network."""
 

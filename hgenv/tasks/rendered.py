@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from hgenv.batch import Batch
 from hgenv.beta.noise import Noise
+from hgenv.fields import Share, check
 from hgenv.render.choice import Backend, find_renderer
 from hgenv.render.renderer import Rendered, Scene, batch_of
 from hgenv.task import Task
@@ -22,14 +23,13 @@ Array = NDArray[np.float64]
 class RenderedTask(Task):
     """Samples are scenes, and what is learned of them is up to the task."""
 
-    ambient: float = 0.2
+    ambient: Share = 0.2
     """Share of light that comes from everywhere."""
     renderer: Backend = "raster"
     """Backend that draws the training images: opengl, which needs pyrender and EGL, makes colours of its own."""
 
     def __post_init__(self) -> None:
-        if not 0 <= self.ambient < 1:
-            raise ValueError(f"ambient must be in [0, 1), got {self.ambient}")
+        check(self)
         find_renderer(self.renderer)
 
     @abstractmethod

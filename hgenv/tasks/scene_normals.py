@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -18,7 +19,7 @@ from hgenv.data.selection import evenly
 from hgenv.data.suncg import find_houses, load_house
 from hgenv.domains.domain import Domain
 from hgenv.domains.indoor import FIRST_ROOM, IndoorFrames, other_rooms
-from hgenv.fields import OnDisk
+from hgenv.fields import AtLeast, AtMost, Natural, OnDisk, Share
 from hgenv.learning.networks import HourglassSize, StackedHourglass
 from hgenv.learning.pretraining import fingerprint, from_snapshot, pretrain
 from hgenv.quantities.normals import Normals
@@ -30,6 +31,7 @@ from hgenv.scenes.rooms import room
 from hgenv.tasks.rendered import RenderedTask
 
 Array = NDArray[np.float64]
+_Number = Annotated[int, AtLeast(1), AtMost(FIRST_ROOM)]
 
 
 @register("hgenv/SceneNormals-v0")
@@ -40,29 +42,29 @@ class SceneNormals(RenderedTask):
     Axes of normals: x right, y up, z toward the viewer. The network starts trained on unperturbed scenes.
     """
 
-    resolution: int = 64
+    resolution: Natural = 64
     """Width of the images in pixels; their height is three quarters of it."""
     scenes: OnDisk | None = None
     """Folder of the training scenes in SUNCG's layout; built in: procedural rooms."""
-    houses: int = 8
+    houses: _Number = 8
     """Houses of `scenes` that are used, evenly over all."""
-    detail: float = 0.02
+    detail: Annotated[float, AtLeast(0)] = 0.02
     """Features of the objects of `scenes` smaller than this, in metres, are merged; 0 keeps them, at a third of the
     speed."""
-    rooms: int = 24
+    rooms: _Number = 24
     """Number of procedural rooms, each with four views, where there are no `scenes`."""
     data: OnDisk | None = None
     """Folder of NYU Depth V2, the target domain; built in: other rooms."""
-    frames: int = 40
+    frames: _Number = 40
     """Frames of each split of `data` that are used, evenly over all."""
-    validation_size: int = 48
+    validation_size: _Number = 48
     """Number of validation images of the built-in domain."""
-    test_size: int = 96
+    test_size: _Number = 96
     """Number of test images of the built-in domain."""
-    ambient: float = 0.5
-    shadow: int = 128
+    ambient: Share = 0.5
+    shadow: Annotated[int, AtLeast(0)] = 128
     """Side of the shadow map in pixels; 0, and opengl, for no shadows."""
-    pretrain_steps: int = 600
+    pretrain_steps: Annotated[int, AtLeast(0)] = 600
     """Training steps on unperturbed scenes from which every network starts; their result is cached. 0 for none."""
     pretrained: OnDisk | None = None
     """Run folder, or best.npz in it, whose weights are the start instead."""
@@ -78,15 +80,6 @@ class SceneNormals(RenderedTask):
         step = np.lcm(4, 4 * multiple // np.gcd(3, multiple))  # its three quarters are a multiple, and so is it
         if self.resolution < step or self.resolution % step:
             raise ValueError(f"resolution must be a multiple of {step}, got {self.resolution}")
-        counts = ("rooms", "houses", "frames", "validation_size", "test_size")
-        for name in counts:
-            if not 1 <= getattr(self, name) <= FIRST_ROOM:
-                raise ValueError(f"{name} must be in 1..{FIRST_ROOM}, got {getattr(self, name)}")
-        if min(self.shadow, self.pretrain_steps, self.detail) < 0:
-            raise ValueError(
-                "need shadow, pretrain_steps and detail >= 0, got "
-                f"{self.shadow}, {self.pretrain_steps} and {self.detail}"
-            )
 
     @property
     def size(self) -> tuple[int, int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,7 @@ from hgenv.beta.layout import Layout
 from hgenv.beta.noise import Noise
 from hgenv.csg.population import RADIUS, Member, Population, primitives
 from hgenv.csg.shapes import Shapes, transformed
+from hgenv.fields import AtLeast, AtMost, Over, Under
 from hgenv.registry import register
 from hgenv.rotations import rotation, unit_quaternion
 from hgenv.task import Task
@@ -43,22 +45,14 @@ class ShapeEvolution(ObjectNormals):
     on the dataset plus that shape. A picture shows a member under a uniform rotation, at a uniform size.
     """
 
-    max_primitives: int = 8
+    max_primitives: Annotated[int, AtLeast(2), AtMost(32)] = 8
     """Primitives of the largest member; parents are chosen so that none is larger."""
-    max_population: int = 200
+    max_population: Annotated[int, AtLeast(5)] = 200
     """Members; beyond, the oldest that is not a primitive leaves."""
-    share: float = 0.25
+    share: Annotated[float, Over(0), Under(1)] = 0.25
     """Share of the training pictures that show the composition which the action describes, if it is not trivial."""
 
     layout = CompositionBeta()
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not (2 <= self.max_primitives <= 32 and self.max_population >= 5 and 0 < self.share < 1):
-            raise ValueError(
-                "need max_primitives in 2..32, max_population at least 5 and share between 0 and 1, got "
-                f"{self.max_primitives}, {self.max_population} and {self.share}"
-            )
 
     @cached_property
     def population(self) -> Population:

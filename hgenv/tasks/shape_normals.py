@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,7 @@ from hgenv.batch import Batch
 from hgenv.beta.noise import Noise
 from hgenv.csg.grammar import ShapeBeta, derive
 from hgenv.csg.raycast import Images
+from hgenv.fields import AtLeast, AtMost
 from hgenv.registry import register
 from hgenv.tasks.single_object import ObjectNormals, as_batch
 
@@ -23,15 +25,10 @@ class ShapeNormals(ObjectNormals):
     Axes of normals: x right, y up, z toward the viewer.
     """
 
-    max_depth: int = 3
+    max_depth: Annotated[int, AtLeast(0), AtMost(5)] = 3
     """Depth of the grammar's tree: at most 2^max_depth primitives a shape."""
 
     layout = ShapeBeta()
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not 0 <= self.max_depth <= 5:
-            raise ValueError(f"max_depth must be in 0..5, got {self.max_depth}")
 
     def images(self, beta: NDArray[np.float64], noise: Noise) -> Images:
         """Render n shapes, with depth as well."""

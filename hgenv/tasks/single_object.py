@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ from hgenv.csg.shapes import Shapes
 from hgenv.domains.blobs import blobs
 from hgenv.domains.domain import Domain
 from hgenv.domains.photographs import Photographs
-from hgenv.fields import OnDisk
+from hgenv.fields import AtMost, Natural, OnDisk, Share, check
 from hgenv.learning.networks import HourglassSize, StackedHourglass
 from hgenv.quantities.normals import Normals
 from hgenv.rotations import unit_vector
@@ -29,21 +29,21 @@ from hgenv.task import Task
 class ObjectNormals(Task):
     """One shape a picture, orthographic, Lambertian under a random directional light with shadows."""
 
-    resolution: int = 32
+    resolution: Natural = 32
     """Side of the training images in pixels."""
-    antialias: int = 1
+    antialias: Annotated[Natural, AtMost(8)] = 1
     """Subpixels a side; 1 keeps the ground truth exact at pixel centres."""
-    ambient: float = 0.1
+    ambient: Share = 0.1
     """Share of light that comes from everywhere."""
     target: Literal["blobs", "mit-berkeley"] = "blobs"
     """Target domain: built-in smooth objects, or photographs from `data`."""
     data: OnDisk | None = None
     """Folder of the MIT-Berkeley photographs."""
-    validation_size: int = 64
+    validation_size: Natural = 64
     """Number of validation images of the built-in domain."""
-    test_size: int = 128
+    test_size: Natural = 128
     """Number of test images of the built-in domain."""
-    threads: int = 1
+    threads: Natural = 1
     """Threads that render; they change no bit."""
     hourglass: HourglassSize = HourglassSize()
     """Size of the network."""
@@ -51,15 +51,8 @@ class ObjectNormals(Task):
     quantity = Normals()
 
     def __post_init__(self) -> None:
+        check(self)
         self.hourglass.check_side(self.resolution)
-        if not (1 <= self.antialias <= 8 and 0 <= self.ambient < 1):
-            raise ValueError(
-                f"antialias must be in 1..8 and ambient in [0, 1), got {self.antialias} and {self.ambient}"
-            )
-        if min(self.validation_size, self.test_size, self.threads) < 1:
-            raise ValueError("validation_size, test_size and threads must be positive")
-        if self.target not in ("blobs", "mit-berkeley"):
-            raise ValueError(f"target must be 'blobs' or 'mit-berkeley', got {self.target!r}")
         if (self.target == "blobs") != (self.data is None):
             raise ValueError("target='mit-berkeley' needs data='FOLDER', and target='blobs' reads no data")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ from hgenv.data.bare_shapes import load_shapes
 from hgenv.domains.domain import Domain
 from hgenv.domains.objects import albedo_and_shading, objects, pots
 from hgenv.domains.photographs import intrinsic_photographs
-from hgenv.fields import OnDisk
+from hgenv.fields import AtLeast, Natural, OnDisk
 from hgenv.learning.networks import HourglassSize, StackedHourglass
 from hgenv.quantities.intrinsics import Intrinsics
 from hgenv.registry import register
@@ -38,18 +38,18 @@ class TextureIntrinsics(RenderedTask):
     Targets have four channels: albedo (red, green, blue), then shading; the image is their product.
     """
 
-    resolution: int = 32
+    resolution: Natural = 32
     """Side of the images in pixels."""
     shapes: OnDisk | None = None
     """What is painted: a catalogue .sh3f of Sweet Home 3D, or a folder in SUNCG's or ShapeNetCore's layout; built in:
     tables, chairs, cabinets, lamps and pots."""
-    shape_count: int = 64
+    shape_count: Natural = 64
     """Shapes of `shapes` that are used, evenly over all."""
     target: Literal["objects", "mit-berkeley"] = "objects"
     """What `data` holds: textured models in ShapeNetCore's layout, or the MIT-Berkeley photographs."""
     data: OnDisk | None = None
     """Folder of the target domain; built in: pots in stripes and checks."""
-    models: int = 50
+    models: Annotated[int, AtLeast(4)] = 50
     """Models in `data` that are used, where it holds models, evenly over all; every second one is for the test."""
     hourglass: HourglassSize = HourglassSize()
     """Size of the network."""
@@ -60,10 +60,6 @@ class TextureIntrinsics(RenderedTask):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.hourglass.check_side(self.resolution)
-        if self.models < 4 or self.shape_count < 1:
-            raise ValueError(f"models must be at least 4 and shape_count 1, got {self.models} and {self.shape_count}")
-        if self.target not in ("objects", "mit-berkeley"):
-            raise ValueError(f"target must be 'objects' or 'mit-berkeley', got {self.target!r}")
         if self.target == "mit-berkeley" and self.data is None:
             raise ValueError("target='mit-berkeley' needs data='FOLDER'")
 

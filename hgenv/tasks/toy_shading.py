@@ -15,6 +15,7 @@ from hgenv.beta.distributions import Bernoulli, Normal
 from hgenv.beta.layout import Layout
 from hgenv.beta.noise import Noise
 from hgenv.domains.domain import Domain, Pictures
+from hgenv.fields import Natural, check
 from hgenv.quantities.normals import Normals
 from hgenv.registry import register
 from hgenv.task import Task
@@ -41,13 +42,13 @@ class ToyShading(Task):
     training without end; the regret of another is its validation loss less that at `optimum` after equal training.
     """
 
-    resolution: int = 8
+    resolution: Natural = 8
     """Side of the images in pixels."""
-    hidden: int = 16
+    hidden: Natural = 16
     """Width of the network's one hidden layer."""
-    validation_size: int = 64
+    validation_size: Natural = 64
     """Number of validation images."""
-    test_size: int = 256
+    test_size: Natural = 256
     """Number of test images."""
 
     layout = ToyBeta()
@@ -55,8 +56,7 @@ class ToyShading(Task):
     optimum = np.array([0.4, 0.4, 0.75])
 
     def __post_init__(self) -> None:
-        if min(self.resolution, self.hidden, self.validation_size, self.test_size) < 1:
-            raise ValueError("resolution, hidden, validation_size and test_size must be positive")
+        check(self)
 
     @cached_property
     def _ball(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
