@@ -1,7 +1,8 @@
 """The environments by id: the built-in tasks, which are imported when they are needed, and anybody else's.
 
 Somebody's task comes in by `@register(id)` in a module of his that is imported: by himself, by `--import`, as
-`module:id`, or by an entry point of his package in the group `hgenv.tasks`.
+`module:id`, or by an entry point of his package in the group `hgenv.tasks`. In the same ways come optimizers, in the
+group `hgenv.optimizers`, and estimators of the gradient, in `hgenv.estimators`.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import importlib
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from functools import cache
 from importlib.metadata import entry_points
@@ -27,23 +28,25 @@ T = TypeVar("T", bound="type[Task]")
 
 
 class Declared(NamedTuple):
-    """A built-in task as its file declares it: the module, and the first line of the class's docstring."""
+    """A built-in class as its file declares it: the module, and the first line of the class's docstring."""
 
     module: str
     summary: str
 
 
 @cache
-def declared() -> dict[str, Declared]:
-    """The built-in tasks by id, read from their files: to import them would import torch."""
-    found = {}
-    for path in sorted((Path(__file__).parent / "tasks").glob("*.py")):
-        for node in ast.parse(path.read_text(encoding="utf-8")).body:
-            for decorator in node.decorator_list if isinstance(node, ast.ClassDef) else ():
-                match decorator:
-                    case ast.Call(func=ast.Name(id="register"), args=[ast.Constant(value=str(id))]):
+def declared(pattern: str = "tasks/*.py", decorator: str = "register") -> dict[str, Declared]:
+    """The classes that files of hgenv register, by name, read from the files: to import them would import torch."""
+    found, home = {}, Path(__file__).parent
+    for path in sorted(home.glob(pattern)):
+        nodes = ast.parse(path.read_text(encoding="utf-8")).body
+        for node in (node for node in nodes if isinstance(node, ast.ClassDef)):
+            for call in node.decorator_list:
+                match call:
+                    case ast.Call(func=ast.Name(id=name), args=[ast.Constant(value=str(id))]) if name == decorator:
                         summary = (ast.get_docstring(node) or "").partition("\n")[0]
-                        found[id] = Declared(f"hgenv.tasks.{path.stem}", summary)
+                        module = ".".join(("hgenv", *path.relative_to(home).with_suffix("").parts))
+                        found[id] = Declared(module, summary)
     return found
 
 
@@ -72,12 +75,12 @@ class Tasks(Mapping[str, "type[Task]"]):
 
     def add(self, id: str, task: type[Task]) -> None:
         """The class becomes the task of the id, whatever was before; a word if that was another class."""
-        old = self._classes.get(id)
-        if old is not None and (old.__module__, old.__qualname__) != (task.__module__, task.__qualname__):
-            warnings.warn(
-                f"{id} was {old.__module__}.{old.__qualname__} and is now {task.__module__}.{task.__qualname__}",
-                stacklevel=3,
-            )
+        new, old = f"{task.__module__}.{task.__qualname__}", self._classes.get(id)
+        before = "" if old is None else f"{old.__module__}.{old.__qualname__}"
+        if not before and id in declared() and declared()[id].module != task.__module__:
+            before = declared()[id].module
+        if before and before != new:
+            warnings.warn(f"{id} was {before} and is now {new}", stacklevel=3)
         self._classes[id] = task
 
 
@@ -94,7 +97,8 @@ def register(id: str) -> Callable[[T], T]:
 
     def add(task: T) -> T:
         TASKS.add(id, task)
-        make_known(id, "" if id in declared() else task.__module__)
+        built_in = id in declared() and declared()[id].module == task.__module__
+        make_known(id, "" if built_in else task.__module__)
         return task
 
     return add
@@ -115,10 +119,23 @@ def find(id: str) -> type[Task]:
     if name not in TASKS:
         load_plugins("hgenv.tasks")
     if name not in TASKS:
-        near = get_close_matches(name, list(TASKS), 3, 0.5)
-        hint = f"did you mean {' or '.join(near)}? " if near else ""
-        raise KeyError(f"unknown environment {name!r}; {hint}known: {', '.join(TASKS)}")
+        raise KeyError(unknown("environment", name, TASKS))
     return TASKS[name]
+
+
+def short(id: str) -> str:
+    """An id without its module and namespace, which names folders."""
+    return id.rpartition(":")[2].rpartition("/")[2]
+
+
+def unknown(what: str, name: str, known: Iterable[str]) -> str:
+    """What to say of a name that is none of the known ones, with the near ones first."""
+    names = list(known)
+    tails = {short(n).lower(): n for n in names}  # ids are long: a mistake in a short name is seen too
+    near = [*get_close_matches(name, names, 3), *(tails[n] for n in get_close_matches(name.lower(), tails, 3))]
+    near += [n for n in names if len(name) > 2 and name.lower() in n.lower()]
+    hint = f"did you mean {' or '.join(dict.fromkeys(near))}? " if near else ""
+    return f"unknown {what} {name!r}; {hint}known: {', '.join(names)}"
 
 
 def load(what: str) -> None:
@@ -140,9 +157,11 @@ def load(what: str) -> None:
     elif os.getcwd() not in sys.path and "" not in sys.path:
         sys.path.append(os.getcwd())
     try:
-        importlib.import_module(name)
-    except ImportError as error:
-        raise ValueError(f"{what} cannot be imported: {error}") from error
+        module = importlib.import_module(name)
+    except Exception as error:  # somebody else's code: whatever it raises
+        raise ValueError(f"{what} cannot be imported: {type(error).__name__}: {error}") from error
+    if name != what and Path(module.__file__ or "").resolve() != path:
+        raise ValueError(f"{what} cannot be imported: {module.__file__} is found first, rename the file")
     _loaded[str(Path(what).resolve()) if name != what else what] = None
 
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from hgenv.domains.domain import SPLITS
 from hgenv.env import DataGenEnv
 from hgenv.episode import Ledger
+from hgenv.fields import Natural, Positive, check
 
 Array = NDArray[np.float64]
 Row = dict[str, float]
@@ -42,22 +43,20 @@ class Player(Protocol):
 class Budget:
     """When a run ends: at the first limit reached. Seconds are CPU seconds; scoring and writing rows are free."""
 
-    max_seconds: float | None = None
+    max_seconds: Positive | None = None
     """CPU seconds."""
-    max_train_steps: int | None = None
+    max_train_steps: Natural | None = None
     """Inner training steps, probes included."""
-    max_renders: int | None = None
+    max_renders: Natural | None = None
     """Rendered samples."""
-    max_steps: int | None = None
+    max_steps: Natural | None = None
     """Environment steps."""
 
     def __post_init__(self) -> None:
+        check(self)
         limits = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
         if all(limit is None for limit in limits.values()):
             raise ValueError(f"a run needs at least one of {', '.join(limits)}")
-        for name, limit in limits.items():
-            if limit is not None and not limit > 0:
-                raise ValueError(f"{name} must be positive, got {limit!r}")
 
     def spent(self, step: int, cost: Ledger, seconds: float) -> float:
         """Share of the budget that is used up; the run ends at 1."""

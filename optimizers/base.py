@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import ClassVar, TypeVar
@@ -56,12 +57,15 @@ OPTIMIZERS: dict[str, type[Optimizer]] = {}
 def register(name: str) -> Callable[[T], T]:
     """Class decorator: makes an Optimizer a choice of the command line and a subject of the contract tests.
 
-    The command line sees what `optimizers/__init__.py` imports.
+    Registering a name again replaces its optimizer, as running a cell of a notebook anew does; if the class is another
+    one, a warning says so.
     """
 
     def add(optimizer: T) -> T:
-        if name in OPTIMIZERS:
-            raise ValueError(f"{name} is registered already, by {OPTIMIZERS[name].__qualname__}")
+        old = OPTIMIZERS.get(name)
+        if old is not None and (old.__module__, old.__qualname__) != (optimizer.__module__, optimizer.__qualname__):
+            new = f"{optimizer.__module__}.{optimizer.__qualname__}"
+            warnings.warn(f"{name} was {old.__module__}.{old.__qualname__} and is now {new}", stacklevel=2)
         OPTIMIZERS[name] = optimizer
         return optimizer
 

@@ -18,12 +18,13 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import tyro
 from filelock import FileLock, Timeout
 
-from hgenv.registry import find
+from hgenv.fields import AtLeast, Natural, check
+from hgenv.registry import find, loaded, short
 from hgenv.run import Budget
 
 CONTROLS = ("fixed", "random-beta")
@@ -46,6 +47,7 @@ METHODS = (
     "td3=sb3 --algorithm TD3",
 )
 RANDOM_FIXED = "random-fixed"
+_KEPT = 4000  # letters of a failed cell's standard error
 # What defines a cell: an option of every run would set it for the controls and the retraining too.
 _OURS = ("env", "out", "seed", "report-every", "figures", "no-figures")
 _BUDGET = tuple(field.name.replace("_", "-") for field in dataclasses.fields(Budget))
@@ -61,28 +63,24 @@ class CompareOptions:
     """Folder of the cells and the report."""
     optimizers: tuple[str, ...] = METHODS
     """LABEL=OPTIMIZER OPTIONS..., or the label of one of the defaults; fixed and random-beta are always there."""
-    seeds: int = 5
+    seeds: Annotated[int, AtLeast(2)] = 5
     """Seeds of each, at least 2."""
-    random_fixed: int = 10
+    random_fixed: Annotated[int, AtLeast(0)] = 10
     """Random betas that are kept: their best, median and worst are reported (the paper's Table 1). 0 for none."""
-    retrain_steps: int = 1000
+    retrain_steps: Annotated[int, AtLeast(0)] = 1000
     """Training steps from scratch on each found beta, on seeds of their own; 0 for none."""
-    report_every: int = 5
+    report_every: Natural = 5
     """Environment steps between scores."""
-    workers: int = os.cpu_count() or 1
+    workers: Natural = os.cpu_count() or 1
     """Cells at a time."""
 
     def __post_init__(self) -> None:
-        if self.seeds < 2 or min(self.random_fixed, self.retrain_steps) < 0 or min(self.workers, self.report_every) < 1:
-            raise ValueError(
-                "need seeds >= 2, random_fixed and retrain_steps >= 0, workers and report_every >= 1, got "
-                f"{self.seeds}, {self.random_fixed}, {self.retrain_steps}, {self.workers} and {self.report_every}"
-            )
+        check(self)
         if not self.envs:
             raise ValueError("name at least one environment")
         for env in self.envs:
             find(env)
-        if len({env.split("/")[-1] for env in self.envs}) < len(self.envs):
+        if len({short(env) for env in self.envs}) < len(self.envs):
             raise ValueError(f"environments must differ in what follows the slash, got {', '.join(self.envs)}")
         labels = [label for label, _ in self.methods()]
         for label in labels:
@@ -137,8 +135,24 @@ class Cell(NamedTuple):
 
     @property
     def failure(self) -> Path:
-        """The file that says why the cell could not be run, if it could not."""
-        return self.folder.with_name(self.folder.name + ".failed.txt")
+        """The file that says why the cell could not be run, if it could not: JSON, a Failure."""
+        return self.folder.with_name(self.folder.name + ".failed.json")
+
+
+class Failure(NamedTuple):
+    """Why a cell could not be run, and the end of what it wrote to standard error."""
+
+    reason: str
+    output: str = ""
+
+
+class Played(NamedTuple):
+    """A cell that is over, which is the `done`th of `total`."""
+
+    done: int
+    total: int
+    cell: Cell
+    failure: Failure | None
 
 
 def cells(o: CompareOptions, budget: Budget, common: list[str]) -> list[Cell]:
@@ -156,7 +170,7 @@ def cells(o: CompareOptions, budget: Budget, common: list[str]) -> list[Cell]:
     plan += [(seed, RANDOM_FIXED, ["fixed", "--start", "random"]) for seed in range(o.random_fixed)]
     for seed, label, words in plan:
         for env in o.envs:
-            folder = Path(o.out) / env.split("/")[-1] / f"{label}-s{seed}"
+            folder = Path(o.out) / short(env) / f"{label}-s{seed}"
             options = ["--env", env, *ending, "--seed", str(seed), "--report-every", str(o.report_every)]
             # Random beta has no beta of its own to train on: it is trained anew as it is.
             player = ["random-beta"] if words[0] == "random-beta" else ["fixed", "--start", str(folder)]
@@ -166,8 +180,8 @@ def cells(o: CompareOptions, budget: Budget, common: list[str]) -> list[Cell]:
     return found
 
 
-def play(o: CompareOptions, budget: Budget, common: list[str]) -> Iterator[tuple[int, int, str]]:
-    """Run the cells that are not finished; yields (cells done, cells in all, name of the last, with its failure).
+def play(o: CompareOptions, budget: Budget, common: list[str]) -> Iterator[Played]:
+    """Run the cells that are not finished.
 
     Raises ValueError, before anything is run, if a finished cell was made by another command, or if another comparison
     is at work in the folder.
@@ -180,58 +194,50 @@ def play(o: CompareOptions, budget: Budget, common: list[str]) -> Iterator[tuple
         raise ValueError(f"another comparison is at work in {o.out}") from error
 
 
-def _play(todo: list[Cell], at_a_time: int) -> Iterator[tuple[int, int, str]]:
+def _play(todo: list[Cell], at_a_time: int) -> Iterator[Played]:
     for cell in todo:
         _check(cell.folder, cell.words)
         if cell.again:
             _check(cell.retrained, cell.again)
-    workers = _Workers()
+    processes = _Processes()
     with ThreadPoolExecutor(at_a_time) as pool:
-        futures = {pool.submit(_play_cell, cell, workers): cell for cell in todo}
+        futures = {pool.submit(_play_cell, cell, processes): cell for cell in todo}
         try:
             for count, future in enumerate(as_completed(futures), 1):
-                reason, cell = future.result(), futures[future]
-                yield count, len(todo), cell.folder.name + (f": {reason}" if reason else "")
+                yield Played(count, len(todo), futures[future], future.result())
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
-            workers.stop()
+            processes.stop()
 
 
-# One process a cell: importing torch takes longer than a short run.
-_COMMANDS = """import json, sys
-from hgenv.cli.main import main
-for words in json.loads(sys.argv[1]):
-    if status := main(words):
-        sys.exit(status)
-"""
-
-
-class _Workers:
+class _Processes:
     """The processes that run now, so that an interruption ends them too."""
 
     def __init__(self) -> None:
         self._lock, self._running, self._stopped = threading.Lock(), set[subprocess.Popen](), False
 
-    def run(self, commands: list[list[str]]) -> str:
-        """Run commands of hgenv one after another in one process; returns why one failed, or nothing."""
-        command = [sys.executable, "-c", _COMMANDS, json.dumps(commands)]
+    def run(self, commands: list[list[str]]) -> Failure | None:
+        """Run commands of hgenv one after another in one process; why one failed. After stop() nothing is said."""
+        imports = [word for what in loaded() for word in ("--import", what)]
+        words = json.dumps([[*command, *imports] for command in commands])
         one_thread = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "MKL", "OPENBLAS", "NUMBA")}
         with self._lock:
             if self._stopped:
-                return "interrupted"
+                return None
             process = subprocess.Popen(
-                command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=os.environ | one_thread
-            )
+                [sys.executable, "-m", "hgenv.cli.cell", words], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                text=True, env=os.environ | one_thread,
+            )  # fmt: skip
             self._running.add(process)
-        _, errors = process.communicate()
+        answer, errors = process.communicate()
         with self._lock:
             self._running.discard(process)
-            if self._stopped:
-                return "interrupted"
-        # The last line with words: option errors come in a box.
-        lines = [re.sub("[│╭╮╰╯─]+", "", line).strip() for line in errors.splitlines()]
-        lines = [line.removeprefix("hgenv: error: ") for line in lines if line]
-        return "" if process.returncode == 0 else (lines or [f"exit status {process.returncode}"])[-1]
+            if self._stopped or process.returncode == 0:
+                return None
+        if answer:
+            return Failure(json.loads(answer)["reason"], errors[-_KEPT:])
+        code = process.returncode  # killed, as by the system when memory runs out
+        return Failure(f"killed by signal {-code}" if code < 0 else f"ended with status {code}", errors[-_KEPT:])
 
     def stop(self) -> None:
         with self._lock:
@@ -240,7 +246,7 @@ class _Workers:
                 process.terminate()
 
 
-def _play_cell(cell: Cell, workers: _Workers) -> str:
+def _play_cell(cell: Cell, processes: _Processes) -> Failure | None:
     cell.folder.parent.mkdir(parents=True, exist_ok=True)
     cell.failure.unlink(missing_ok=True)
     commands = _missing(cell.folder, cell.words)
@@ -248,10 +254,15 @@ def _play_cell(cell: Cell, workers: _Workers) -> str:
         shutil.rmtree(cell.retrained)
     if cell.again:
         commands += _missing(cell.retrained, cell.again)
-    reason = workers.run(commands) if commands else ""
-    if reason and reason != "interrupted":
-        cell.failure.write_text(reason + "\n")
-    return reason
+    failure = processes.run(commands) if commands else None
+    if failure is not None:
+        cell.failure.write_text(json.dumps(failure._asdict(), indent=1) + "\n")
+    return failure
+
+
+def failure_of(cell: Cell) -> Failure | None:
+    """Why a cell could not be run, if it could not."""
+    return Failure(**json.loads(cell.failure.read_text())) if cell.failure.is_file() else None
 
 
 def finished(folder: Path) -> bool:
@@ -265,13 +276,20 @@ def _missing(folder: Path, words: list[str]) -> list[list[str]]:
         return []
     if (folder / "config.json").is_file():
         shutil.rmtree(folder)
-    return [["run", *words, "--no-figures", "--out", str(folder)]]
+    return [["run", *words, *_ending(folder)]]
+
+
+def _ending(folder: Path) -> list[str]:
+    return ["--no-figures", "--out", str(folder)]
 
 
 def _check(folder: Path, words: list[str]) -> None:
+    """Raise ValueError if a finished run was made by other words than these, or with other imports."""
     if not finished(folder):
         return
-    made = shlex.split(json.loads((folder / "config.json").read_text())["command"])[2:]
-    made = made[: made.index("--no-figures")] if "--no-figures" in made else made
+    config = json.loads((folder / "config.json").read_text())
+    made = config["words"][: -len(_ending(folder))]
     if made != words:
         raise ValueError(f"{folder} was made by {shlex.join(made)!r}, not {shlex.join(words)!r}: name another --out")
+    if config["imports"] != loaded():
+        raise ValueError(f"{folder} was made with the imports {config['imports']}, not {loaded()}: name another --out")

@@ -14,12 +14,12 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 from numpy.typing import NDArray
 
-from hgenv.bench.compare import RANDOM_FIXED, Cell
+from hgenv.bench.compare import CONTROLS, RANDOM_FIXED, Cell, failure_of
 from hgenv.bench.statistics import Result, interquartile_mean, interval, median_and_band, ranks, read
+from hgenv.registry import short
 from hgenv.run import COST_AXES
-from hgenv.runs.folder import open_run
+from hgenv.runs.folder import open_run, start_at
 from hgenv.runs.plot import target_samples
-from hgenv.snapshot import load_snapshot
 
 Rows = list[list[str]]
 _PAGE = """<!doctype html>
@@ -75,7 +75,7 @@ def _note(results: list[Result]) -> str:
 
 
 def _section(out: Path, env: str, results: list[Result], text: list[str], body: list[str]) -> None:
-    metric, slug = results[0].metric, env.split("/")[-1]
+    metric, slug = results[0].metric, short(env)
     compared = [r for r in results if r.label != RANDOM_FIXED]
     labels = list(dict.fromkeys(r.label for r in compared))
     text.append(f"\n## {env}\n")
@@ -106,6 +106,14 @@ def _section(out: Path, env: str, results: list[Result], text: list[str], body: 
         body.append(_picture(path, title))
 
 
+def best_first(results: list[Result]) -> list[str]:
+    """The labels by the interquartile mean of their test metrics."""
+    tests: dict[str, list[float]] = {}
+    for r in results:
+        tests.setdefault(r.label, []).append(r.test)
+    return sorted(tests, key=lambda label: interquartile_mean(np.array(tests[label])))
+
+
 def _number(value: float) -> str:
     return "-" if np.isnan(value) else f"{value:.4g}"
 
@@ -124,15 +132,13 @@ def _table(results: list[Result], metric: str) -> tuple[list[str], Rows]:
     header = ["optimizer", f"test {metric}", f"retrained {metric}", "rank", *COST_AXES.values()]
     header += [f"{name} to {level:.4g}" for name in COST_AXES.values()]
     rows = []
-    for label in dict.fromkeys(r.label for r in results):
+    for label in best_first(results):
         mine = [r for r in results if r.label == label]
         row = [label, _spread([r.test for r in mine]), _spread([r.retrained for r in mine])]
         row.append(f"{rank[label]:.1f}" if label in rank else "-")
         row += [f"{np.median([r.last[axis] for r in mine]):.0f}" for axis in COST_AXES]
         rows.append(row + [_reached([r.cost_to(level)[axis] for r in mine]) for axis in COST_AXES])
-    return header, sorted(
-        rows, key=lambda row: interquartile_mean(np.array([r.test for r in results if r.label == row[0]]))
-    )
+    return header, rows
 
 
 def _reached(costs: list[float]) -> str:
@@ -150,7 +156,7 @@ def _overall(results: list[Result], text: list[str], body: list[str]) -> None:
     # An optimizer that cannot play one of them has no place among those that can.
     results = [r for r in results if {o.env for o in results if o.label == r.label} == set(envs)]
     control = {env: [r.test for r in results if r.env == env and r.label == "fixed"] for env in envs}
-    rank, rows = ranks(results), []
+    rank, means = ranks(results), dict[str, tuple[float, float, float]]()
     for label in dict.fromkeys(r.label for r in results):
         strata = []
         for env in envs:
@@ -158,28 +164,30 @@ def _overall(results: list[Result], text: list[str], body: list[str]) -> None:
             if len(values) and control[env]:
                 strata.append(values / interquartile_mean(np.array(control[env])))
         if len(strata) == len(envs):
-            mean, low, high = interval(strata)
-            rows.append([label, f"{mean:.3f} [{low:.3f}, {high:.3f}]", f"{rank[label]:.1f}" if rank else "-"])
+            means[label] = interval(strata)
+    rows = [
+        [label, f"{mean:.3f} [{low:.3f}, {high:.3f}]", f"{rank[label]:.1f}" if rank else "-"]
+        for label, (mean, low, high) in sorted(means.items(), key=lambda item: item[1])
+    ]
     text.append("\n## All environments\n")
     body.append("<h2>All environments</h2>")
-    rows.sort(key=lambda row: float(row[1].split()[0]))
     _add_table(["optimizer", "test metric over fixed beta's mean (taken as exact)", "rank"], rows, text, body)
 
 
 def _failures(cells: list[Cell], text: list[str], body: list[str]) -> None:
-    failed = [(cell.folder.name, cell.failure.read_text().strip()) for cell in cells if cell.failure.is_file()]
+    failed = [[cell.folder.name, failure.reason] for cell in cells if (failure := failure_of(cell)) is not None]
     if failed:
         text.append("\n## Not measured\n")
         body.append("<h2>Not measured</h2>")
-        _add_table(["cell", "reason"], [list(pair) for pair in failed], text, body)
+        _add_table(["cell", "reason"], failed, text, body)
 
 
 def _add_table(header: list[str], rows: Rows, text: list[str], body: list[str]) -> None:
-    lines = ["| " + " | ".join(row) + " |" for row in (header, *rows)]
+    lines = ["| " + " | ".join(" ".join(c.split()).replace("|", "\\|") for c in row) + " |" for row in (header, *rows)]
     text.append("\n".join([lines[0], "|---" * len(header) + "|", *lines[1:]]) + "\n")
     body.append('<div class="wide"><table><tr>' + "".join(f"<th>{html.escape(cell)}</th>" for cell in header) + "</tr>")
     for row in rows:
-        kind = ' class="control"' if row[0] in ("fixed", "random-beta") else ""
+        kind = ' class="control"' if row[0] in CONTROLS else ""
         body.append(f"<tr{kind}>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>")
     body.append("</table></div>")
 
@@ -215,7 +223,7 @@ def _intervals(results: list[Result], labels: list[str]) -> Figure:
     """Test and retrained metric of every optimizer, best first, every seed a dot."""
     figure = Figure(figsize=(10, 0.9 + 0.28 * len(labels)), layout="constrained")
     panels = figure.subplots(1, 2, sharey=True)
-    order = sorted(labels, key=lambda name: -interquartile_mean(np.array([r.test for r in results if r.label == name])))
+    order = best_first(results)[::-1]  # the best is above
     for panel, what in zip(panels, ("test", "retrained"), strict=True):
         for y, label in enumerate(order):
             values = np.array([getattr(r, what) for r in results if r.label == label])
@@ -237,12 +245,12 @@ def _samples(results: list[Result], labels: list[str], count: int = 12) -> Figur
     strips: dict[str, NDArray[np.uint8]] = {}
     for label in labels:
         first = next(r for r in results if r.label == label)
-        env = open_run(first.folder).env
+        opened = open_run(first.folder)
+        env = opened.env
         strips = strips or {
             "target domain": target_samples(env, count, count), "start": env.contact_sheet(env.start, count, count)
         }  # fmt: skip
-        snapshot = load_snapshot(first.folder)
-        env.start_from(snapshot["beta"], snapshot.get("state.memory"))
+        start_at(env, opened.snapshot)
         strips[label] = env.contact_sheet(env.start, count, count)
     lines = -(-len(strips) // 2)
     figure = Figure(figsize=(14, 1.45 * lines), layout="constrained")

@@ -24,7 +24,8 @@ class Result:
     """What one finished cell gave.
 
     best: the row with the lowest validation metric; last: the last row; curve: columns of COST_AXES, then the test
-    metric of the best validated snapshot until then; retrained: test metric of the training from scratch, NaN without one.
+    metric of the best validated snapshot until then; retrained: test metric of the training from scratch,
+    NaN without one.
     """
 
     env: str

@@ -1,32 +1,41 @@
-"""hgenv bench: optimizers against the controls, estimates against brute force, the renderer's speed."""
+"""hgenv bench: optimizers against the controls, and instruments that measure estimates, steps and renderers."""
 
 from __future__ import annotations
 
 import dataclasses
 import shlex
 import signal
-import sys
 from pathlib import Path
 from typing import Any
 
 import tyro
-from tqdm import tqdm
 
-from hgenv.cli.options import DefaultBudget, EnvChoice, chosen_task, estimators, parse
+from hgenv.cli import commands
+from hgenv.cli.commands import BENCHES
+from hgenv.cli.options import DefaultBudget, EnvChoice, chosen_task, parse
+from hgenv.cli.progress import Progress
 from hgenv.cli.run import parse_run, players
 from hgenv.options import EnvOptions
+from hgenv.registry import find, loaded, unknown
 
 
 def command(words: list[str]) -> int:
-    benches = {"fidelity": _fidelity, "linearity": _linearity, "render": _render}
-    if words and words[0] in benches:
+    if words[:1] in (["-h"], ["--help"]):
+        rows = [("ENV [ENV ...]", commands.COMMANDS["bench"].summary), *BENCHES.items()]
+        print("\n".join(["usage: hgenv bench WHAT ...", "", *(f"  {what:14} {text}" for what, text in rows)]))
+        print("\noptions: hgenv bench WHAT --help")
+        return 0
+    if not words or words[0].startswith("-"):
+        raise ValueError(f"name an environment, or one of {', '.join(BENCHES)}")
+    benches = {
+        "fidelity": _fidelity, "linearity": _linearity, "signal": _signal, "step-cost": _step_cost, "render": _render
+    }  # fmt: skip
+    if words[0] in benches:
         return benches[words[0]](words[1:])
-    if not words or "/" not in words[0]:
-        usage = f"hgenv bench ENV [ENV ...] [options], or hgenv bench {'|'.join(benches)} [options]"
-        if words[:1] in (["-h"], ["--help"]):
-            print(f"usage: {usage}\n\noptions: hgenv bench ENV --help")
-            return 0
-        raise ValueError(f"expected {usage}; got {words[0] if words else 'nothing'!r}")
+    try:
+        find(words[0])
+    except KeyError as error:
+        raise ValueError(unknown("environment or bench", words[0], [*BENCHES, *commands.environments()])) from error
     return _compare(words)
 
 
@@ -42,19 +51,19 @@ def _compare(words: list[str]) -> int:
             parse_run(choices, cell.words)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # it must not leave cells behind
     status = 0
-    with tqdm(unit="cell", disable=None) as bar:
+    with Progress("cell") as progress:
         try:
-            for done, total, name in compare.play(s.bench, s.budget, common):
-                bar.total = total
-                bar.update(done - bar.n)
-                if ":" in name:
+            for done, total, cell, failure in compare.play(s.bench, s.budget, common):
+                progress.show(done, total, cell.folder.name)
+                if failure is not None:
                     failed += 1
-                    bar.write(f"not measured: {name}", file=sys.stderr)
+                    progress.say(f"not measured: {cell.folder.name}: {failure.reason}")
         except KeyboardInterrupt:
-            print("interrupted: finished cells are kept", file=sys.stderr)
+            progress.say("interrupted: finished cells are kept")
             status = 130
     if status == 0 or any(compare.finished(cell.folder) for cell in todo):
-        print(report.write(out, todo, shlex.join(["hgenv", "bench", *words])))
+        imports = [word for what in loaded() for word in ("--import", what)]
+        print(report.write(out, todo, shlex.join(["hgenv", "bench", *imports, *words])))
     return status or (1 if failed else 0)
 
 
@@ -63,32 +72,24 @@ def _fidelity(words: list[str]) -> int:
 
     s = _parse_bench("fidelity", words, fidelity.FidelityOptions)
     settings = {text: _setting(text, s.training) for text in s.bench.settings}  # mistakes show before the work
-    with tqdm(unit="vector", disable=None) as bar:
+    with Progress("vector") as progress:
         for done, total in fidelity.measure(s.task, s.training, settings, s.bench):
-            bar.total = total
-            bar.update(done - bar.n)
+            progress.show(done, total)
     print((Path(s.bench.out) / "table.md").read_text(), end="")
     return 0
 
 
 def _setting(text: str, options: EnvOptions) -> EnvOptions:
     """The options with the estimator that a setting names."""
-    words = shlex.split(text)
-    if not words or words[0] not in estimators():
-        raise ValueError(f"setting {text!r} must begin with an estimator: {', '.join(estimators())}")
-    wrong = [word for word in words[1:] if word.startswith("--") and not word.startswith("--gradient-")]
+    words, known = shlex.split(text), commands.estimators()
+    if not words or words[0] not in known:
+        raise ValueError(f"setting {text!r} must begin with an estimator: {', '.join(known)}")
+    own = ("--gradient-", "--no-gradient-")
+    wrong = [word for word in words[1:] if word.startswith("--") and not word.startswith(own)]
     if wrong or any(word.startswith("--gradient-every") for word in words):
         raise ValueError(f"setting {text!r} may have options --gradient-... only, and not --gradient-every")
     found = parse("bench fidelity", ["--gradient", *words], training=EnvOptions).training
     return dataclasses.replace(options, gradient=found.gradient, gradient_every=1)
-
-
-def _parse_bench(name: str, words: list[str], options: type[Any]) -> Any:
-    """Options of a bench whose first word may be the id of an environment."""
-    named = ["--env", words[0], *words[1:]] if words and not words[0].startswith("-") else words
-    return parse(
-        f"bench {name} [ENV]", named, env=EnvChoice, task=chosen_task(named), training=EnvOptions, bench=options
-    )
 
 
 def _linearity(words: list[str]) -> int:
@@ -100,9 +101,44 @@ def _linearity(words: list[str]) -> int:
     return 0
 
 
+def _signal(words: list[str]) -> int:
+    from hgenv.bench import signal as instrument
+
+    s = _parse_bench("signal", words, instrument.SignalOptions, {"gradient": "perturbed"})
+    estimates = []
+    with Progress("estimate") as progress:
+        for vector in instrument.estimates(s.task, s.training, s.bench):
+            estimates.append(vector)
+            progress.show(len(estimates), s.bench.estimates)
+    found = instrument.agreement(estimates)
+    print(f"mean cosine of two estimates {found.pairs:.3f}, of the means of both halves {found.halves:.2f}")
+    return 0
+
+
+def _step_cost(words: list[str]) -> int:
+    from hgenv.bench import step_cost
+
+    s = _parse_bench("step-cost", words, step_cost.StepCostOptions)
+    cost = step_cost.measure(s.task, s.training, s.bench)
+    print(
+        f"{cost.weights} weights: plain step {1e3 * cost.plain:.2f} ms, its reverse {1e3 * cost.reverse:.2f} ms, "
+        f"differentiated / plain = {cost.ratio:.2f}"
+    )
+    return 0
+
+
 def _render(words: list[str]) -> int:
     from hgenv.bench import render_speed
 
     for line in render_speed.measure(tyro.cli(render_speed.RenderOptions, args=words, prog="hgenv bench render")):
-        print(line)
+        print(line, flush=True)
     return 0
+
+
+def _parse_bench(name: str, words: list[str], options: type[Any], choices: dict[str, str] | None = None) -> Any:
+    """Options of a bench whose first word may be the id of an environment."""
+    named = ["--env", words[0], *words[1:]] if words and not words[0].startswith("-") else words
+    return parse(
+        f"bench {name} [ENV]", named, dict(choices or {}), bench=options, environment=EnvChoice,
+        task=chosen_task(named), training=EnvOptions,
+    )  # fmt: skip

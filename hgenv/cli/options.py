@@ -12,19 +12,24 @@ from collections.abc import Mapping
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Annotated, Any, Literal
 
 import numpy as np
 import tyro
+from numpy.typing import NDArray
 
+from hgenv.beta.layout import Layout
 from hgenv.env import DataGenEnv, split_options
-from hgenv.options import EnvOptions, build, knobs
-from hgenv.registry import find, load_plugins
+from hgenv.options import build, choice_of, knobs
+from hgenv.registry import find, load_plugins, unknown
 from hgenv.run import Budget
+from hgenv.runs.folder import start_at
 from hgenv.snapshot import load_snapshot
 from hgenv.task import Task
 
 DEFAULT_ENV = "hgenv/ShapeNormals-v0"
+AsJson = tyro.conf.FlagCreatePairsOff[bool]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,75 +53,78 @@ class DefaultBudget(Budget):
 def parse(prog: str, words: list[str], choices: Mapping[str, str | None] = {}, **parts: type[Any]) -> Any:
     """Parse words into one value that has an instance of every given dataclass, their options side by side.
 
-    Options of a part that can be chosen, as the gradient, are those of what the words choose, or `choices` does.
+    Their help comes in the same order. Options of a part that can be chosen, as the gradient, are those of what the
+    words choose, or `choices` does.
     """
+    flats = {part: flat_class(cls, _choices_of(cls, words, choices)) for part, cls in parts.items()}
+    _check_names(flats)
+    settings = dataclasses.make_dataclass(
+        "Settings", [(name, cls, dataclasses.field(default_factory=cls)) for name, cls in flats.items()]
+    )
+    config = (tyro.conf.OmitArgPrefixes,)
+    found: Any = tyro.cli(settings, args=words, prog=f"hgenv {prog}", description="", config=config)
+    return SimpleNamespace(**{part: build(cls, vars(getattr(found, part))) for part, cls in parts.items()})
+
+
+def _choices_of(cls: type[Any], words: list[str], choices: Mapping[str, str | None]) -> dict[str, str | None]:
+    """What each part of a dataclass that can be chosen is, by the words, by `choices`, or as it is."""
+    found: dict[str, str | None] = {}
+    for field in dataclasses.fields(cls):
+        if "choices" not in field.metadata:
+            continue
+        known, name = field.metadata["choices"], field.name
+        if "plugins" in field.metadata:
+            load_plugins(field.metadata["plugins"])
+        found[name] = _value_of(words, name, choices.get(name, choice_of(known, field.default)))
+        if found[name] is not None and found[name] not in known:
+            raise ValueError(unknown(f"--{name}", str(found[name]), known))
+    return found
+
+
+def _check_names(parts: Mapping[str, type[Any]]) -> None:
+    """Raise ValueError if two parts have an option of the same name."""
     owners: dict[str, str] = {}
-    flats: dict[str, type[Any]] = {}
     for part, cls in parts.items():
-        chosen = {
-            field.name: _value_of(words, field.name, choices.get(field.name, _default_choice(field)))
-            for field in dataclasses.fields(cls) if "choices" in field.metadata
-        }  # fmt: skip
-        flats[part] = flat_class(cls, chosen)
-        for field in dataclasses.fields(flats[part]):
+        for field in dataclasses.fields(cls):
             if field.name in owners:
                 raise ValueError(
                     f"--{field.name} would be an option of both {owners[field.name]} and {part}: rename one"
                 )
             owners[field.name] = part
-    settings = dataclasses.make_dataclass(
-        "Settings", [(name, cls, dataclasses.field(default_factory=cls)) for name, cls in flats.items()]
-    )
-    found = tyro.cli(settings, args=words, prog=f"hgenv {prog}", description="", config=(tyro.conf.OmitArgPrefixes,))
-    given = {part: vars(getattr(found, part)) for part in parts}
-    return typing.cast(Any, _Settings({part: build(cls, given[part]) for part, cls in parts.items()}))
-
-
-class _Settings:
-    """The parts that were parsed, as attributes."""
-
-    def __init__(self, parts: dict[str, Any]) -> None:
-        vars(self).update(parts)
 
 
 def flat_class(cls: type[Any], chosen: Mapping[str, str | None]) -> type[Any]:
     """A dataclass of the plain options of another, of whose choosable parts only the chosen ones'."""
+    parts = {f.name: f for f in dataclasses.fields(cls)}
     fields: list[tuple[str, Any, Any]] = []
     for name, knob in knobs(cls).items():
-        if knob.choice and knob.choice != chosen[knob.part] and not _has(cls, knob.part, chosen[knob.part], name):
-            continue
-        owner, default = cls, knob.field.default
-        hint = _hints(cls).get(knob.field.name)
-        if knob.part:
-            owner = _part_class(cls, knob.part, chosen.get(knob.part))
-            part = owner() if knob.choice else next(f for f in dataclasses.fields(cls) if f.name == knob.part).default
-            default, hint = getattr(part, knob.field.name), _hints(owner)[knob.field.name]
-        elif name in chosen:
-            names = tuple(knob.field.metadata["choices"])
-            hint, default = Literal[names] | None if knob.field.default is None else Literal[names], chosen[name]
-        elif default is dataclasses.MISSING and knob.field.default_factory is not dataclasses.MISSING:
-            default = knob.field.default_factory()
-        documented = Annotated[hint, tyro.conf.arg(help=field_docs(owner).get(knob.field.name, ""))]
-        fields.append((name, documented, dataclasses.field(default=default)))
+        owner: Any = _class_of(parts[knob.part], chosen) if knob.part else cls
+        known = {} if owner is None else {f.name: f for f in dataclasses.fields(owner)}
+        if knob.field.name not in known:
+            continue  # an option of another choice
+        field, hint = known[knob.field.name], _hints(owner)[knob.field.name]
+        default = field.default
+        if name in chosen:
+            names: Any = tuple(field.metadata["choices"])
+            hint, default = Literal[names] | None if field.default is None else Literal[names], chosen[name]
+        elif knob.part:
+            part = parts[knob.part].default
+            default = getattr(part if type(part) is owner else owner(), field.name)
+        elif field.default_factory is not dataclasses.MISSING:
+            default = field.default_factory()
+        said = tyro.conf.arg(help=field_docs(owner).get(field.name, ""))
+        fields.append((name, Annotated[hint, said], dataclasses.field(default=default)))
     flat = dataclasses.make_dataclass(cls.__name__, fields, frozen=True)
     flat.__doc__ = cls.__doc__
     return flat
 
 
-def _has(cls: type[Any], part: str, choice: str | None, name: str) -> bool:
-    """Whether the chosen part has an option that `knobs` found at another choice."""
-    if choice is None:
-        return False
-    return name.removeprefix(f"{part}_") in {f.name for f in dataclasses.fields(_part_class(cls, part, choice))}
-
-
-def _part_class(cls: type[Any], part: str, choice: str | None) -> type[Any]:
-    field = next(f for f in dataclasses.fields(cls) if f.name == part)
-    return field.metadata["choices"][choice] if "choices" in field.metadata else type(field.default)
-
-
-def _default_choice(field: dataclasses.Field) -> str | None:
-    return next((name for name, cls in field.metadata["choices"].items() if type(field.default) is cls), None)
+def _class_of(part: dataclasses.Field, chosen: Mapping[str, str | None]) -> type[Any] | None:
+    """The class of a part, which may have been chosen."""
+    if "choices" not in part.metadata:
+        return type(part.default)
+    name = chosen[part.name]
+    return None if name is None else part.metadata["choices"][name]
 
 
 def _value_of(words: list[str], name: str, default: str | None) -> str | None:
@@ -130,12 +138,12 @@ def _value_of(words: list[str], name: str, default: str | None) -> str | None:
 
 
 @cache
-def _hints(cls: type[Any]) -> dict[str, Any]:
+def _hints(cls: Any) -> dict[str, Any]:
     return typing.get_type_hints(cls, include_extras=True)
 
 
 @cache
-def field_docs(cls: type[Any]) -> dict[str, str]:
+def field_docs(cls: Any) -> dict[str, str]:
     """The strings below the fields of a dataclass and of its bases."""
     found: dict[str, str] = {}
     for owner in reversed(cls.__mro__[:-1]):
@@ -147,7 +155,7 @@ def field_docs(cls: type[Any]) -> dict[str, str]:
         for field, text in pairwise(body):
             match field, text:
                 case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(words))):
-                    found[name] = inspect.cleandoc(words)
+                    found[name] = " ".join(words.split())
     return found
 
 
@@ -164,21 +172,18 @@ def start_from(env: DataGenEnv, where: str, seed: int) -> None:
     if where == "random":
         env.start_from(layout.from_action(np.random.default_rng([seed, 2]).uniform(-1.0, 1.0, len(layout.low))))
     elif where.endswith(".json"):
-        env.start_from(layout.named(_read_beta(Path(where))))
+        env.start_from(_read_beta(layout, Path(where)))
     else:
-        snapshot = load_snapshot(Path(where))
-        env.start_from(snapshot["beta"], snapshot.get("state.memory"))
+        start_at(env, load_snapshot(Path(where)))
 
 
-def _read_beta(path: Path) -> dict[str, float]:
-    """The coordinates of beta that a JSON file names."""
+def _read_beta(layout: Layout, path: Path) -> NDArray[np.float64]:
+    """Beta (d,) with the coordinates that a JSON file names, the others as at the start."""
     try:
-        return {str(name): float(value) for name, value in json.loads(path.read_text()).items()}
+        named = {str(name): float(value) for name, value in json.loads(path.read_text()).items()}
     except (ValueError, TypeError, AttributeError) as error:
         raise ValueError(f'{path} must hold {{"NAME": NUMBER, ...}}: {error}') from error
-
-
-def estimators() -> tuple[str, ...]:
-    """Names of all estimators, other packages' included."""
-    load_plugins("hgenv.estimators")
-    return tuple(next(f for f in dataclasses.fields(EnvOptions) if f.name == "gradient").metadata["choices"])
+    try:
+        return layout.named(named)
+    except (ValueError, KeyError) as error:
+        raise ValueError(f"{path}: {error.args[0]}") from error

@@ -1,25 +1,28 @@
-"""hgenv run: an optimizer or an agent plays an environment; a progress bar, the folder, the figures."""
+"""hgenv run: an optimizer or an agent plays an environment; its progress, the folder, the figures."""
 
 from __future__ import annotations
 
 import dataclasses
 import shlex
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
+from hgenv.cli import commands
+from hgenv.cli.commands import AGENT
 from hgenv.cli.options import DefaultBudget, EnvChoice, chosen_task, parse, start_from
+from hgenv.cli.progress import Progress
 from hgenv.env import DataGenEnv
+from hgenv.fields import Natural, Seed, check
 from hgenv.options import EnvOptions, flat
-from hgenv.run import Budget, Row, check_served, run
-from hgenv.runs.agents import AgentOptions, play
+from hgenv.registry import loaded, short, unknown
+from hgenv.run import Row, check_served, run
+from hgenv.runs import agents
 from hgenv.runs.folder import RunFolder, described
 
-AGENT = "sb3"
+Sink = Callable[[Row], None]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,68 +31,70 @@ class RunOptions:
 
     out: str | None = None
     """Folder for the results, new or empty; runs/ENV-OPTIMIZER-sSEED if not given."""
-    seed: int = 0
+    seed: Seed = 0
     """Seed of everything: network, samples, directions."""
     start: str | None = None
     """Run folder whose best beta is the start, JSON file {"NAME": VALUE} of some coordinates of beta, or "random"."""
     figures: bool = True
     """Draw the run's figures when it is over."""
-    report_every: int = 5
-    """Environment steps between scores on the whole validation and test splits."""
+    report_every: Natural = 5
+    """Environment steps between metrics of the whole validation and test splits."""
 
     def __post_init__(self) -> None:
-        if self.seed < 0 or self.report_every < 1:
-            raise ValueError(f"need seed >= 0 and report_every >= 1, got {self.seed} and {self.report_every}")
+        check(self)
 
 
 def players() -> dict[str, type[Any]]:
     """What can be run: the optimizers, and the agents."""
-    try:
-        from optimizers import OPTIMIZERS
-    except ImportError as error:
-        raise ValueError(f"the package `optimizers` that is found first is not hgenv's: {error}") from error
-    return {**OPTIMIZERS, AGENT: AgentOptions}
+    return {**commands.optimizers(), AGENT: agents.AgentOptions}
 
 
 def parse_run(choices: dict[str, type[Any]], words: list[str]) -> Any:
     """The settings of `hgenv run`. Raises ValueError for an unknown optimizer; tyro exits for options it has not."""
-    if not words or words[0] not in choices:
-        raise ValueError(f"name an optimizer: one of {', '.join(choices)}; got {words[0] if words else 'none'!r}")
+    if not words or words[0].startswith("-"):
+        raise ValueError(f"name an optimizer first: one of {', '.join(choices)}")
+    if words[0] not in choices:
+        raise ValueError(unknown("optimizer", words[0], choices))
     cls = choices[words[0]]
-    wanted = {"gradient": "perturbed"} if cls is not AgentOptions and cls.uses_gradient else {}
+    wanted = {"gradient": "perturbed"} if words[0] != AGENT and cls.uses_gradient else {}
     return parse(
-        f"run {words[0]}", words[1:], wanted, optimizer=cls, run=RunOptions, budget=DefaultBudget, env=EnvChoice,
-        task=chosen_task(words), training=EnvOptions,
+        f"run {words[0]}", words[1:], wanted, optimizer=cls, run=RunOptions, budget=DefaultBudget,
+        environment=EnvChoice, task=chosen_task(words), training=EnvOptions,
     )  # fmt: skip
 
 
 def command(words: list[str]) -> int:
-    choices = players()
     if words[:1] in (["-h"], ["--help"]):
-        print(f"usage: hgenv run OPTIMIZER [options]\n\noptimizers: {', '.join(choices)}")
-        print("their options, and those of the environment: hgenv run OPTIMIZER --help")
+        print("usage: hgenv run OPTIMIZER [options]\n\noptimizers:")
+        print("\n".join(f"  {name:18} {text}" for name, text in commands.players().items()))
+        print("\ntheir options, and those of the environment: hgenv run OPTIMIZER [--env ID] --help")
         return 0
+    choices = players()
     s = parse_run(choices, words)
-    name, cls = words[0], choices[words[0]]
-    env = DataGenEnv(s.task, s.training if name == AGENT else _demanded(s.training, cls))
+    name, chosen = words[0], s.environment.env
+    env = DataGenEnv(s.task, s.training if name == AGENT else _demanded(s.training, s.optimizer))
     if s.run.start:
         start_from(env, s.run.start, s.run.seed)
     if name != AGENT:
         check_served(env, s.optimizer)
-    path = Path(s.run.out or f"runs/{s.env.env.split('/')[-1]}-{name}-s{s.run.seed}")
-    config: dict[str, Any] = {"command": shlex.join(["hgenv", "run", *words]), "optimizer_name": name}
-    config |= {part: flat(getattr(s, part)) for part in ("run", "budget", "optimizer")}
-    config |= described(s.env.env, s.task, env.options)
-    folder = RunFolder(path, config)
+    path = Path(s.run.out or f"runs/{short(chosen)}-{name}-s{s.run.seed}")
+    imports = [word for what in loaded() for word in ("--import", what)]
+    config: dict[str, Any] = {"command": shlex.join(["hgenv", "run", *words, *imports]), "words": words}
+    config |= {"optimizer_name": name} | {part: flat(getattr(s, part)) for part in ("run", "budget", "optimizer")}
+    folder = RunFolder(path, config | described(chosen, s.task, env.options))
+    status = _record(env, name, s, folder)
+    if not folder.best:
+        if status:
+            return status
+        raise ValueError(f"no validation {env.task.quantity.primary} of the run was finite: there is no snapshot")
+    if s.run.figures:
+        from hgenv.runs import plot
 
-    def drive(sink: Callable[[Row], None]) -> None:
-        if name == AGENT:
-            play(env, s.optimizer, s.budget, s.run.seed, s.run.report_every, sink)
-        else:
-            for row in run(env, s.optimizer, s.budget, s.run.seed, s.run.report_every):
-                sink(row)
-
-    return _record(env, drive, s.budget, s.run, folder)
+        plot.of_run(env, folder.path)
+    if not status:
+        folder.finish()
+    print(_summed_up(folder, env.task.quantity.primary))
+    return status
 
 
 def _demanded(options: EnvOptions, optimizer: Any) -> EnvOptions:
@@ -99,40 +104,42 @@ def _demanded(options: EnvOptions, optimizer: Any) -> EnvOptions:
     return options
 
 
-def _record(
-    env: DataGenEnv, drive: Callable[[Callable[[Row], None]], None], budget: Budget, options: RunOptions,
-    folder: RunFolder,
-) -> int:  # fmt: skip
-    """Drive a run whose rows go to its folder and to a progress bar; then figures and a line that sums it up."""
-    key, status = env.task.quantity.primary, 0
-    with tqdm(total=100, unit="%", bar_format="{l_bar}{bar}| {elapsed}<{remaining}{postfix}", disable=None) as bar:
+def _record(env: DataGenEnv, name: str, s: Any, folder: RunFolder) -> int:
+    """Play; the rows go to the folder and the progress. Exit status: 130 if it was interrupted, which keeps all."""
+    key = env.task.quantity.primary
+    with Progress("%") as progress:
 
         def sink(row: Row) -> None:
             folder.write(env, row)
-            bar.update(min(100, int(100 * budget.spent(int(row["step"]), env.ledger, row["cpu_seconds"]))) - bar.n)
-            if f"test.{key}" in row:
-                best = folder.best.get(f"validation.{key}", np.nan)
-                bar.set_postfix_str(f"val_loss {row['val_loss']:.4f} best validation {best:.4g}")
+            spent = s.budget.spent(int(row["step"]), env.ledger, row["cpu_seconds"])
+            best = folder.best.get(f"validation.{key}", np.nan)
+            note = f"step {row['step']:.0f}, val_loss {row['val_loss']:.4f}, best validation {key} {best:.4g}"
+            progress.show(min(100, int(100 * spent)), 100, note)
 
         try:
-            drive(sink)
+            if name == AGENT:
+                _play_agent(env, s, folder.path, sink)
+            else:
+                for row in run(env, s.optimizer, s.budget, s.run.seed, s.run.report_every):
+                    sink(row)
         except KeyboardInterrupt:
-            print("interrupted: what was written until now is kept", file=sys.stderr)
-            status = 130
-    if not folder.best:
-        if status:
-            return status
-        raise ValueError(f"no validation {key} of the run was finite: there is no snapshot and no figure")
-    if options.figures:
-        from hgenv.runs import plot
+            progress.say("interrupted: what was written until now is kept")
+            return 130
+    return 0
 
-        plot.of_run(env, folder.path)
-    if not status:
-        folder.finish()
+
+def _play_agent(env: DataGenEnv, s: Any, path: Path, sink: Sink) -> None:
+    agent = agents.made(env, s.optimizer, s.run.seed)
+    try:
+        agents.play(env, agent, s.budget, s.run.report_every, sink)
+    finally:  # interrupted as well
+        agent.save(path / "agent.zip")
+
+
+def _summed_up(folder: RunFolder, key: str) -> str:
     row, best = folder.last, folder.best
-    print(
+    return (
         f"{folder.path}: {int(row['step'])} steps, {int(row['train_steps'])} training steps, "
         f"{int(row['renders'])} renders, {row['cpu_seconds']:.0f} CPU s; best validation {key} "
         f"{best[f'validation.{key}']:.4g} at step {int(best['step'])}, test {key} there {best[f'test.{key}']:.4g}"
     )
-    return status

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -38,26 +38,46 @@ def find(dataset: Dataset, folder: Path, depth: int = 2) -> list[Path]:
     return found
 
 
-def report(folder: Path | None, names: list[str]) -> Iterator[tuple[str, bool]]:
-    """Paragraphs about the named datasets, and whether something was found of each and is whole."""
+class Place(NamedTuple):
+    """A folder where a dataset is: what it holds, or the first problem with it; the other is empty."""
+
+    folder: Path
+    content: str
+    problem: str
+
+
+class Report(NamedTuple):
+    """A dataset, and where it was found; places is None if no folder was looked through."""
+
+    dataset: Dataset
+    places: list[Place] | None
+
+    @property
+    def missing(self) -> bool:
+        """Whether it was looked for and is nowhere."""
+        return self.places == []
+
+    @property
+    def broken(self) -> bool:
+        """Whether there is a problem with what was found."""
+        return any(place.problem for place in self.places or ())
+
+
+def report(folder: Path | None, names: Iterable[str]) -> Iterator[Report]:
+    """What a folder, if one is given, has of the named datasets. They are read whole, which takes its time."""
+    wanted = set(names)
     for dataset in DATASETS:
-        if dataset.name not in names:
-            continue
-        lines = [f"{dataset.name}: {dataset.what}", f"  option    {dataset.option}"]
-        lines += [f"  expected  {dataset.expected.removeprefix('expected ')}", f"  terms     {dataset.terms}"]
-        whole = True
-        if folder is not None:
-            places = find(dataset, folder)
-            lines += [] if places else [f"  not found in {folder}"]
-            whole = bool(places)
-            for place in places:
-                try:
-                    lines.append(f"  found     {place}: {dataset.check(place)}")
-                except Exception as error:  # whatever a folder holds, the other datasets are reported
-                    kind = "" if isinstance(error, OSError | ValueError) else f"{type(error).__name__}: "
-                    lines.append(f"  PROBLEM   {place}: {kind}{error}")
-                    whole = False
-        yield "\n".join(lines), whole
+        if dataset.name in wanted:
+            yield Report(dataset, None if folder is None else [_place(dataset, at) for at in find(dataset, folder)])
+
+
+def _place(dataset: Dataset, folder: Path) -> Place:
+    try:
+        return Place(folder, dataset.check(folder), "")
+    except (OSError, ValueError) as error:
+        return Place(folder, "", str(error) or type(error).__name__)
+    except Exception as error:  # whatever a folder holds, the other datasets are reported
+        return Place(folder, "", f"{type(error).__name__}: {error}")
 
 
 def _photographs(folder: Path) -> str:

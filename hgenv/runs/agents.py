@@ -1,15 +1,24 @@
-"""stable-baselines3's agents play an environment and give the same rows as an optimizer does."""
+"""stable-baselines3's agents play an environment and give the same rows as an optimizer does.
+
+`hgenv run sb3` keeps the agent in the run's folder, as stable-baselines3 saves it. To let it act:
+
+    opened = hgenv.runs.open_run("RUN")
+    agent = stable_baselines3.SAC.load("RUN/agent.zip")  # the class that --algorithm named
+    observation, _ = opened.env.reset(seed=0)
+    action, _ = agent.predict(observation, deterministic=True)
+"""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import gymnasium
 import numpy as np
 
 from hgenv.env import DataGenEnv
+from hgenv.fields import AtLeast, Decay, Natural, Positive, check
 from hgenv.run import Budget, Clock, Row, make_row
 
 if TYPE_CHECKING:
@@ -22,31 +31,25 @@ class AgentOptions:
 
     algorithm: Literal["PPO", "SAC", "TD3"] = "SAC"
     """Which agent."""
-    learning_rate: float = 1e-3
+    learning_rate: Positive = 1e-3
     """Of its networks."""
-    discount: float = 0.9
+    discount: Decay = 0.9
     """Gamma: how much the next step's reward counts."""
-    policy_width: int = 64
+    policy_width: Natural = 64
     """Width of the two hidden layers of its networks."""
-    warmup: int | None = None
+    warmup: Natural | None = None
     """SAC, TD3: environment steps with actions from the whole box before learning begins; None: 20."""
-    noise: float | None = None
+    noise: Annotated[float, AtLeast(0)] | None = None
     """TD3: standard deviation of the exploration about its action; None: 0.15."""
-    rollout: int | None = None
+    rollout: Annotated[int, AtLeast(2)] | None = None
     """PPO: environment steps an update; None: 16."""
 
     def __post_init__(self) -> None:
-        if self.algorithm not in ("PPO", "SAC", "TD3"):
-            raise ValueError(f"algorithm must be PPO, SAC or TD3, got {self.algorithm!r}")
+        check(self)
         owners = {"warmup": ("SAC", "TD3"), "noise": ("TD3",), "rollout": ("PPO",)}
         for name, algorithms in owners.items():
             if getattr(self, name) is not None and self.algorithm not in algorithms:
                 raise ValueError(f"{name} has no meaning with {self.algorithm}, got {getattr(self, name)}")
-        if not (self.learning_rate > 0 and 0 <= self.discount < 1 and (self.noise is None or self.noise >= 0)):
-            raise ValueError(f"need learning_rate > 0, discount in [0, 1) and noise >= 0, got {self}")
-        least = {"policy_width": 1, "warmup": 1, "rollout": 2}
-        if any((value := getattr(self, name)) is not None and value < low for name, low in least.items()):
-            raise ValueError(f"need policy_width >= 1, warmup >= 1 and rollout >= 2, got {self}")
 
     def agent(self, env: gymnasium.Env, seed: int) -> BaseAlgorithm:
         """The agent, of a network that is not trained yet."""
@@ -88,10 +91,13 @@ class _OneEpisode(gymnasium.Wrapper):
         return observation, value, False, False, info
 
 
-def play(
-    env: DataGenEnv, options: AgentOptions, budget: Budget, seed: int, report_every: int, sink: Callable[[Row], None]
-) -> None:
-    """Let an agent act until the budget is spent; sink gets the rows that `hgenv.run.run` would give.
+def made(env: DataGenEnv, options: AgentOptions, seed: int) -> BaseAlgorithm:
+    """The agent that `play` lets act in the environment."""
+    return options.agent(_OneEpisode(env), seed)
+
+
+def play(env: DataGenEnv, agent: BaseAlgorithm, budget: Budget, report_every: int, sink: Callable[[Row], None]) -> None:
+    """Let an agent act and learn until the budget is spent; sink gets the rows that `hgenv.run.run` would give.
 
     The committed actions explore; beta.NAME of a row is what the agent would do without exploring.
     """
@@ -115,4 +121,4 @@ def play(
                 self._row(seconds, self.locals["infos"][0], self.locals["new_obs"], report)
             return not over
 
-    options.agent(_OneEpisode(env), seed).learn(2**62, callback=Rows())
+    agent.learn(2**62, callback=Rows())

@@ -106,6 +106,11 @@ def restore(env: DataGenEnv, snapshot: dict[str, NDArray]) -> None:
     env.load_state_dict({k.removeprefix("state."): v for k, v in snapshot.items() if k.startswith("state.")})
 
 
+def start_at(env: DataGenEnv, snapshot: dict[str, NDArray]) -> None:
+    """Let an environment start at a snapshot's beta, and with what its generator remembered."""
+    env.start_from(snapshot["beta"], snapshot.get("state.memory"))
+
+
 def read_rows(folder: Path) -> list[dict[str, float]]:
     """The rows of a run's metrics.csv, empty cells left out; a last line without its end is dropped."""
     path = folder / "metrics.csv"

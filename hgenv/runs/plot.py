@@ -11,10 +11,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 from numpy.typing import NDArray
 
-from hgenv.runs import beta_figures
 from hgenv.env import DataGenEnv
 from hgenv.pictures import colours, sheet
 from hgenv.run import COST_AXES
+from hgenv.runs import beta_figures
 from hgenv.runs.folder import read_rows, restore
 from hgenv.snapshot import load_snapshot
 

@@ -9,13 +9,15 @@ import pytest
 
 from hgenv.bench import fidelity, render_speed
 from hgenv.beta.noise import Noise
+from hgenv.cli import bench as cli_bench
 from hgenv.cli import main as cli
+from hgenv.learning.gradient import Mixed, Score
 from hgenv.options import EnvOptions
 from hgenv.render import raster
 from hgenv.tasks.scene_normals import SceneNormals
 
 TINY = ["hgenv/ToyShading-v0", "--estimates", "3", "--references", "2", "--long-references", "2", "--long-steps", "4",
-        "--ages", "20", "--settings", "score", "perturbed,group=pair"]  # fmt: skip
+        "--ages", "20", "--settings", "score", "perturbed --gradient-group pair"]  # fmt: skip
 
 
 def test_quality_by_hand() -> None:
@@ -30,19 +32,23 @@ def test_quality_by_hand() -> None:
 
 
 def test_settings_are_read_and_mistakes_named() -> None:
-    options = fidelity.parse_setting("mixed,half=image,sigma=0.1,baseline=false,differentiated_steps=2", EnvOptions())
-    assert (options.gradient, options.gradient_half, options.gradient_sigma) == ("mixed", "image", 0.1)
-    assert (options.gradient_baseline, options.differentiated_steps) == (False, 2)
-    for wrong in ("guess", "score,sigma=1", "score,nothing=1", "score,baseline", "score,baseline=maybe"):
+    words = "mixed --gradient-half image --gradient-sigma 0.1 --no-gradient-baseline --gradient-steps 2"
+    options = cli_bench._setting(words, EnvOptions(train_steps=10, gradient=Score(), gradient_every=3))
+    assert options.gradient == Mixed(half="image", sigma=0.1, baseline=False, steps=2)
+    assert (options.train_steps, options.gradient_every) == (10, 1)
+    for wrong in ("", "guess", "score --train-steps 3", "score --gradient-every 2", "score --gradient-samples -1"):
         with pytest.raises(ValueError, match=r"."):
-            fidelity.parse_setting(wrong, EnvOptions())
+            cli_bench._setting(wrong, EnvOptions())
+    for wrong in ("score --gradient-sigma 1", "score --gradient-nothing 1"):
+        with pytest.raises(SystemExit):
+            cli_bench._setting(wrong, EnvOptions())
 
 
 def test_fidelity_measures_once_and_tells(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["bench", "fidelity", *TINY, "--out", str(tmp_path)]
     assert cli.main(words) == 0
     shown = capsys.readouterr().out
-    assert re.search(r"\| perturbed,group=pair \| -?\d\.\d\d ± ", shown)
+    assert re.search(r"\| perturbed --gradient-group pair \| -?\d\.\d\d ± ", shown)
     assert shown.count("cosine of its halves") == 2
     assert (tmp_path / "figure.png").stat().st_size > 5000
     vectors = (tmp_path / "vectors.csv").read_text()
@@ -79,11 +85,10 @@ def test_fidelity_does_not_mix_measurements(tmp_path: Path, capsys: pytest.Captu
 
 
 def test_fidelity_refuses_what_cannot_be(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        cli.main(["bench", "fidelity", *TINY, "--references", "3"])
-    assert "even" in "".join(capsys.readouterr())
+    assert cli.main(["bench", "fidelity", *TINY, "--references", "3"]) == 2
+    assert "even" in capsys.readouterr().err
     assert cli.main(["bench"]) == 2
-    assert "fidelity|linearity|render" in capsys.readouterr().err
+    assert "fidelity, linearity, signal, step-cost, render" in capsys.readouterr().err
 
 
 def test_linearity_prints_correlations(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,6 +1,7 @@
 """stable-baselines3's agents give the rows of a run."""
 
 import dataclasses
+from functools import cached_property
 
 import gymnasium
 import numpy as np
@@ -9,17 +10,19 @@ import stable_baselines3
 
 import hgenv
 from hgenv import run
+from hgenv.domains.domain import Domain, Pictures
+from hgenv.learning.gradient import Perturbed
 from hgenv.options import EnvOptions
 from hgenv.runs import agents
 from hgenv.tasks.toy_shading import ToyShading
 
 
 def played(algorithm: str, seed: int = 0, **budget: float) -> tuple[hgenv.DataGenEnv, list[run.Row]]:
-    options = EnvOptions(train_steps=2, episode_steps=10, gradient="perturbed", observe_gradient=True)
+    options = EnvOptions(train_steps=2, episode_steps=10, gradient=Perturbed(), observe_gradient=True)
     env, rows = hgenv.DataGenEnv(ToyShading(), options), list[run.Row]()
     own = {"rollout": 4} if algorithm == "PPO" else {"warmup": 4}
     choice = agents.AgentOptions(algorithm=algorithm, **own)
-    agents.play(env, choice, run.Budget(**budget), seed, 3, rows.append)
+    agents.play(env, agents.made(env, choice, seed), run.Budget(**budget), 3, rows.append)
     return env, rows
 
 
@@ -49,7 +52,8 @@ def test_agents_survive_a_loss_that_is_not_finite() -> None:
     for algorithm in ("PPO", "SAC"):
         own = {"rollout": 4} if algorithm == "PPO" else {"warmup": 2}
         env, rows = hgenv.DataGenEnv(Broken(), EnvOptions(train_steps=2)), list[run.Row]()
-        agents.play(env, agents.AgentOptions(algorithm=algorithm, **own), run.Budget(max_steps=12), 0, 3, rows.append)
+        agent = agents.made(env, agents.AgentOptions(algorithm=algorithm, **own), 0)
+        agents.play(env, agent, run.Budget(max_steps=12), 3, rows.append)
         assert len(rows) == 13
         assert np.isnan(rows[-1]["val_loss"])
         assert np.isfinite(rows[-1]["beta.light.mean"])
@@ -59,9 +63,10 @@ def test_agents_survive_a_loss_that_is_not_finite() -> None:
 class Broken(ToyShading):
     """A target domain that spoils every loss."""
 
-    def validation(self) -> hgenv.Batch:
-        batch = super().validation()
-        return batch._replace(target=batch.target * np.nan)
+    @cached_property
+    def domain(self) -> Domain:
+        validation = super().domain.batch("validation")
+        return Pictures(validation._replace(target=validation.target * np.nan), super().domain.batch("test"))
 
 
 @pytest.mark.parametrize("algorithm", ["PPO", "SAC", "TD3"])

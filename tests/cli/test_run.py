@@ -18,9 +18,11 @@ from hgenv.cli import main as cli
 from hgenv.cli import options as cli_options
 from hgenv.cli import run as cli_run
 from hgenv.env import DataGenEnv
+from hgenv.learning.gradient import Samples, Score
 from hgenv.options import EnvOptions
+from hgenv.registry import TASKS
+from hgenv.runs import folder
 from hgenv.snapshot import load_snapshot
-from hgenv.task import TASKS
 from hgenv.tasks.shape_normals import ShapeNormals
 from optimizers import OPTIMIZERS
 
@@ -54,17 +56,20 @@ def test_same_seed_same_rows_and_a_whole_run_folder(optimizer: str, tmp_path: Pa
     assert moved == (optimizer not in ("fixed", "random-beta"))
     files = {path.name for path in (tmp_path / "a").iterdir()}
     pictures = {"curves.png", "beta.png", "samples.png", "predictions.png"}
-    assert files == {"config.json", "metrics.csv", "best.npz", "summary.json"} | pictures
+    kept = {"config.json", "metrics.csv", "best.npz", "summary.json", *(["agent.zip"] if optimizer == "sb3" else [])}
+    assert files == kept | pictures
     summary = json.loads((tmp_path / "a" / "summary.json").read_text())
     assert summary["last"]["step"] == 6
-    assert summary["best"]["validation.mae"] == run.best_row(run.read_rows(tmp_path / "a"), "mae")["validation.mae"]
+    assert (
+        summary["best"]["validation.mae"] == folder.best_row(folder.read_rows(tmp_path / "a"), "mae")["validation.mae"]
+    )
 
 
 def test_committed_samples_do_not_depend_on_the_optimizer() -> None:
     """Sample seeds, step by step: only beta differs between optimizers."""
     seen = {}
     for name in ("fixed", "random-search", "hybrid-gradient"):
-        gradient = "score" if name == "hybrid-gradient" else None
+        gradient = Score() if name == "hybrid-gradient" else None
         options = EnvOptions(gradient=gradient, train_steps=2, batch_size=2)
         env = DataGenEnv(ShapeNormals(validation_size=4, test_size=2), options)
         seen[name] = []
@@ -75,38 +80,42 @@ def test_committed_samples_do_not_depend_on_the_optimizer() -> None:
 
 
 def wrap_seeds(env: DataGenEnv, log: list) -> None:
-    original = env._seeds
+    """Log the seeds of the committed steps, and not those of probes."""
+    train, generate = env._train, env.generate
 
-    def logged(stream: str, counter: int, count: int) -> np.ndarray:
-        seeds = original(stream, counter, count)
-        if stream == "train":
-            log.append((counter, seeds.tolist()))
-        return seeds
+    def logged(actions: np.ndarray, seeds: np.ndarray) -> Samples:
+        log.append(seeds.tolist())
+        return generate(actions, seeds)
 
-    env._seeds = logged  # type: ignore[method-assign]
+    def trained(*arguments: object) -> object:
+        env.generate = logged  # type: ignore[method-assign]
+        try:
+            return train(*arguments)
+        finally:
+            env.generate = generate  # type: ignore[method-assign]
+
+    env._train = trained  # type: ignore[method-assign]
 
 
 def test_the_snapshot_is_the_best_validated_state(tmp_path: Path) -> None:
     out = tmp_path / "run"
     assert hgenv("run", "random-search", *TINY, "--max-steps", "6", "--out", str(out)) == 0
-    best = run.best_row(run.read_rows(out), "mae")
+    best = folder.best_row(folder.read_rows(out), "mae")
     snapshot = load_snapshot(out)
     assert snapshot["step"] == best["step"]
     assert snapshot["beta"].tolist() == [best[f"beta.{name}"] for name in ShapeNormals.layout.names]
     task = ShapeNormals(validation_size=6, test_size=4)
-    env = DataGenEnv(task, EnvOptions(train_steps=2, differentiated_steps=1, batch_size=2, validation_images=4))
-    run.restore(env, snapshot)
-    assert env.score("test")["mae"] == best["test.mae"]
+    env = DataGenEnv(task, EnvOptions(train_steps=2, batch_size=2, validation_images=4))
+    folder.restore(env, snapshot)
+    assert env.metrics("test")["mae"] == best["test.mae"]
     assert hgenv("run", "fixed", *TINY, "--max-steps", "1", "--start", str(out), "--out", str(tmp_path / "again")) == 0
-    again = run.read_rows(tmp_path / "again")[0]
+    again = folder.read_rows(tmp_path / "again")[0]
     np.testing.assert_allclose([again[f"beta.{n}"] for n in task.layout.names], snapshot["beta"], rtol=1e-12)
 
 
 @pytest.mark.parametrize("limit", [{"max_train_steps": 8}, {"max_renders": 9}, {"max_steps": 2}, {"max_seconds": 1e-9}])
 def test_budgets_end_a_run(limit: dict) -> None:
-    env = DataGenEnv(
-        ShapeNormals(validation_size=4, test_size=2), EnvOptions(train_steps=4, differentiated_steps=1, batch_size=2)
-    )
+    env = DataGenEnv(ShapeNormals(validation_size=4, test_size=2), EnvOptions(train_steps=4, batch_size=2))
     rows = list(run.run(env, OPTIMIZERS["fixed"](), run.Budget(**limit), report_every=10))
     expected = {"max_train_steps": 3, "max_renders": 3, "max_steps": 3, "max_seconds": 1}[next(iter(limit))]
     assert len(rows) == expected
@@ -117,11 +126,24 @@ def test_budgets_end_a_run(limit: dict) -> None:
     ("words", "message"),
     [
         (["nonsense"], "unknown command"),
-        (["run", "nonsense"], "one of"),
+        (["run"], "one of"),
+        (["run", "nonsense"], "unknown optimizer 'nonsense'"),
+        (["run", "hybrid"], "did you mean hybrid-gradient?"),
+        (["run", "fixed", "--gradient", "imagine"], "did you mean image?"),
+        (["lsit"], "did you mean list?"),
+        (["run", "fixed", "--env", "toyshading"], "did you mean hgenv/ToyShading-v0?"),
+        (["list", "--import"], "--import needs"),
+        (["list", "--import", "no_such_module"], "no_such_module cannot be imported"),
+        (["list", "--import", "/nowhere/task.py"], "no file /nowhere/task.py"),
+        (["run", "fixed", "--max-steps", "-1"], "max_steps must be"),
+        (["run", "fixed", "--resolution", "31"], "multiple of 16"),
+        (["run", "fixed", "--report-every", "0"], "report_every must be"),
+        (["run", "fixed", "--seed", "-1"], "seed must be"),
+        (["run", "fixed", "--device", "nonsense"], "device 'nonsense'"),
         (["run", "fixed", "--env", "hgenv/Nonsense-v0"], "unknown environment"),
         (["run", "fixed", "--target", "mit-berkeley", "--data", "/nowhere"], "no folder"),
         (["run", "fixed", "--start", "/nowhere"], "no file"),
-        (["run", "random-beta", "--gradient", "image"], "no gradient"),
+        (["run", "random-beta", "--gradient", "image"], "there is no gradient"),
         (["run", "random-beta", "--spread", "0.1"], "spread"),
         (["show", "--out", "picture"], ".png"),
         (["plot", "/nowhere"], "no file"),
@@ -143,12 +165,8 @@ def test_mistakes_get_one_clear_line(
     ("option", "value", "message"),
     [
         ("--nonsense", "1", "nonsense"),
-        ("--max-steps", "-1", "positive"),
-        ("--resolution", "31", "multiple of 16"),
+        ("--max-steps", "many", "max-steps"),
         ("--target", "moon", "mit-berkeley"),
-        ("--report-every", "0", "report_every"),
-        ("--seed", "-1", "seed"),
-        ("--device", "nonsense", "device"),
     ],
 )
 def test_bad_options_are_refused(option: str, value: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -179,7 +197,7 @@ def test_options_of_all_parts_have_names_of_their_own() -> None:
 
 def test_a_line_without_its_end_is_dropped(tmp_path: Path) -> None:
     (tmp_path / "metrics.csv").write_text("step,val_loss,test.mae\n0,0.5,10\n1,0.25,\n2,0.12")
-    assert run.read_rows(tmp_path) == [{"step": 0, "val_loss": 0.5, "test.mae": 10}, {"step": 1, "val_loss": 0.25}]
+    assert folder.read_rows(tmp_path) == [{"step": 0, "val_loss": 0.5, "test.mae": 10}, {"step": 1, "val_loss": 0.25}]
 
 
 def test_an_interruption_before_the_first_row(
@@ -223,7 +241,7 @@ def test_an_interrupted_run_is_usable(tmp_path: Path) -> None:
         error = process.communicate(timeout=120)[1]
     assert process.returncode == 130
     assert "interrupted" in error
-    rows = run.read_rows(out)
+    rows = folder.read_rows(out)
     assert len(rows) > 7
     assert load_snapshot(out)["step"] <= rows[-1]["step"]
     assert (out / "predictions.png").exists()
@@ -233,7 +251,7 @@ def test_a_start_by_hand(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     start = tmp_path / "beta.json"
     start.write_text('{"expand.probability": 0.9}')
     assert hgenv("run", "fixed", *TINY, "--max-steps", "1", "--start", str(start), "--out", str(tmp_path / "run")) == 0
-    row = run.read_rows(tmp_path / "run")[-1]
+    row = folder.read_rows(tmp_path / "run")[-1]
     layout = ShapeNormals.layout
     assert row["beta.expand.probability"] == pytest.approx(0.9)
     assert row["beta.primitive.cube"] == layout.initial[layout.names.index("primitive.cube")]

@@ -1,0 +1,35 @@
+"""hgenv baselines: metrics of answers that need no learning, and of the network before it learns."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+from hgenv.cli.options import AsJson, EnvChoice, chosen_task, parse
+from hgenv.domains.domain import SPLITS, baselines
+from hgenv.env import DataGenEnv
+
+
+@dataclasses.dataclass(frozen=True)
+class BaselineOptions:
+    """Metrics of answers that need no learning."""
+
+    json: AsJson = False
+    """Print JSON."""
+
+
+def command(words: list[str]) -> int:
+    s = parse("baselines", words, baselines=BaselineOptions, environment=EnvChoice, task=chosen_task(words))
+    env = DataGenEnv(s.task)
+    env.reset(seed=0)
+    found = {
+        split: baselines(s.task.quantity, s.task.domain, split) | {"the network's start": env.metrics(split)}
+        for split in SPLITS
+    }
+    if s.baselines.json:
+        print(json.dumps({"env": s.environment.env, **found}, indent=1))
+        return 0
+    for split, answers in found.items():
+        for name, metrics in answers.items():
+            print(f"{split:10}  {name:19}" + "".join(f"  {k} {v:.4g}" for k, v in metrics.items()))
+    return 0

@@ -1,0 +1,63 @@
+"""hgenv data: the datasets that can be read, and what a folder has of them."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import tyro
+
+from hgenv.cli.options import AsJson
+from hgenv.data import catalogue
+from hgenv.registry import unknown
+
+
+@dataclasses.dataclass(frozen=True)
+class DataOptions:
+    """The datasets that can be read."""
+
+    folder: tyro.conf.Positional[str | None] = None
+    """Folder in which, and two levels below, they are looked for and read."""
+    datasets: tuple[str, ...] = ()
+    """Their names; all if none is given."""
+    json: AsJson = False
+    """Print JSON."""
+
+
+def command(words: list[str]) -> int:
+    """Exit status 1 if what was found is broken, or what was asked for by name is not there."""
+    s = tyro.cli(DataOptions, args=words, prog="hgenv data")
+    known = [dataset.name for dataset in catalogue.DATASETS]
+    for name in s.datasets:
+        if name not in known:
+            raise ValueError(unknown("dataset", name, known))
+    folder = None if s.folder is None else Path(s.folder)
+    if folder is not None and not folder.is_dir():
+        raise FileNotFoundError(f"no folder {folder}")
+    reports = []
+    for one in catalogue.report(folder, s.datasets or known):
+        reports.append(one)
+        if not s.json:
+            print(_paragraph(one, folder), end="\n\n", flush=True)
+    if s.json:
+        print(json.dumps([_plain(one) for one in reports], indent=1))
+    return 1 if any(one.broken or (one.missing and s.datasets) for one in reports) else 0
+
+
+def _paragraph(report: catalogue.Report, folder: Path | None) -> str:
+    dataset = report.dataset
+    lines = [f"{dataset.name}: {dataset.what}", f"  option    {dataset.option}"]
+    lines += [f"  expected  {dataset.expected.removeprefix('expected ')}", f"  terms     {dataset.terms}"]
+    lines += [f"  not found in {folder}"] if report.missing else []
+    for place in report.places or ():
+        lines.append(f"  {'PROBLEM' if place.problem else 'found':8}  {place.folder}: {place.problem or place.content}")
+    return "\n".join(lines)
+
+
+def _plain(report: catalogue.Report) -> dict[str, Any]:
+    """What JSON can hold."""
+    told = {name: getattr(report.dataset, name) for name in ("name", "what", "option", "expected", "terms")}
+    places = None if report.places is None else [p._asdict() | {"folder": str(p.folder)} for p in report.places]
+    return told | {"places": places}
