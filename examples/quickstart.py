@@ -16,4 +16,4 @@ for step in range(20):
     action = np.clip(action - 0.05 * gradient / np.sqrt(np.mean(gradient**2)), -1, 1)
     if step % 5 == 4:
         print(f"{info['train_steps']:4} training steps, validation loss {-reward:.4f}, expand {info['beta'][6]:.2f}")
-print("test error in degrees:", round(env.unwrapped.score("test")["mae"], 1))
+print("test error in degrees:", round(env.unwrapped.metrics("test")["mae"], 1))

@@ -103,7 +103,11 @@ class CompareOptions:
 
     def methods(self) -> list[tuple[str, list[str]]]:
         """Label and words of every optimizer, the controls first."""
+        from optimizers import OPTIMIZERS
+
         presets, found = dict(text.split("=", 1) for text in METHODS), []
+        # Somebody's optimizer goes before a label of ours for another one.
+        presets = {k: v for k, v in presets.items() if k not in OPTIMIZERS or v.split()[0] == k}
         for text in self.optimizers:
             label, equals, words = text.partition("=")
             if not equals or " " in label:  # an optimizer's name, or options that hold a "="

@@ -42,16 +42,16 @@ def command(words: list[str]) -> int:
 def _compare(words: list[str]) -> int:
     from hgenv.bench import compare, report
 
-    cut = words.index("--") if "--" in words else len(words)
+    choices, cut = players(), words.index("--") if "--" in words else len(words)
     s = parse("bench ENV ...", words[:cut], bench=compare.CompareOptions, budget=DefaultBudget)
     common, out, failed = words[cut + 1 :], Path(s.bench.out), 0
-    todo, choices = compare.cells(s.bench, s.budget, common), players()
+    todo = compare.cells(s.bench, s.budget, common)
     for cell in todo:
         if cell.seed == 0:  # a mistake in an option shows before anything is run
             parse_run(choices, cell.words)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # it must not leave cells behind
     status = 0
-    with Progress("cell") as progress:
+    with Progress("cells") as progress:
         try:
             for done, total, cell, failure in compare.play(s.bench, s.budget, common):
                 progress.show(done, total, cell.folder.name)
@@ -72,7 +72,7 @@ def _fidelity(words: list[str]) -> int:
 
     s = _parse_bench("fidelity", words, fidelity.FidelityOptions)
     settings = {text: _setting(text, s.training) for text in s.bench.settings}  # mistakes show before the work
-    with Progress("vector") as progress:
+    with Progress("vectors") as progress:
         for done, total in fidelity.measure(s.task, s.training, settings, s.bench):
             progress.show(done, total)
     print((Path(s.bench.out) / "table.md").read_text(), end="")
@@ -106,7 +106,7 @@ def _signal(words: list[str]) -> int:
 
     s = _parse_bench("signal", words, instrument.SignalOptions, {"gradient": "perturbed"})
     estimates = []
-    with Progress("estimate") as progress:
+    with Progress("estimates") as progress:
         for vector in instrument.estimates(s.task, s.training, s.bench):
             estimates.append(vector)
             progress.show(len(estimates), s.bench.estimates)

@@ -15,7 +15,7 @@ EVERY = 30.0
 
 
 class Progress:
-    """`with Progress("cell") as progress: progress.show(done, total, note)`."""
+    """`with Progress("cells") as progress: progress.show(done, total, note)`."""
 
     def __init__(self, unit: str) -> None:
         self._unit, self._said = unit, time.monotonic()
@@ -25,7 +25,8 @@ class Progress:
         if sys.stderr.isatty():
             from tqdm import tqdm
 
-            self._bar = tqdm(unit=self._unit)
+            form = "{percentage:3.0f}%|{bar}| {n_fmt} of {total_fmt} {unit} [{elapsed}<{remaining}{postfix}]"
+            self._bar = tqdm(unit=self._unit, total=1, bar_format=form)
         return self
 
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
@@ -40,7 +41,7 @@ class Progress:
             self._bar.set_postfix_str(note)
         elif time.monotonic() - self._said >= EVERY:
             self._said = time.monotonic()
-            print(f"{self._unit} {done} of {total}{note and ': '}{note}", file=sys.stderr, flush=True)
+            print(f"{done} of {total} {self._unit}{note and ': '}{note}", file=sys.stderr, flush=True)
 
     def say(self, line: str) -> None:
         """A line that stays."""

@@ -2,6 +2,7 @@
 
 import dataclasses
 from functools import cached_property
+from pathlib import Path
 
 import gymnasium
 import numpy as np
@@ -10,10 +11,11 @@ import stable_baselines3
 
 import hgenv
 from hgenv import run
+from hgenv.cli.main import main
 from hgenv.domains.domain import Domain, Pictures
 from hgenv.learning.gradient import Perturbed
 from hgenv.options import EnvOptions
-from hgenv.runs import agents
+from hgenv.runs import agents, open_run
 from hgenv.tasks.toy_shading import ToyShading
 
 
@@ -84,3 +86,32 @@ def test_bad_options_are_refused() -> None:
     for knobs in ({"algorithm": "A2C"}, {"discount": 1.0}, {"warmup": 0}, {"learning_rate": 0.0}, {"rollout": 8}):
         with pytest.raises(ValueError, match="got"):
             agents.AgentOptions(**knobs)
+
+
+def test_a_run_keeps_its_agent(tmp_path: Path) -> None:
+    words = ["--env", "hgenv/ToyShading-v0", "--train-steps", "2", "--max-steps", "6", "--no-figures"]
+    assert main(["run", "sb3", "--warmup", "2", *words, "--out", str(tmp_path / "run")]) == 0
+    opened = open_run(tmp_path / "run")
+    agent = stable_baselines3.SAC.load(tmp_path / "run" / "agent.zip")
+    assert agent.num_timesteps == 6
+    observation, _ = opened.env.reset(seed=0)
+    action, _ = agent.predict(observation, deterministic=True)
+    assert action.shape == (3,)
+    agent.set_env(opened.env)
+    agent.learn(4)
+
+
+def test_an_interrupted_run_keeps_its_agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    step, count = hgenv.DataGenEnv.step, 0
+
+    def interrupted(env: hgenv.DataGenEnv, action: object) -> object:
+        nonlocal count
+        count += 1
+        if count > 3:
+            raise KeyboardInterrupt
+        return step(env, action)
+
+    monkeypatch.setattr(hgenv.DataGenEnv, "step", interrupted)
+    words = ["--env", "hgenv/ToyShading-v0", "--max-steps", "9", "--no-figures", "--out", str(tmp_path / "run")]
+    assert main(["run", "sb3", *words]) == 130
+    assert stable_baselines3.SAC.load(tmp_path / "run" / "agent.zip").num_timesteps == 3

@@ -1,0 +1,1 @@
+"""Parts of hgenv that live in a package of their own."""
