@@ -350,7 +350,7 @@ def of_options(cls: type[Task], given: dict[str, Any], render_mode: str | None =
 
 def split_options(cls: type[Task], given: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """The options of the task and those of the environment. TypeError for a name that both have, or neither."""
-    parts = {field.name for field in dataclasses.fields(cls)}
+    parts = {field.name for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
     theirs, ours = knobs(cls).keys() | parts, knobs(EnvOptions).keys()
     if both := theirs & ours:
         raise TypeError(f"{cls.__name__} has the option {sorted(both)[0]}, as every environment has: rename it")
