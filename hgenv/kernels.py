@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from numba import config as numba_config
 from numba import njit
@@ -22,14 +22,15 @@ CONFIG: Any = numba_config
 _PACKAGE = Path(__file__).parent
 
 
-def kernel(inline: str = "never") -> Callable[[F], F]:
+def kernel(inline: Literal["never", "always"] = "never") -> Callable[[F], F]:
     """Decorator: a function compiled by numba, which releases the GIL while it runs."""
 
     def compiled(function: F) -> F:
         folder, before = kept_in(), CONFIG.CACHE_DIR
         CONFIG.CACHE_DIR = str(folder or "")  # numba looks it up when it decorates
         try:
-            return njit(cache=folder is not None, nogil=True, inline=inline)(function)
+            decorated: Any = njit(cache=folder is not None, nogil=True, inline=inline)(function)
+            return decorated
         finally:
             CONFIG.CACHE_DIR = before
 
