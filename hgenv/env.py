@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import Any, ClassVar
 
@@ -35,17 +35,14 @@ Observation = NDArray[np.float32]
 @contextmanager
 def own_torch() -> Iterator[None]:
     """Torch as training needs it, whatever the caller has set: gradients, float32, tensors made on the CPU."""
-    dtype, device = torch.get_default_dtype(), torch.get_default_device()
+    dtype = torch.get_default_dtype()
+    there = torch.get_default_device().type == "cpu"  # to set one, even the CPU, slows every call of torch
     torch.set_default_dtype(torch.float32)
-    if device.type != "cpu":  # to set one, even the CPU, slows every call of torch
-        torch.set_default_device(None)
     try:
-        with torch.inference_mode(False), torch.enable_grad():
+        with torch.inference_mode(False), torch.enable_grad(), nullcontext() if there else torch.device("cpu"):
             yield
     finally:
         torch.set_default_dtype(dtype)
-        if device.type != "cpu":
-            torch.set_default_device(device)
 
 
 class DataGenEnv(gymnasium.Env[Observation, Observation]):
@@ -236,10 +233,12 @@ class DataGenEnv(gymnasium.Env[Observation, Observation]):
         given = self.task.domain.batch(images).image if isinstance(images, str) else torch.as_tensor(images)
         return self._learner.predict(average, given.to(average.dtype))
 
+    @own_torch()
     def metrics(self, split: Split) -> dict[str, float]:
         """The quantity's metrics of the averaged weights on a whole split. Not charged to the ledger."""
         return measured(self.task.quantity, self.task.domain, self.predict(split)[-1], split)
 
+    @own_torch()
     def network(self, last: bool = False) -> nn.Module:
         """The trained network, a copy of its own: with the averaged weights, which are scored, or the last ones."""
         weights = self.episode.weights.weights if last else self.episode.average
@@ -268,6 +267,7 @@ class DataGenEnv(gymnasium.Env[Observation, Observation]):
         now = dataclasses.replace(self.episode, random_state=random_words(self.np_random))
         return now.to_arrays()
 
+    @own_torch()
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore what state_dict() gave, in an environment made alike and reset once.
 
@@ -350,7 +350,8 @@ def of_options(cls: type[Task], given: dict[str, Any], render_mode: str | None =
 
 def split_options(cls: type[Task], given: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """The options of the task and those of the environment. TypeError for a name that both have, or neither."""
-    theirs, ours = knobs(cls).keys(), knobs(EnvOptions).keys()
+    parts = {field.name for field in dataclasses.fields(cls)}
+    theirs, ours = knobs(cls).keys() | parts, knobs(EnvOptions).keys()
     if both := theirs & ours:
         raise TypeError(f"{cls.__name__} has the option {sorted(both)[0]}, as every environment has: rename it")
     mine = {name: value for name, value in given.items() if name in theirs}

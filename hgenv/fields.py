@@ -128,7 +128,7 @@ def _problem(hint: Any, value: Any) -> str:
         problems = [_problem(kind, value) for kind in get_args(hint)]
         return "" if "" in problems else " or ".join(problems)
     if origin is Literal:
-        fits = any(value == choice and type(value) is type(choice) for choice in get_args(hint))
+        fits = any(type(value) is type(choice) and value == choice for choice in get_args(hint))
         return "" if fits else "one of " + ", ".join(map(repr, get_args(hint)))
     if origin is tuple and get_args(hint)[-1:] == (...,):
         inner = get_args(hint)[0]

@@ -1,6 +1,7 @@
 """A small smooth task in float64, for tests of gradients: images, targets and masks are smooth functions of beta."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -11,6 +12,7 @@ from hgenv.batch import Batch
 from hgenv.beta.distributions import Bernoulli, Normal
 from hgenv.beta.layout import Layout
 from hgenv.beta.noise import Noise
+from hgenv.domains import Pictures
 from hgenv.task import Task
 
 
@@ -51,14 +53,9 @@ class Waves(Task):
     def network(self) -> nn.Module:
         return Small()
 
-    def loss(self, prediction: Tensor, batch: Batch) -> Tensor:
-        return (batch.mask * (prediction - batch.target) ** 2).mean((0, 2, 3, 4))
-
-    def validation(self) -> Batch:
-        return self._target(0)
-
-    def test(self) -> Batch:
-        return self._target(100)
+    @cached_property
+    def domain(self) -> Pictures:
+        return Pictures(self._target(0), self._target(100))
 
     def _target(self, first: int) -> Batch:
         beta = self.layout.clip(self.layout.initial + 0.2)

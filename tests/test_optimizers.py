@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from hgenv.env import DataGenEnv
+from hgenv.learning.gradient import Perturbed
 from hgenv.options import EnvOptions
 from hgenv.run import Budget, run
 from hgenv.tasks.toy_shading import ToyShading
@@ -93,7 +94,7 @@ def toy_loss(actions: np.ndarray) -> np.ndarray:
 def test_finds_the_optimum_of_toy_shading(name: str) -> None:
     """Of the start's regret, its loss less the optimum's at equal training, a fifth is left at most."""
     optimizer = OPTIMIZERS[name]()
-    gradient = "perturbed" if optimizer.uses_gradient else None
+    gradient = Perturbed() if optimizer.uses_gradient else None
     env = DataGenEnv(ToyShading(), EnvOptions(train_steps=10, gradient=gradient, validation_images=None))
     rows = list(run(env, optimizer, Budget(max_train_steps=4000), report_every=1000))
     layout = ToyShading.layout

@@ -1,20 +1,17 @@
-"""SceneNormals: the layout, perturbations against closed forms, rooms, SUNCG's layout, a start that is trained."""
+"""Interiors: the layout, perturbations against closed forms, rooms."""
 
 from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
-from hgenv.beta.noise import Noise
-from hgenv.domains.indoor import OtherRooms
-from hgenv.render.mesh import NO_TEXTURES, coarsened, plain_mesh
+from hgenv.render.mesh import NO_TEXTURES
 from hgenv.render.raster import render
 from hgenv.render.renderer import Scene
 from hgenv.rotations import turn, unit_vector
 from hgenv.scenes.furniture import box
-from hgenv.scenes.interiors import DEGREES, Interior, Lighting, SceneBeta, look, staged
-from hgenv.scenes.rooms import NYU_TANGENTS, room
+from hgenv.scenes.interiors import DEGREES, Interior, Lighting, look, staged
+from hgenv.scenes.rooms import room
 from hgenv.tasks.scene_normals import SceneNormals
 
 UP = np.array([0.0, 1.0, 0.0])
@@ -142,64 +139,3 @@ def test_rooms_are_furnished_closed_and_seen_from_inside(number: int) -> None:
         assert picture.depth.max() < 9
     for thing in scene.objects:
         assert thing.corners[..., 1].min() >= -1e-9, "nothing stands in the floor"
-
-
-@pytest.mark.parametrize("id", ["rooms", "house"])
-def test_random_betas_give_normals_that_face_the_camera(id: str, request: pytest.FixtureRequest) -> None:
-    scenes = str(request.getfixturevalue("suncg")) if id == "house" else None
-    task = SceneNormals(rooms=4, scenes=scenes)
-    betas = LAYOUT.from_action(np.random.default_rng(0).uniform(-1, 1, (16, 108)))
-    batch = task.sample(betas, Noise(np.arange(16)))
-    assert all(torch.isfinite(part).all() for part in batch)
-    assert batch.image.shape == (16, 3, 48, 64)
-    assert batch.image.min() >= 0
-    assert batch.image.max() <= 1
-    inside = batch.mask[:, 0] > 0
-    assert inside.float().mean() > 0.8
-    torch.testing.assert_close(batch.target.norm(dim=1)[inside], torch.ones(int(inside.sum())), atol=1e-5, rtol=0)
-    x = (torch.arange(64) + 0.5 - 32) * NYU_TANGENTS[0] / 32
-    y = (24 - torch.arange(48) - 0.5) * NYU_TANGENTS[1] / 24
-    along = batch.target[:, 0] * x + batch.target[:, 1] * y[:, None] - batch.target[:, 2]
-    assert (along[inside] < 1e-3).all(), "a visible surface faces the ray"
-
-
-def test_the_built_in_target_is_other_rooms_looked_down_upon() -> None:
-    domain = OtherRooms((48, 64), 24, 24)
-    batch = domain.batch("test")
-    floor = batch.target[:, 1, 36:].mean()
-    ceiling = -batch.target[:, 1, :12].mean()
-    assert floor > max(0.0, ceiling) + 0.2
-    assert 40 < domain.baselines("test")["constant normal"]["mae"] < 70
-    assert not torch.equal(batch.image, domain.batch("validation").image)
-
-
-def test_merging_small_features_keeps_large_ones() -> None:
-    rng = np.random.default_rng(0)
-    side = 40
-    grid = np.stack(np.meshgrid(np.linspace(0, 1, side), np.linspace(0, 1, side)), -1).reshape(-1, 2)
-    vertices = np.concatenate([grid, 0.001 * rng.random((side * side, 1))], 1)
-    i, j = np.mgrid[: side - 1, : side - 1]
-    a = (i * side + j).ravel()
-    faces = np.concatenate([np.stack([a, a + 1, a + side], 1), np.stack([a + 1, a + side, a + side + 1], 1)])
-    fine = plain_mesh(vertices, faces, smooth=False)
-    coarse = coarsened(fine, 0.1)
-    assert len(coarse.corners) < 0.15 * len(fine.corners)
-    area = np.linalg.norm(
-        np.cross(coarse.corners[:, 1] - coarse.corners[:, 0], coarse.corners[:, 2] - coarse.corners[:, 0]), axis=1
-    ).sum() / 2  # fmt: skip
-    assert area == pytest.approx(0.85, abs=0.1)
-    assert len(coarsened(fine, 10.0).corners) == len(fine.corners), "a mesh that would vanish stays"
-
-
-def test_bad_options_are_refused() -> None:
-    for knobs in (
-        {"resolution": 48},
-        {"resolution": 66},
-        {"rooms": 0},
-        {"detail": -1.0},
-        {"shadow": -1},
-        {"ambient": 1.0},
-    ):
-        with pytest.raises(ValueError, match=r"got|positive"):
-            SceneNormals(**knobs)
-    assert isinstance(SceneNormals().layout, SceneBeta)

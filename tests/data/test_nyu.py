@@ -10,10 +10,8 @@ import cv2
 import h5py
 import numpy as np
 import pytest
-import torch
 
 from hgenv.data import nyu
-from hgenv.tasks.scene_normals import SceneNormals
 
 
 def angles(first: np.ndarray, second: np.ndarray, valid: np.ndarray) -> np.ndarray:
@@ -114,19 +112,6 @@ def test_all_real_frames_load(samples: Path) -> None:
         image = file["images"][0].transpose(2, 1, 0)
     assert np.abs(first.image.astype(float) - image).mean() < 6
     assert np.abs(first.image[:, ::-1].astype(float) - image).mean() > 20
-
-
-def test_the_target_is_scored_at_the_frames_grid(samples: Path) -> None:
-    task = SceneNormals(data=str(samples / "labeled-8bit"), frames=6, rooms=2, pretrain_steps=0)
-    batch = task.test()
-    assert batch.image.shape == (6, 3, 48, 64)
-    assert 0.5 < batch.mask.mean() < 0.8, "without the white border"
-    truth = task.metrics(batch.target[None], "test")["mae"]
-    shifted = task.metrics(batch.target.roll(4, dims=-1)[None], "test")["mae"]
-    assert truth < 14 < shifted
-    constant = torch.zeros(1, 6, 3, 48, 64)
-    constant[:, :, 2] = 1.0
-    assert task.metrics(constant, "test") == pytest.approx(task.baselines("test")["constant normal"])
 
 
 # -- broken folders

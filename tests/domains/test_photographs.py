@@ -1,4 +1,4 @@
-"""Target domains: published numbers on the photographs, broken folders, the built-in objects against a closed form."""
+"""Photographs as target domain: published numbers, broken folders."""
 
 import shutil
 from pathlib import Path
@@ -10,8 +10,7 @@ import scipy.io
 import torch
 
 from hgenv.data import mit_berkeley
-from hgenv.domains.blobs import _render, render_blobs
-from hgenv.quantities import metrics
+from hgenv.domains import baselines, measured
 from hgenv.tasks.shape_normals import ShapeNormals
 
 
@@ -22,7 +21,7 @@ def task(photographs: Path) -> ShapeNormals:
 
 def test_constant_normal_gives_the_published_errors(task: ShapeNormals) -> None:
     """SIRFS's naive baseline, 0.7223 rad, and the pooled errors of the same prediction."""
-    score = task.baselines("test")["constant normal"]
+    score = baselines(task.quantity, task.domain, "test")["constant normal"]
     assert score["n_mae"] == pytest.approx(0.7223, abs=1e-4)
     assert score["mae"] == pytest.approx(43.39, abs=0.01)
     assert score["median"] == pytest.approx(43.04, abs=0.01)
@@ -31,18 +30,18 @@ def test_constant_normal_gives_the_published_errors(task: ShapeNormals) -> None:
 
 
 def test_dome_over_the_silhouette(task: ShapeNormals) -> None:
-    score = task.baselines("test")["dome"]
+    score = baselines(task.quantity, task.domain, "test")["dome"]
     assert score["mae"] == pytest.approx(29.63, abs=0.1)
     assert score["median"] == pytest.approx(25.98, abs=0.2)
 
 
 def test_a_network_that_says_constant_normal_scores_like_the_baseline(task: ShapeNormals) -> None:
     """Through crop, 32 x 32 and back to full resolution nothing is lost for a constant."""
-    toward = torch.zeros(1, 10, 3, 32, 32)
-    toward[:, :, 2] = 2.0
+    toward = torch.zeros(10, 3, 32, 32)
+    toward[:, 2] = 2.0
     for split in ("validation", "test"):
-        assert task.metrics(toward, split)["mae"] == pytest.approx(
-            task.baselines(split)["constant normal"]["mae"], 1e-9
+        assert measured(task.quantity, task.domain, toward, split)["mae"] == pytest.approx(
+            baselines(task.quantity, task.domain, split)["constant normal"]["mae"], 1e-9
         )
 
 
@@ -50,30 +49,22 @@ def test_the_ground_truth_at_network_resolution_scores_well_at_full_resolution(p
     """Cut, shrink and enlarge are each other's inverse up to blur: a shift by a pixel would show."""
     for resolution, bound in ((32, 11.0), (128, 4.5)):
         task = ShapeNormals(target="mit-berkeley", data=str(photographs), resolution=resolution)
-        target = task.test().target
-        score = task.metrics(target[None], "test")["mae"]
-        shifted = task.metrics(target.roll(2, dims=-1)[None], "test")["mae"]
+        target = task.domain.batch("test").target
+        score = measured(task.quantity, task.domain, target, "test")["mae"]
+        shifted = measured(task.quantity, task.domain, target.roll(2, dims=-1), "test")["mae"]
         assert score < bound
         assert shifted > 1.1 * score
 
 
 def test_splits_have_ten_objects_each_and_16_bits_are_kept(photographs: Path, task: ShapeNormals) -> None:
     assert not set(mit_berkeley.VALIDATION) & set(mit_berkeley.TEST)
-    assert len(task.validation().image) == len(task.test().image) == 10
+    assert len(task.domain.batch("validation").image) == len(task.domain.batch("test").image) == 10
     pear = mit_berkeley.load(photographs, ("pear",))[0]
     levels = np.unique(np.round(pear.shading * 65535))
     assert len(levels) > 2000
     assert pear.shading.max() <= 1
     assert pear.valid.sum() < pear.mask.sum()
     np.testing.assert_allclose(np.linalg.norm(pear.normal, axis=0)[pear.valid], 1.0)
-
-
-def test_normals_of_a_paraboloid_point_up_and_right_as_they_should() -> None:
-    """z = -(x^2 + y^2) / 2 has the normal (x, y, 1), y up."""
-    rows, columns = np.mgrid[-5:6, -5:6].astype(float)
-    normal = metrics.sobel_normals(-0.01 * (rows**2 + columns**2) / 2)[:, 1:-1, 1:-1]
-    expected = np.stack([0.01 * columns, -0.01 * rows, np.ones_like(rows)])[:, 1:-1, 1:-1]
-    np.testing.assert_allclose(normal, expected / np.linalg.norm(expected, axis=0), atol=1e-12)
 
 
 @pytest.fixture
@@ -125,55 +116,11 @@ def test_broken_folders_give_one_clear_error(copy: Path, spoil, error: type[Exce
     spoil(copy)
     before = {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()}
     with pytest.raises(error, match=message) as caught:
-        ShapeNormals(target="mit-berkeley", data=str(copy)).validation()
+        ShapeNormals(target="mit-berkeley", data=str(copy)).domain.batch("validation")
     assert "pear" in str(caught.value)
     assert before == {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()}
 
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"nowhere.*shading\.png"):
-        ShapeNormals(target="mit-berkeley", data=str(tmp_path / "nowhere")).validation()
-
-
-def test_an_ellipsoid_matches_its_closed_form() -> None:
-    radii = np.array([0.7, 0.5, 0.6])
-    parameters = np.zeros((1, 24))
-    parameters[0, :14] = [*radii, 1.0, 1.0, *np.eye(3).ravel()]
-    normal, mask = np.zeros((1, 3, 40, 40)), np.zeros((1, 40, 40))
-    _render(np.array([0]), parameters, 40, normal, mask)
-    x, y = np.meshgrid(-1 + (np.arange(40) + 0.5) / 20, 1 - (np.arange(40) + 0.5) / 20)
-    inside = (x / 0.7) ** 2 + (y / 0.5) ** 2 < 1
-    z = 0.6 * np.sqrt(np.where(inside, 1 - (x / 0.7) ** 2 - (y / 0.5) ** 2, 0))
-    expected = np.stack([x, y, z]) / radii[:, None, None] ** 2
-    expected = np.where(inside, expected / np.linalg.norm(expected, axis=0), 0)
-    assert (mask[0] != inside).mean() < 0.005  # rays that graze a sliver thinner than the march's step
-    both = (mask[0] > 0) & inside
-    np.testing.assert_allclose(normal[0][:, both], expected[:, both], atol=1e-5)
-
-
-def test_built_in_objects_are_sound_and_repeatable() -> None:
-    image, normal, mask = render_blobs(np.arange(40), 32)
-    again = render_blobs(np.arange(40), 32)
-    for a, b in zip((image, normal, mask), again, strict=True):
-        np.testing.assert_array_equal(a, b)
-    assert np.isfinite(image).all()
-    assert (mask.mean((1, 2)) > 0.03).all()
-    np.testing.assert_allclose(np.linalg.norm(normal, axis=1)[mask > 0], 1.0, atol=1e-5)
-    assert (normal[:, 2][mask > 0] > -1e-3).all()
-    assert normal[:, 1][mask > 0].std() > 0.3
-
-
-def test_metrics_of_known_angles() -> None:
-    angle = np.radians([[10.0, 20.0], [25.0, 40.0]])
-    prediction = 3 * np.stack([np.sin(angle), 0 * angle, np.cos(angle)])
-    target = np.stack([0 * angle, 0 * angle, 1 + 0 * angle])
-    errors = metrics.angular_error(prediction, target, np.ones((2, 2), bool))
-    score = metrics.normal_metrics([errors, np.array([90.0])])
-    assert score["mae"] == pytest.approx((10 + 20 + 25 + 40 + 90) / 5)
-    assert score["median"] == pytest.approx(25)
-    assert (score["within_11"], score["within_22"], score["within_30"]) == pytest.approx((20, 40, 60))
-    assert score["mse"] == pytest.approx(np.mean(np.radians([10, 20, 25, 40, 90]) ** 2))
-    assert score["image_mae"] == pytest.approx((95 / 4 + 90) / 2)
-    assert score["n_mae"] == pytest.approx(np.sqrt(np.radians(95 / 4) * np.radians(90)))
-    with pytest.raises(ValueError, match=r"valid pixel"):
-        metrics.normal_metrics([np.array([])])
+        ShapeNormals(target="mit-berkeley", data=str(tmp_path / "nowhere")).domain.batch("validation")

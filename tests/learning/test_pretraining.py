@@ -1,13 +1,30 @@
 """Networks that start trained: once, kept under what they depend on, or from a snapshot."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
+from hgenv.batch import Batch
+from hgenv.learning.networks import HourglassSize
 from hgenv.learning.pretraining import pretrain
+from hgenv.quantities import Normals
 from hgenv.tasks.scene_normals import SceneNormals
+
+WIDE = HourglassSize(channels=16)
+
+
+@dataclass(frozen=True)
+class Scaled(Normals):
+    """Another loss."""
+
+    factor: float
+
+    def loss(self, prediction: Tensor, batch: Batch) -> Tensor:
+        return self.factor * super().loss(prediction, batch)
 
 
 def test_the_start_is_trained_once_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -19,7 +36,7 @@ def test_the_start_is_trained_once_and_kept(tmp_path: Path, monkeypatch: pytest.
     again = SceneNormals(rooms=2, validation_size=2, test_size=2, pretrain_steps=3)
     torch.testing.assert_close(torch.nn.utils.parameters_to_vector(again.network().parameters()), first)
     assert file.stat().st_mtime_ns == stamp
-    for other in ({"pretrain_steps": 4}, {"rooms": 3}, {"ambient": 0.4}, {"channels": 16}):
+    for other in ({"pretrain_steps": 4}, {"rooms": 3}, {"ambient": 0.4}, {"hourglass": WIDE}):
         SceneNormals(**{"rooms": 2, "validation_size": 2, "test_size": 2, "pretrain_steps": 3, **other}).network()
     assert len(list(tmp_path.glob("*.npz"))) == 5, "what the result depends on names it"
     file.write_bytes(file.read_bytes()[:100])
@@ -33,18 +50,24 @@ def test_pretraining_learns_what_it_is_shown(tmp_path: Path) -> None:
     torch.manual_seed(0)
     network = task.network()
     with torch.no_grad():
-        before = task.loss(network(batch.image), batch).mean()
-    pretrain(network, task.unperturbed, task.loss, 40, "rooms", tmp_path)
+        before = task.quantity.loss(network(batch.image), batch).mean()
+    pretrain(network, task.unperturbed, task.quantity, 40, "rooms", tmp_path)
     with torch.no_grad():
-        after = task.loss(network(batch.image), batch).mean()
+        after = task.quantity.loss(network(batch.image), batch).mean()
     assert after < 0.7 * before
-    for changed in ({"key": "others"}, {"loss": lambda p, b: 2 * task.loss(p, b)}, {"steps": 1}):
+    for changed in ({"key": "others"}, {"quantity": Scaled(2.0)}, {"steps": 1}):
         fresh = task.network()
-        arguments = {"sample": task.unperturbed, "loss": task.loss, "steps": 2, "key": "rooms", "folder": tmp_path}
+        arguments = {
+            "sample": task.unperturbed,
+            "quantity": task.quantity,
+            "steps": 2,
+            "key": "rooms",
+            "folder": tmp_path,
+        }
         pretrain(fresh, **arguments | changed)
     assert len(list(tmp_path.glob("*.npz"))) == 4
     with pytest.raises(ValueError, match="diverged"):
-        pretrain(network, task.unperturbed, lambda p, b: float("inf") * task.loss(p, b), 2, "rooms", tmp_path)
+        pretrain(network, task.unperturbed, Scaled(float("inf")), 2, "rooms", tmp_path)
     assert len(list(tmp_path.glob("*.npz"))) == 4
 
 
@@ -59,6 +82,6 @@ def test_a_snapshot_can_be_the_start(tmp_path: Path) -> None:
     with np.load(tmp_path / "a" / "best.npz") as kept:
         np.testing.assert_array_equal(found, kept["state.average"])
     with pytest.raises(ValueError, match="same size of network"):
-        SceneNormals(rooms=2, channels=16, pretrained=str(tmp_path / "a")).validation()
+        SceneNormals(rooms=2, hourglass=WIDE, pretrained=str(tmp_path / "a")).prepare()
     with pytest.raises(FileNotFoundError, match=r"best\.npz"):
-        SceneNormals(rooms=2, pretrained=str(tmp_path / "none")).validation()
+        SceneNormals(rooms=2, pretrained=str(tmp_path / "none")).prepare()

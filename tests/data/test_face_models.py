@@ -1,4 +1,4 @@
-"""Morphable models, scans and FaceDepth: readers against their files, depth against closed forms, metrics by hand."""
+"""Morphable models and scans of heads: readers against their files."""
 
 import dataclasses
 import re
@@ -14,82 +14,8 @@ import trimesh
 from hgenv.beta.noise import Noise
 from hgenv.data.face_models import ICT_FILE, ICT_NEUTRAL, load_basel, load_face_model, load_ict
 from hgenv.data.head_scans import COLUMNS, SCANS, TABLE, load_scan, load_table
-from hgenv.quantities.metrics import depth_metrics
-from hgenv.render.mesh import plain_mesh
-from hgenv.rotations import turn
-from hgenv.scenes.faces import COMPONENTS, DISTANCE, before_camera, procedural_head
+from hgenv.scenes.faces import COMPONENTS, DISTANCE, procedural_head
 from hgenv.tasks.face_depth import FaceDepth
-
-
-def test_the_procedural_head_is_symmetric_and_faces_the_camera() -> None:
-    model = procedural_head()
-    assert len(model.geometry) > COMPONENTS
-    assert len(model.expression) == len(model.texture) == COMPONENTS
-    none = np.zeros(COMPONENTS)
-    vertices = model.vertices(none, none)
-    np.testing.assert_array_equal(vertices, model.mean)
-    mirrored = vertices * [-1, 1, 1]
-    gaps = np.linalg.norm(vertices[:, None] - mirrored[None, ::7], axis=2).min(0)
-    assert gaps.max() < 0.02
-    tip = vertices[np.argmax(vertices[:, 2])]
-    assert abs(tip[0]) < 0.05, "the tip of the nose is in the middle"
-    assert -0.4 < tip[1] < 0.1
-    one = np.eye(COMPONENTS)[2]
-    np.testing.assert_allclose(model.vertices(2 * one, none) - model.mean, 2 * model.geometry[2])
-
-
-def test_layout_has_the_papers_204_coordinates() -> None:
-    layout = FaceDepth.layout
-    assert len(layout.names) == 204
-    assert layout.slices["pose"] == slice(183, 204)
-    assert layout.discrete.sum() == 6
-    start = layout.from_action(layout.to_action(layout.initial))
-    np.testing.assert_allclose(start, layout.initial, atol=1e-12)
-
-
-def test_turns_are_rotations_in_order() -> None:
-    for pose in np.random.default_rng(0).uniform(-1, 1, (5, 3)):
-        np.testing.assert_allclose(turn(*pose) @ turn(*pose).T, np.eye(3), atol=1e-12)
-    np.testing.assert_allclose(turn(np.pi / 2, 0, 0) @ [0, 0, 1], [1, 0, 0], atol=1e-12)
-    np.testing.assert_allclose(turn(0, np.pi / 2, 0) @ [0, 0, 1], [0, -1, 0], atol=1e-12)
-    np.testing.assert_allclose(turn(0, 0, np.pi / 2) @ [1, 0, 0], [0, 1, 0], atol=1e-12)
-
-
-def test_random_betas_give_heads_in_range() -> None:
-    task = FaceDepth()
-    betas = task.layout.from_action(np.random.default_rng(0).uniform(-1, 1, (24, 204)))
-    batch = task.sample(betas, Noise(np.arange(24)))
-    assert all(torch.isfinite(part).all() for part in batch)
-    seen = batch.mask > 0
-    assert (batch.mask.flatten(1).mean(1) > 0.1).all()
-    assert (batch.target[seen] > DISTANCE - 3).all()
-    assert (batch.target[seen] < DISTANCE + 3).all()
-    assert (batch.image >= 0).all()
-    assert (batch.image <= 1).all()
-    assert (batch.image.amax((1, 2, 3)) > 0.1).all()
-
-
-def test_depth_metrics_by_hand() -> None:
-    found = depth_metrics(np.array([1.0, 4.0]), np.array([2.0, 2.0]))
-    assert found["abs_rel"] == pytest.approx(0.75)
-    assert found["sq_rel"] == pytest.approx((0.5 + 2.0) / 2)
-    assert found["rmse"] == pytest.approx(np.sqrt(2.5))
-    assert found["rmse_log"] == pytest.approx(np.log(2))
-    assert found["si_log"] == pytest.approx(np.log(2))
-    assert depth_metrics(np.array([2.0, 6.0]), np.array([1.0, 3.0]))["si_log"] == pytest.approx(0.0, abs=1e-12)
-    for bad in ((np.array([]), np.array([])), (np.ones(1), np.zeros(1))):
-        with pytest.raises(ValueError, match="depth metrics"):
-            depth_metrics(*bad)
-
-
-def test_baselines_and_predictions_are_scored_alike() -> None:
-    task = FaceDepth()
-    assert len(task.validation().image) == len(task.test().image) == 54
-    truth = task.test().target[None]
-    assert task.metrics(truth, "test")["rmse"] == 0.0
-    constant = task.baselines("test")["constant depth"]
-    assert 0.05 < constant["abs_rel"] < 0.3
-    assert constant == task.metrics(torch.full_like(truth, DISTANCE), "test")
 
 
 def test_the_ict_model_is_what_its_page_says(ict: Path) -> None:
@@ -110,7 +36,7 @@ def test_the_ict_model_is_what_its_page_says(ict: Path) -> None:
 def test_scans_load_and_their_textures_fit(heads: Path) -> None:
     assert [len(load_scan(heads, split).mesh.corners) for split in SCANS][1] == 17678
     task = FaceDepth(data=str(heads), resolution=64)
-    for batch in (task.validation(), task.test()):
+    for batch in (task.domain.batch("validation"), task.domain.batch("test")):
         assert len(batch.image) == 27
         seen = batch.mask[:, 0] > 0
         assert seen.flatten(1).float().mean(1).min() > 0.3
@@ -118,14 +44,6 @@ def test_scans_load_and_their_textures_fit(heads: Path) -> None:
         assert near.min() > DISTANCE - 1.5
         red, _, blue = batch.image.permute(1, 0, 2, 3)[:, seen].mean(1)
         assert red > 1.1 * blue, "skin"
-
-
-def test_moving_a_mesh_turns_its_normals_too() -> None:
-    mesh = plain_mesh(procedural_head().mean, procedural_head().faces)
-    pose = np.array([0.4, -0.2, 0.1])
-    there = before_camera(mesh, pose)
-    np.testing.assert_allclose(there.corners[:, 0] + [0, 0, DISTANCE], mesh.corners[:, 0] @ turn(*pose).T)
-    np.testing.assert_allclose(there.normals[:, 0], mesh.normals[:, 0] @ turn(*pose).T)
 
 
 def test_broken_models_are_named(ict: Path, tmp_path: Path) -> None:
@@ -301,9 +219,9 @@ def write_scans(folder: Path, rows: list[str], heads: int = 4) -> None:
 def test_basel_scans_are_seen_by_their_table(tmp_path: Path) -> None:
     write_scans(tmp_path, ["0,0,5,0,0,0,2", "0,1,1,0.4,0,0,2", "0,0,1,0,0,0,4"])
     task = FaceDepth(data=str(tmp_path), resolution=64)
-    for batch in (task.validation(), task.test()):
+    for batch in (task.domain.batch("validation"), task.domain.batch("test")):
         assert len(batch.image) == 6, "two heads in three views"
-    batch = task.test()
+    batch = task.domain.batch("test")
     near, turned, far = (batch.target[k, 0][batch.mask[k, 0] > 0] for k in range(3))
     assert near.mean() == pytest.approx(DISTANCE - 0.5, abs=0.4)
     assert far.mean() == pytest.approx(2 * DISTANCE - 0.5, abs=0.4), "twice the focal length, twice the distance"
@@ -333,23 +251,13 @@ def test_a_broken_table_is_named(tmp_path: Path) -> None:
             load_table(tmp_path)
     write_scans(tmp_path, ["0,0,1,0,0,0,2"], heads=1)
     with pytest.raises(FileNotFoundError, match=r"1 files \*\.ply"):
-        FaceDepth(data=str(tmp_path)).validation()
+        FaceDepth(data=str(tmp_path)).domain.batch("validation")
     write_scans(tmp_path, ["0,0,1,0,0,0,2"], heads=2)
     header = "ply\nformat ascii 1.0\nelement vertex 3\nproperty float x\nproperty float y\nproperty float z\n"
     header += "element face 1\nproperty list uchar int vertex_indices\nend_header\n0 0 0\n1 0 0\n0 1 0\n"
     (tmp_path / "00000_neutral_face05.ply").write_text(header + "3 0 1 9\n")
     with pytest.raises(ValueError, match="00000"):
-        FaceDepth(data=str(tmp_path)).validation()
+        FaceDepth(data=str(tmp_path)).domain.batch("validation")
     (tmp_path / "00000_neutral_face05.ply").write_bytes(b"ply\nnonsense\n")
     with pytest.raises(ValueError, match="not a PLY mesh"):
-        FaceDepth(data=str(tmp_path)).validation()
-
-
-def test_bad_options_are_refused() -> None:
-    for knobs in ({"resolution": 30}, {"ambient": 1.0}, {"channels": 7}):
-        with pytest.raises(ValueError, match="got"):
-            FaceDepth(**knobs)
-    with pytest.raises(FileNotFoundError, match="face_light"):
-        _ = FaceDepth(model="/nowhere").face_model
-    with pytest.raises(FileNotFoundError, match="expected james"):
-        FaceDepth(data="/nowhere").validation()
+        FaceDepth(data=str(tmp_path)).domain.batch("validation")

@@ -1,14 +1,20 @@
 """The exact reverse of training, against full unrolling, torch's optimizers and a closed form."""
 
+import copy
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
+import gymnasium
+import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from hgenv.batch import Batch
+from hgenv.env import DataGenEnv
+from hgenv.learning.gradient import ImageDifference
 from hgenv.learning.training import (
     SGD,
     Adam,
@@ -20,8 +26,10 @@ from hgenv.learning.training import (
     reverse,
     weight_gradient,
 )
+from hgenv.options import EnvOptions
+from hgenv.tasks.toy_shading import ToyShading
 
-RULES = [SGD(0.1), SGD(0.1, 0.9), Adam(0.05)]
+RULES = [SGD(0.1, 0.0), SGD(0.1, 0.9), Adam(0.05)]
 
 
 def smooth_loss(weights: Tensor, batch: Batch) -> Tensor:
@@ -100,7 +108,7 @@ def test_one_sgd_step_has_a_closed_form() -> None:
     def loss(weights: Tensor, batch: Batch) -> Tensor:
         return (0.5 * batch.mask * (weights * batch.image - batch.target) ** 2).sum()
 
-    rule = SGD(0.1)
+    rule = SGD(0.1, 0.0)
     batch, validation = Batch(x, t, m), Batch(2 * x, t - 1, torch.ones(1, dtype=torch.float64))
     gradient, tape = weight_gradient(loss, w, batch), Tape(rule)
     tape.append(rule.init(w), gradient, batch)
@@ -174,10 +182,95 @@ def test_difference_along_nothing_is_zero() -> None:
     assert not directional_derivative(smooth_loss, weights, batch, torch.zeros_like(weights), exact=False).any()
 
 
-@pytest.mark.parametrize("layer", [torch.nn.BatchNorm2d(3), torch.nn.Dropout()])
-def test_networks_that_cannot_be_replayed_are_refused(layer: torch.nn.Module) -> None:
+class Counting(nn.Module):
+    """Writes to a buffer whenever it is called."""
+
+    def __init__(self, *, replaced: bool) -> None:
+        super().__init__()
+        self.replaced = replaced
+        self.register_buffer("calls", torch.zeros(1))
+
+    def forward(self, image: Tensor) -> Tensor:
+        if self.replaced:
+            self.calls = self.calls + 1
+        else:
+            self.calls += 1
+        return image
+
+
+class Constant(nn.Module):
+    """Has buffers that it only reads."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("scale", torch.tensor([2.0, -torch.inf]))
+        self.register_buffer("kernel", torch.ones(1), persistent=False)
+
+    def forward(self, image: Tensor) -> Tensor:
+        return image * self.scale[0] * self.kernel
+
+
+@dataclass(frozen=True)
+class Layered(ToyShading):
+    """ToyShading with a layer more."""
+
+    layer: nn.Module | None = None
+
+    def network(self) -> nn.Module:
+        assert self.layer is not None
+        return nn.Sequential(copy.deepcopy(self.layer), *super().network())
+
+
+FORBIDDEN = {
+    "BatchNorm": nn.BatchNorm2d(1),
+    "BatchNorm that is not trained": nn.BatchNorm2d(1, affine=False),
+    "InstanceNorm": nn.InstanceNorm2d(1, track_running_stats=True),
+    "SyncBatchNorm": nn.SyncBatchNorm(1),
+    "Dropout": nn.Dropout(0.1),
+    "Dropout2d": nn.Dropout2d(),
+    "AlphaDropout": nn.AlphaDropout(),
+    "a buffer that is written": Counting(replaced=False),
+    "a buffer that is replaced": Counting(replaced=True),
+}
+ALLOWED = {
+    "constant buffers": Constant(),
+    "Dropout(0)": nn.Dropout(0.0),
+    "BatchNorm of the batch": nn.BatchNorm2d(1, track_running_stats=False),
+    "InstanceNorm": nn.InstanceNorm2d(1),
+    "GroupNorm": nn.GroupNorm(1, 1),
+}
+
+
+@pytest.mark.parametrize("name", FORBIDDEN)
+def test_networks_that_cannot_be_replayed_are_refused(name: str) -> None:
+    env = DataGenEnv(Layered(layer=FORBIDDEN[name]), EnvOptions(train_steps=2))
+    with pytest.raises(ValueError, match=r"the network has|the forward pass changes the buffer 0\.calls"):
+        env.reset(seed=0)
+    with pytest.raises(gymnasium.error.ResetNeeded):
+        env.step(env.start)
+
+
+@pytest.mark.parametrize("name", ["BatchNorm", "Dropout"])
+def test_a_flat_network_refuses_them_itself(name: str) -> None:
     with pytest.raises(ValueError, match="the network has"):
-        FlatNetwork(torch.nn.Sequential(torch.nn.Conv2d(1, 3, 1), layer))
+        FlatNetwork(nn.Sequential(nn.Conv2d(1, 3, 1), FORBIDDEN[name]))
+
+
+@pytest.mark.parametrize("name", ALLOWED)
+def test_networks_whose_training_can_be_replayed_are_trained(name: str) -> None:
+    options = EnvOptions(train_steps=2, gradient=ImageDifference(steps=2))
+    found = []
+    for _ in range(2):
+        env = DataGenEnv(Layered(layer=ALLOWED[name]), options)
+        env.reset(seed=0)
+        found.append(env.step(env.start)[4])
+    assert np.isfinite(found[0]["hybrid_gradient"]).all()
+    np.testing.assert_equal(found[0], found[1])
+
+
+def test_a_network_without_anything_to_train_is_refused() -> None:
+    with pytest.raises(ValueError, match="no parameter that is trained"):
+        FlatNetwork(nn.Conv2d(1, 3, 1).requires_grad_(False))
 
 
 MEMORY = """
@@ -186,6 +279,7 @@ from pathlib import Path
 import torch
 torch.set_num_threads(1)
 from hgenv import DataGenEnv, EnvOptions, ShapeNormals
+from hgenv.learning.gradient import ImageDifference
 
 def peak():
     line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
@@ -193,7 +287,7 @@ def peak():
 
 k = int(sys.argv[1])
 env = DataGenEnv(ShapeNormals(validation_size=16, test_size=1),
-                 EnvOptions(gradient="image", train_steps=k, differentiated_steps=k, gradient_directions=1))
+                 EnvOptions(gradient=ImageDifference(steps=k, directions=1), train_steps=k))
 env.reset(seed=0)
 env.contact_sheet(env.start, 1, 1)  # compiles
 Path("/proc/self/clear_refs").write_text("5")  # forget the peak

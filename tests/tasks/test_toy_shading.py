@@ -9,8 +9,10 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from hgenv.beta.noise import stream_keys
 from hgenv.env import DataGenEnv
 from hgenv.learning.gradient import Estimator, InfluenceDifference, Mixed, Perturbed, Score, Signal
+from hgenv.learning.training import Adam
 from hgenv.options import EnvOptions
 from hgenv.tasks.toy_shading import RADIUS, ToyShading
 
@@ -40,7 +42,7 @@ def test_a_ball_lit_from_above_looks_like_a_bowl_lit_from_below() -> None:
 
 def test_training_is_best_at_the_optimum() -> None:
     """Against the optimum moved by 0.3 of the box along every coordinate, either way, at equal training."""
-    env = DataGenEnv(ToyShading(), EnvOptions(train_steps=400, validation_images=None, inner_learning_rate=1e-2))
+    env = DataGenEnv(ToyShading(), EnvOptions(train_steps=400, validation_images=None, inner=Adam(learning_rate=1e-2)))
     best = env.task.layout.to_action(ToyShading.optimum)
     moved = np.concatenate([best + 0.6 * np.eye(3), best - 0.6 * np.eye(3)])
     losses = []
@@ -55,8 +57,7 @@ def test_training_is_best_at_the_optimum() -> None:
 @cache
 def trained() -> tuple[DataGenEnv, Signal]:
     options = EnvOptions(
-        gradient="score", gradient_curvature=True, gradient_exact=True, train_steps=6, differentiated_steps=6,
-        validation_images=None,
+        gradient=Score(steps=6, curvature=True, exact=True), train_steps=6, validation_images=None
     )  # fmt: skip
     env = DataGenEnv(TASK, options)
     env.reset(seed=1)
@@ -112,10 +113,10 @@ def fresh(repeat: int, points: Estimator | None = None) -> Signal:
         counter = 10_000 + 100 * repeat + k
 
         def seeds(counter: int, count: int) -> NDArray[np.uint64]:
-            return env._seeds("test", counter, count)
+            return stream_keys(env.episode.seed, "test", counter, count)
 
         if isinstance(points, Perturbed):
-            actions, keys = points.points(POINT, counter, len(old.seeds), seeds)
+            actions, keys = points.points(POINT, counter, len(old.seeds), seeds, None)
         else:
             actions, keys = old.actions, seeds(counter, len(old.seeds))
         samples.append(env.generate(actions, keys))
@@ -152,7 +153,9 @@ def test_unbiased_for_the_loss_that_is_claimed(estimator: Estimator) -> None:
 
 def test_batches_are_perturbed_by_sigma_in_antithetic_pairs_of_common_seeds() -> None:
     env, _ = trained()
-    drawn = [Perturbed(sigma=0.2).points(POINT, k, 4, partial(env._seeds, "x")) for k in range(600)]
+    drawn = [
+        Perturbed(sigma=0.2).points(POINT, k, 4, partial(stream_keys, env.episode.seed, "x"), None) for k in range(600)
+    ]
     points, seeds = zip(*drawn, strict=True)
     offsets = np.array(points) - POINT
     assert (offsets == offsets[:, :1]).all()
@@ -164,7 +167,7 @@ def test_batches_are_perturbed_by_sigma_in_antithetic_pairs_of_common_seeds() ->
 
 def test_a_batch_that_shares_a_perturbation_sums_its_influences() -> None:
     """What training recorded, <v, gradient>, is the sum of the samples' own influences."""
-    env = DataGenEnv(TASK, EnvOptions(gradient="perturbed", train_steps=6))
+    env = DataGenEnv(TASK, EnvOptions(gradient=Perturbed(), train_steps=6))
     env.reset(seed=0)
     got = env.step(POINT)[4]["hybrid_gradient"]
     signal = env.signal

@@ -1,20 +1,12 @@
-"""TextureIntrinsics: the painter's polygons and noise against other implementations, furniture, models, metrics."""
+"""The painter's polygons and noise against other implementations, and furniture."""
 
-import shutil
-from pathlib import Path
-
-import cv2
 import matplotlib.path
 import numpy as np
 import pytest
-import torch
 
 from hgenv.beta.noise import Noise
-from hgenv.data import mit_berkeley
-from hgenv.quantities.metrics import intrinsic_metrics
 from hgenv.scenes.furniture import SHAPES, box, cylinder, furniture
 from hgenv.scenes.texture import MAX_POLYGONS, TextureBeta, _perlin, _signed_distance, _simple, paint
-from hgenv.tasks.texture_intrinsics import TextureIntrinsics
 
 LAYOUT = TextureBeta()
 
@@ -100,78 +92,3 @@ def test_boxes_and_cylinders_have_their_areas() -> None:
     assert area(box(np.zeros(3), np.array([1.0, 2.0, 3.0]))) == pytest.approx(2 * (2 + 3 + 6))
     found = area(cylinder(np.zeros(3), np.array([0.0, 2.0, 0.0]), 0.5, 0.5, sides=200))
     assert found == pytest.approx(np.pi * 0.5 * 2 * (2 + 0.5), rel=1e-3)
-
-
-def test_images_are_albedo_times_shading_for_any_beta() -> None:
-    task = TextureIntrinsics()
-    betas = LAYOUT.from_action(np.random.default_rng(0).uniform(-1, 1, (24, 36)))
-    batch = task.sample(betas, Noise(np.arange(24)))
-    assert all(torch.isfinite(part).all() for part in batch)
-    np.testing.assert_array_equal(batch.image, batch.target[:, :3] * batch.target[:, 3:])
-    seen = batch.mask > 0
-    assert (batch.mask.flatten(1).mean(1) > 0.02).all()
-    assert (batch.target[:, 3:][seen] >= task.ambient - 1e-6).all()
-    assert batch.target.max() <= 1
-    assert task.picture(batch.target, batch.mask).shape == (24, 64, 32, 3)
-
-
-def test_intrinsic_metrics_by_hand() -> None:
-    target = np.full((1, 4, 1, 2), 0.5)
-    prediction = target.copy()
-    prediction[:, :3] *= 2  # a wrong scale only
-    prediction[0, 3] = [[0.6, 0.4]]
-    found = intrinsic_metrics(prediction, target, np.full((1, 3, 1, 2), 0.25), np.ones((1, 1, 2), bool))
-    assert found["albedo_abs"] == found["albedo_rmse"] == pytest.approx(0.5)
-    assert found["albedo_si_rmse"] == pytest.approx(0.0)
-    assert found["shading_abs"] == found["shading_rmse"] == pytest.approx(0.1)
-    scale = 0.5 / (0.36 + 0.16)
-    assert found["shading_si_rmse"] == pytest.approx(np.sqrt(np.mean((scale * np.array([0.6, 0.4]) - 0.5) ** 2)))
-    assert found["reconstruction"] == pytest.approx(np.sqrt(np.mean((np.array([0.6, 0.4]) - 0.25) ** 2)))
-    with pytest.raises(ValueError, match="valid pixel"):
-        intrinsic_metrics(prediction, target, target[:, :3], np.zeros((1, 1, 2), bool))
-
-
-def test_the_truth_is_perfect_and_baselines_are_not() -> None:
-    task = TextureIntrinsics()
-    assert task.metrics(task.test().target[None], "test")["si_rmse"] == pytest.approx(0.0, abs=1e-7)
-    assert all(row["si_rmse"] > 0.05 for row in task.baselines("test").values())
-
-
-# -- MIT-Berkeley's reflectance and shading
-
-
-def test_photographs_as_a_second_target(photographs: Path) -> None:
-    task = TextureIntrinsics(target="mit-berkeley", data=str(photographs), resolution=64)
-    for batch in (task.validation(), task.test()):
-        assert batch.image.shape == (10, 3, 64, 64)
-        assert batch.target.min() >= 0
-        assert batch.image.max() <= 1
-        inside = batch.mask.expand(-1, 3, -1, -1) > 0
-        product = (batch.target[:, :3] * batch.target[:, 3:])[inside]
-        assert np.corrcoef(product, batch.image[inside])[0, 1] > 0.9, "albedo x shading is the image, nearly"
-    scores = task.baselines("test")
-    assert all(0.05 < row["albedo_si_rmse"] < 0.4 for row in scores.values())
-    truth = task.metrics(task.test().target[None], "test")
-    assert truth["si_rmse"] == pytest.approx(0.0, abs=1e-6)
-    assert 0.0 < truth["reconstruction"] < 0.1
-
-
-def test_broken_photographs_are_named(photographs: Path, tmp_path: Path) -> None:
-    shutil.copytree(photographs / mit_berkeley.SUBFOLDER / "pear", tmp_path / "pear")
-    assert mit_berkeley.load_intrinsics(tmp_path, ("pear",))[0].image.shape[0] == 3
-    reflectance = tmp_path / "pear" / "reflectance.png"
-    cv2.imwrite(str(reflectance), np.zeros((4, 4, 3), np.uint16))
-    with pytest.raises(ValueError, match="differ in size"):
-        mit_berkeley.load_intrinsics(tmp_path, ("pear",))
-    cv2.imwrite(str(reflectance), np.zeros((4, 4), np.uint16))
-    with pytest.raises(ValueError, match=r"reflectance\.png: expected 3 channels"):
-        mit_berkeley.load_intrinsics(tmp_path, ("pear",))
-    reflectance.unlink()
-    with pytest.raises(FileNotFoundError, match=r"reflectance\.png"):
-        mit_berkeley.load_intrinsics(tmp_path, ("pear",))
-
-
-def test_bad_options_are_refused() -> None:
-    for knobs in ({"resolution": 30}, {"ambient": -0.1}, {"models": 3}, {"shape_count": 0}, {"target": "x"}):
-        with pytest.raises(ValueError, match="got"):
-            TextureIntrinsics(**knobs)

@@ -1,7 +1,5 @@
 """The estimator of the hybrid gradient against brute force."""
 
-import dataclasses
-
 import numpy as np
 import pytest
 import torch
@@ -10,18 +8,25 @@ from analytic import Waves
 from hgenv.batch import Batch
 from hgenv.env import DataGenEnv
 from hgenv.learning.gradient import ESTIMATORS
-from hgenv.options import EnvOptions
+from hgenv.options import EnvOptions, build
+from hgenv.quantities import SquaredError
 
-OPTIONS = EnvOptions(
-    gradient="image", train_steps=5, differentiated_steps=5, batch_size=3, gradient_directions=8, gradient_sigma=1e-3,
-    inner_learning_rate=0.02, validation_images=None, weight_average=0.0,
-)  # fmt: skip
+OPTIONS = {
+    "gradient": "image", "train_steps": 5, "gradient_steps": 5, "batch_size": 3, "gradient_directions": 8,
+    "gradient_sigma": 1e-3, "inner_learning_rate": 0.02, "validation_images": None, "weight_average": 0.0,
+}  # fmt: skip
 POINT = np.array([0.2, -0.3, 0.1, 0.3, 0.4])
 
 
+def options(**changes: object) -> EnvOptions:
+    """OPTIONS, changed; what is None of the gradient is left to its default, and all of it without a gradient."""
+    flat = OPTIONS | changes
+    none = [name for name in flat if name.startswith("gradient") and (flat[name] is None or flat["gradient"] is None)]
+    return build(EnvOptions, {name: value for name, value in flat.items() if name not in none})
+
+
 def made(**changes: object) -> DataGenEnv:
-    options = dataclasses.replace(OPTIONS, **changes)
-    env = DataGenEnv(Waves(), options if options.gradient else options.without_gradient())
+    env = DataGenEnv(Waves(), options(**changes))
     env.reset(seed=3)
     env.step(POINT)
     return env
@@ -59,7 +64,7 @@ def test_unbiased_estimate_agrees_with_brute_force_within_its_standard_error(inn
 
 @pytest.mark.parametrize("name", ESTIMATORS)
 def test_every_estimator_is_finite_repeatable_and_commits_nothing(name: str) -> None:
-    sizes = {"train_steps": 6, "differentiated_steps": 4, "gradient_sigma": None, "gradient_directions": None}
+    sizes = {"train_steps": 6, "gradient_steps": 4, "gradient_sigma": None, "gradient_directions": None}
     first, second, plain = (made(gradient=g, **sizes) for g in (name, name, None))
     got = [env.step(POINT)[4] for env in (first, second, plain)]
     np.testing.assert_array_equal(got[0]["hybrid_gradient"], got[1]["hybrid_gradient"])
@@ -83,7 +88,7 @@ def test_every_estimator_is_finite_repeatable_and_commits_nothing(name: str) -> 
 )
 def test_costs_of_the_estimators(changes: dict, renders: int, differentiated: int, influences: int) -> None:
     directions = 8 if changes["gradient"] in ("influence", "mixed") else None
-    fixed = {"train_steps": 6, "differentiated_steps": 2, "batch_size": 4, "gradient_sigma": None}
+    fixed = {"train_steps": 6, "gradient_steps": 2, "batch_size": 4, "gradient_sigma": None}
     env = made(**fixed, gradient_directions=directions, **changes)
     costs = env.ledger
     got = costs.renders, costs.train_steps, costs.differentiated_steps, costs.influences
@@ -98,17 +103,18 @@ def test_costs_of_the_estimators(changes: dict, renders: int, differentiated: in
         ({"gradient": "guess"}, "must be one of"),
         ({"gradient": "perturbed", "spread": 0.1}, "spreads the samples itself"),
         ({"gradient": "perturbed", "train_steps": 5}, "must be even"),
-        ({"gradient": "perturbed", "differentiated_steps": 3}, "must be even"),
+        ({"gradient": "perturbed", "gradient_steps": 3}, "must be even"),
         ({"gradient": "perturbed", "gradient_group": "pair", "batch_size": 3}, "even batch_size"),
         ({"gradient": "perturbed", "gradient_exact": True}, "no meaning for batches"),
-        ({"gradient_shared": "no"}, "must be one of"),
-        ({"differentiated_steps": 2.5}, "positive integer"),
-        ({"validation_images": True}, "positive integer"),
+        ({"gradient": "image", "gradient_shared": "no"}, "must be True or False"),
+        ({"gradient_shared": True}, "no meaning without gradient"),
+        ({"gradient": "image", "gradient_steps": 2.5}, "an integer and >= 1"),
+        ({"validation_images": True}, "an integer and >= 1"),
     ],
 )
 def test_options_that_an_estimator_does_not_have_are_refused(changes: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        EnvOptions(**changes)
+        build(EnvOptions, changes)
 
 
 def test_averaged_weights_and_first_order_change_the_signal() -> None:
@@ -133,12 +139,15 @@ def test_a_signal_charges_the_episode_that_it_belongs_to() -> None:
 
 
 def test_a_loss_that_is_not_a_loss_a_row_is_refused() -> None:
-    class Scalar(Waves):
+    class MeanSquaredError(SquaredError):
         def loss(self, prediction: torch.Tensor, batch: Batch) -> torch.Tensor:
             return super().loss(prediction, batch).mean()
 
-    with pytest.raises(ValueError, match=r"Scalar\.loss must give a loss a row"):
-        DataGenEnv(Scalar(), EnvOptions()).reset(seed=0)
+    class Mistaken(Waves):
+        quantity = MeanSquaredError()
+
+    with pytest.raises(ValueError, match=r"MeanSquaredError\.loss must give a loss a row"):
+        DataGenEnv(Mistaken(), EnvOptions()).reset(seed=0)
 
 
 def test_scores_are_zero_where_the_action_was_clipped() -> None:
@@ -166,7 +175,7 @@ def test_all_three_parts_of_a_sample_have_a_sensitivity() -> None:
 
 
 def test_frozen_coordinates_leave_the_action_and_the_directions() -> None:
-    env = DataGenEnv(Waves(), dataclasses.replace(OPTIONS, coordinates="continuous"))
+    env = DataGenEnv(Waves(), options(coordinates="continuous"))
     _, info = env.reset(seed=0)
     assert env.action_space.shape == (4,)
     _, _, _, _, after = env.step(np.full(4, 0.5))
@@ -176,7 +185,7 @@ def test_frozen_coordinates_leave_the_action_and_the_directions() -> None:
 
 
 def test_costs_of_an_estimate_are_counted() -> None:
-    env = made(differentiated_steps=2)
+    env = made(gradient_steps=2)
     # 5 batches of 3, and an estimate of 2 ends x 8 directions x 2 steps x 3 samples
     assert env.ledger.renders == 15 + 2 * 8 * 6
     assert env.ledger.train_steps == 5

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from hgenv.env import DataGenEnv
+from hgenv.learning.gradient import ImageDifference
 from hgenv.learning.networks import HourglassSize, StackedHourglass
 from hgenv.options import EnvOptions
 from hgenv.tasks.shape_normals import ShapeNormals
@@ -32,8 +33,8 @@ def test_full_size_has_the_papers_order_of_weights() -> None:
 
 
 def test_a_step_can_be_differentiated_with_two_stacks() -> None:
-    task = ShapeNormals(stacks=2, channels=8, hourglass_depth=2, validation_size=4, test_size=2)
-    env = DataGenEnv(task, EnvOptions(gradient="image", train_steps=2, differentiated_steps=2, gradient_directions=1))
+    task = ShapeNormals(hourglass=HourglassSize(2, 8, 2), validation_size=4, test_size=2)
+    env = DataGenEnv(task, EnvOptions(gradient=ImageDifference(steps=2, directions=1), train_steps=2))
     env.reset(seed=0)
     info = env.step(env.start)[4]
     assert info["hybrid_gradient"].any()

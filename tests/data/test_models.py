@@ -31,7 +31,7 @@ def test_all_real_models_load(objects: Path) -> None:
     assert len(second) == 2
     assert all(len(load_model(path).textures) > 0 for path in second), "version 2 keeps its pictures in ../images"
     task = TextureIntrinsics(data=str(objects / "ShapeNetCore.v1"))
-    for batch in (task.validation(), task.test()):
+    for batch in (task.domain.batch("validation"), task.domain.batch("test")):
         assert len(batch.image) == 50
         assert (batch.mask.flatten(1).sum(1) > 5).all()
         np.testing.assert_array_equal(batch.image, batch.target[:, :3] * batch.target[:, 3:])
@@ -52,7 +52,7 @@ def test_broken_models_are_named(objects: Path, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=picture.name):
         load_model(find_models(tmp_path)[0])
     with pytest.raises(ValueError, match="at least 4"):
-        TextureIntrinsics(data=str(tmp_path)).validation()
+        TextureIntrinsics(data=str(tmp_path)).domain.batch("validation")
     broken = tmp_path / "1" / "a" / "model.obj"
     for text, message in (
         ("", "no faces"),

@@ -1,41 +1,26 @@
-"""Shape evolution: compositions against manifold3d, triviality, bounds, and long random play."""
+"""Populations of shapes: compositions against manifold3d, triviality, bounds, their arrays."""
 
-import gymnasium
 import numpy as np
 import pytest
 import trimesh
+from populations import grown
 
-from hgenv.beta.noise import Noise
 from hgenv.csg.export import to_mesh
 from hgenv.csg.population import (
     PRIMITIVES,
     RADIUS,
     Member,
     Population,
-    compose,
+    combined,
     inside,
     overlap,
     primitives,
-    transformed,
 )
-from hgenv.csg.shapes import ABSENT
-from hgenv.env import DataGenEnv
-from hgenv.rotations import rotation
-from hgenv.tasks.shape_evolution import ShapeEvolution
+from hgenv.csg.shapes import ABSENT, transformed
 
 
 def moved(*offset: float, scale: float = 1.0) -> np.ndarray:
     return np.concatenate([scale * np.eye(3), np.reshape(offset, (3, 1))], axis=1)
-
-
-def grown(count: int, seed: int = 0) -> Population:
-    """A population after `count` random compositions that were not trivial."""
-    rng, population = np.random.default_rng(seed), primitives(8)
-    while len(population) < PRIMITIVES + count:
-        m = np.concatenate([rng.uniform(-1, 1, (3, 3)), rng.uniform(-0.6, 0.6, (3, 1))], axis=1)
-        made = population.composition(*rng.random(2), rng.random() < 0.5, m)
-        population = population if made is None else population.grown(made, 100)
-    return population
 
 
 def test_primitives_fit_the_ball_and_their_volumes_are_known() -> None:
@@ -66,7 +51,7 @@ def test_a_union_and_a_difference_by_hand() -> None:
     first, second = (np.linalg.norm(points - centre, axis=1) <= radius for centre in ([0, 0, 0], [0.5, 0, 0]))
     near = np.abs(np.linalg.norm(points[:, None] - [[0, 0, 0], [0.5, 0, 0]], axis=2) - radius).min(1) < 0.02
     for subtract, expected in ((False, first | second), (True, first & ~second)):
-        together = inside(compose(ball, other, subtract), 0, points)
+        together = inside(combined(ball, other, subtract), 0, points)
         np.testing.assert_array_equal(together[~near], expected[~near])
 
 
@@ -112,85 +97,9 @@ def test_a_population_survives_its_array_and_others_are_refused() -> None:
             Population.from_array(bad)
 
 
-def test_rotations_are_those_of_unit_quaternions() -> None:
-    q = np.random.default_rng(0).standard_normal((5, 4))
-    q /= np.linalg.norm(q, axis=1, keepdims=True)
-    for one, matrix in zip(q, rotation(q), strict=True):
-        np.testing.assert_allclose(matrix, trimesh.transformations.quaternion_matrix(one)[:3, :3], atol=1e-12)
-
-
-def evolution(**changes: object) -> DataGenEnv:
-    env = gymnasium.make(
-        "hgenv/ShapeEvolution-v0", train_steps=1, batch_size=2, validation_size=4, test_size=2, validation_images=2,
-        resolution=16, channels=8, **changes,
-    ).unwrapped  # fmt: skip
-    assert isinstance(env, DataGenEnv)
-    return env
-
-
-def test_random_play_keeps_the_population_whole() -> None:
-    env = evolution(max_population=100)
-    env.reset(seed=0)
-    env.action_space.seed(0)
-    sizes = []
-    for _ in range(200):
-        _, reward, _, _, info = env.step(env.action_space.sample())
-        assert np.isfinite(reward)
-        sizes.append(info["population"])
-    task = env.task
-    assert isinstance(task, ShapeEvolution)
-    population = task.population
-    assert sizes[-1] == 100, "more than half of the random compositions are new"
-    assert np.all(np.diff(sizes) >= 0)
-    assert population.sizes.max() <= 8
-    assert population.occupied.sum(1).min() >= 20, "a degenerate member"
-    assert np.isfinite(population.to_array()).all()
-    same = [np.sort(overlap(one, population.occupied))[-2] for one in population.occupied[PRIMITIVES:]]
-    assert max(same) <= 0.95
-    batch = task.sample(np.tile(task.layout.initial, (64, 1)), Noise(np.arange(64)))
-    assert (batch.mask.flatten(1).sum(1) > 0).all()
-
-
-def test_a_step_adds_the_composition_that_evaluate_only_tries() -> None:
-    env = evolution()
-    _, info = env.reset(seed=0)
-    assert info["population"] == PRIMITIVES
-    action = np.full(12, 0.3)
-    action[:2] = -1  # the first member, however many there are
-    env.evaluate(action[None])
-    assert env.info()["population"] == PRIMITIVES
-    assert env.step(action)[4]["population"] == PRIMITIVES + 1
-    assert env.step(action)[4]["population"] == PRIMITIVES + 1, "the same again is trivial"
-    state = env.state_dict()
-    expected = env.step(-action)[4]
-    other = evolution()
-    other.reset(seed=5)
-    other.load_state_dict(state)
-    assert other.step(-action)[4]["val_loss"] == expected["val_loss"]
-    assert other.info()["population"] == expected["population"]
-    assert env.reset(seed=0)[1]["population"] == PRIMITIVES
-    bad = state | {"memory": np.zeros((9, 3))}
-    with pytest.raises(ValueError, match="memory"):
-        other.load_state_dict(bad)
-
-
-def test_training_starts_from_a_population_that_is_given() -> None:
-    env, memory = evolution(), grown(5).to_array()
-    env.start_from(env.task.layout.initial, memory)
-    assert env.reset(seed=0)[1]["population"] == PRIMITIVES + 5
-    with pytest.raises(ValueError, match="max_primitives"):
-        evolution(max_primitives=4).start_from(env.task.layout.initial, memory)
-
-
-def test_bad_options_are_refused() -> None:
-    for knobs in ({"max_primitives": 1}, {"max_population": 4}, {"share": 1.0}):
-        with pytest.raises(ValueError, match="got"):
-            ShapeEvolution(**knobs)
-
-
 def test_growing_needs_room() -> None:
     shapes = primitives(2).shapes
     full = shapes._replace(kind=np.where(shapes.kind == ABSENT, 0, shapes.kind))
     member = Member(type(shapes)._make(array[:1] for array in full), np.zeros(1, bool))
     with pytest.raises(ValueError, match="do not fit"):
-        compose(member.shape, member.shape, False)
+        combined(member.shape, member.shape, False)
