@@ -51,6 +51,7 @@ class TiltedDiscs(Task):
 
 
 if __name__ == "__main__":
+    torch.set_num_threads(1)
     env = gymnasium.make("examples/TiltedDiscs-v0").unwrapped
     for name, tilt in (("start", 0.0), ("tilted to the right", 0.6)):
         env.reset(seed=0)

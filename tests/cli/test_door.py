@@ -61,40 +61,27 @@ def test_an_installed_package_is_listed_run_and_compared(installed: Path, tmp_pa
     assert config["imports"] == []
     assert "the network's start" in play("baselines", "--env", "toy/Ramps-v0", path=installed)
     words = ["--optimizers", "mine=better-of-two --gradient signs", "--seeds", "2", "--max-steps", "2"]
-    play("bench", "toy/Ramps-v0", *words, "--random-fixed", "0", "--retrain-steps", "0", "--out", "b", "--", *SHORT[2:4],
-         path=installed, cwd=tmp_path)  # fmt: skip
+    words += ["--random-fixed", "0", "--retrain-steps", "0", "--out", "b", "--", "--train-steps", "2"]
+    play("bench", "toy/Ramps-v0", *words, path=installed, cwd=tmp_path)
     with (tmp_path / "b" / "cells.csv").open(newline="") as file:
         assert {row["optimizer"] for row in csv.DictReader(file)} == {"fixed", "random-beta", "mine"}
-    fidelity = [
-        "--settings",
-        "signs",
-        "--ages",
-        "20",
-        "--estimates",
-        "2",
-        "--references",
-        "2",
-        "--long-references",
-        "0",
-    ]
-    assert "| signs |" in play("bench", "fidelity", "toy/Ramps-v0", *fidelity, path=installed, cwd=tmp_path)
+    words = ["--settings", "signs", "--ages", "20", "--estimates", "2", "--references", "2", "--long-references", "0"]
+    assert "| signs |" in play("bench", "fidelity", "toy/Ramps-v0", *words, path=installed, cwd=tmp_path)
 
 
 def test_a_folder_of_modules_comes_in_by_import(tmp_path: Path) -> None:
     shutil.copytree(TOY / "toy_parts", tmp_path / "toy_parts")
     imports = [word for part in ("task", "optimizer", "estimator") for word in ("--import", f"toy_parts.{part}")]
     assert "toy/Ramps-v0" in play("list", *imports, cwd=tmp_path)
-    play("run", *PARTS, *SHORT, "--out", "run", *imports, cwd=tmp_path)
-    assert json.loads((tmp_path / "run" / "config.json").read_text())["imports"] == imports[1::2]
-    words = ["--optimizers", "better-of-two", "--seeds", "2", "--max-steps", "2", "--random-fixed", "0", "--out", "b"]
-    ours = [*words, "--retrain-steps", "0", *imports]
-    play("bench", "toy/Ramps-v0", *ours, cwd=tmp_path)
-    assert "| better-of-two |" in (tmp_path / "b" / "report.md").read_text()
-    assert "was made with the imports" in play(
-        "bench", "toy/Ramps-v0", *ours, "--import", "json", cwd=tmp_path, status=2
-    )
-    assert "2 steps" in play("run", "fixed", "--env", "toy_parts.task:toy/Ramps-v0", *SHORT, "--out", "c", cwd=tmp_path)
-    assert "did you mean toy/Ramps-v0?" in play("run", "fixed", "--env", "toy/Ramp", *imports, cwd=tmp_path, status=2)
+    named = [word.replace("toy/", "toy_parts.task:toy/") for word in PARTS]
+    play("run", *named, *SHORT, "--out", "run", *imports[2:], cwd=tmp_path)
+    found = json.loads((tmp_path / "run" / "config.json").read_text())["imports"]
+    assert found == ["toy_parts.optimizer", "toy_parts.estimator", "toy_parts.task"]
+    words = ["--optimizers", "random-beta", "--seeds", "2", "--max-steps", "2", "--random-fixed", "0", "--out", "b"]
+    words = ["bench", "toy/Ramps-v0", *words, "--retrain-steps", "0", *imports]
+    play(*words, cwd=tmp_path)
+    assert "| random-beta |" in (tmp_path / "b" / "report.md").read_text()
+    assert "was made with the imports" in play(*words, "--import", "json", cwd=tmp_path, status=2)
 
 
 def test_a_run_of_an_imported_file_opens_from_anywhere(tmp_path: Path) -> None:
