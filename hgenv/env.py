@@ -337,7 +337,8 @@ def make(task: str, render_mode: str | None = None, module: str = "", **given: A
 
     Raises KeyError for an unknown id, TypeError for an unknown option, ValueError for a bad value.
     """
-    if module and task not in registry.TASKS:  # another process than the one that registered it
+    known = registry.TASKS.get(task)
+    if module and (known is None or known.__module__ != module):  # another process than the one that registered it
         registry.load(module)
     return of_options(registry.find(task), given, render_mode)
 
