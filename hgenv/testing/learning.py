@@ -212,8 +212,12 @@ def _check_scores(domain: Domain, quantity: Quantity, flat: FlatNetwork, split: 
     batch, where = domain.batch(split), f"of the domain's {split} split"
     truth = attempt(f"truth {where}", lambda: domain.truth(split))
     demand(len(truth) == len(batch.image), f"truth {where} has {len(truth)} pictures, and the batch {len(batch.image)}")
-    for one in truth:
+    for row, one in enumerate(truth):
         check_batch(one, f"truth {where}", 1)
+        ours = batch.rows(slice(row, row + 1))
+        if one.target.shape == ours.target.shape:  # else predictions are enlarged, and scores alone can tell
+            both = (one.mask * ours.mask) > 0
+            demand(_close(one.target * both, ours.target * both), f"truth {where} is not the target of its batch")
     shapes = [tuple(one.target.shape[1:]) for one in truth]
     _check_shapes(
         attempt(f"enlarged {where}", lambda: domain.enlarged(batch.target.numpy(), split)), shapes, "enlarged"
@@ -239,7 +243,7 @@ def _check_scores(domain: Domain, quantity: Quantity, flat: FlatNetwork, split: 
     for name, values in scores.items():
         demand(
             best <= values[primary],
-            f"the truth {where} is not that of its batch, or {primary} is not the lower the better: the batch's own "
+            f"truth {where} is not the target of its batch, or {primary} is not the lower the better: the batch's own "
             f"targets, as a prediction, have {primary} {best:g}, and {name} has {values[primary]:g}",
         )
 
