@@ -9,7 +9,6 @@ demo: .venv/installed
 	$(BIN)/hgenv run hybrid-gradient --max-seconds 60 --out runs/demo
 
 test: .venv/installed-test lint
-	find hgenv -name '*.nb[ic]' -delete  # kernels compiled before an edit
 	$(BIN)/pytest -n auto
 
 lint: .venv/installed-test

@@ -337,7 +337,8 @@ def make(task: str, render_mode: str | None = None, module: str = "", **given: A
 
     Raises KeyError for an unknown id, TypeError for an unknown option, ValueError for a bad value.
     """
-    if module and task not in registry.TASKS:  # another process than the one that registered it
+    known = registry.TASKS.get(task)
+    if module and (known is None or known.__module__ != module):  # another process than the one that registered it
         registry.load(module)
     return of_options(registry.find(task), given, render_mode)
 
@@ -350,7 +351,7 @@ def of_options(cls: type[Task], given: dict[str, Any], render_mode: str | None =
 
 def split_options(cls: type[Task], given: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """The options of the task and those of the environment. TypeError for a name that both have, or neither."""
-    parts = {field.name for field in dataclasses.fields(cls)}
+    parts = {field.name for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
     theirs, ours = knobs(cls).keys() | parts, knobs(EnvOptions).keys()
     if both := theirs & ours:
         raise TypeError(f"{cls.__name__} has the option {sorted(both)[0]}, as every environment has: rename it")

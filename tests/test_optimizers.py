@@ -12,7 +12,17 @@ from hgenv.learning.gradient import Perturbed
 from hgenv.options import EnvOptions
 from hgenv.run import Budget, run
 from hgenv.tasks.toy_shading import ToyShading
-from optimizers import OPTIMIZERS, Evolution, HybridGradient, Nevergrad, Optimizer, RandomSearch, Reinforce, register
+from optimizers import (
+    OPTIMIZERS,
+    Evolution,
+    Fixed,
+    HybridGradient,
+    Nevergrad,
+    Optimizer,
+    RandomSearch,
+    Reinforce,
+    register,
+)
 
 NAMES = sorted(OPTIMIZERS)
 CONTROLS = ("fixed", "random-beta", "random-step")
@@ -309,5 +319,14 @@ def test_evolution_keeps_the_fittest_and_evaluates_parents_anew() -> None:
 def test_bad_hyper_parameters_are_refused(cls: type[Optimizer], options: dict) -> None:
     with pytest.raises(ValueError, match="got"):
         cls(**options)
-    with pytest.raises(ValueError, match="already"):
-        register("fixed")(cls)
+
+
+def test_what_is_registered_again_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Silently by the class of the same name, as a notebook's cell that runs anew; with a warning by another."""
+    monkeypatch.setitem(OPTIMIZERS, "fixed", Fixed)
+    anew = type("Fixed", (Fixed,), {"__module__": Fixed.__module__})
+    register("fixed")(anew)  # warnings are errors
+    assert OPTIMIZERS["fixed"] is anew
+    with pytest.warns(UserWarning, match=r"fixed was optimizers\.fixed\.Fixed and is now .*RandomSearch"):
+        register("fixed")(RandomSearch)
+    assert OPTIMIZERS["fixed"] is RandomSearch

@@ -152,3 +152,30 @@ def test_vectorised_environments_find_another_modules_task_in_their_processes(co
         alone, expected, *_ = env.step(action)
         np.testing.assert_array_equal(observation, alone)
         assert reward == pytest.approx(expected)
+
+
+REPLACED = """
+from dataclasses import dataclass
+from hgenv import register
+from hgenv.tasks.toy_shading import ToyShading
+
+@register("hgenv/ToyShading-v0")
+@dataclass(frozen=True)
+class Replaced(ToyShading):
+    hidden: int = 4
+"""
+
+
+@pytest.mark.usefixtures("own_registry")
+def test_a_replaced_built_in_task_is_replaced_in_other_processes_too(tmp_path: Path) -> None:
+    (tmp_path / "replaced_task.py").write_text(REPLACED)
+    assert hgenv.TASKS["hgenv/ToyShading-v0"] is ToyShading
+    with pytest.warns(UserWarning, match="is now replaced_task.Replaced"):
+        registry.load(str(tmp_path / "replaced_task.py"))
+    envs = gymnasium.make_vec(
+        "hgenv/ToyShading-v0", num_envs=1, vectorization_mode="async", vector_kwargs={"context": "spawn"}
+    )
+    try:
+        assert [type(task).__name__ for task in envs.get_attr("task")] == ["Replaced"]
+    finally:
+        envs.close()

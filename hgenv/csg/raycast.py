@@ -9,7 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from hgenv.csg.shapes import (
@@ -26,6 +25,7 @@ from hgenv.csg.shapes import (
     push,
     scratch,
 )
+from hgenv.kernels import kernel
 
 _SHADOW_OFFSET = 1e-6
 
@@ -43,7 +43,7 @@ class Images(NamedTuple):
     mask: NDArray[np.float32]
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _local_radius(kind: int, size: Any) -> float:
     """Radius of a sphere about a primitive's origin that contains it."""
     if kind == SPHERE:
@@ -55,7 +55,7 @@ def _local_radius(kind: int, size: Any) -> float:
     return size[0]
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _occluded(kind: Any, size: Any, maps: Any, operations: Any, point: Any, light: Any, work: Any) -> bool:
     """Does the ray from a surface point toward the light meet the composition?"""
     found = events(kind, size, maps, 0, len(kind), point, light, work)
@@ -68,7 +68,7 @@ def _occluded(kind: Any, size: Any, maps: Any, operations: Any, point: Any, ligh
     return False
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _first_hit(operations: Any, found: int, work: Any) -> int:
     bits = 0
     for e in range(found):
@@ -78,7 +78,7 @@ def _first_hit(operations: Any, found: int, work: Any) -> int:
     return -1
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _pack(s: Any, row: int) -> Any:
     """The primitives that are there, without gaps: kinds (p,), sizes (p, 3), maps (p, 3, 4), operations, circles.
 
@@ -107,7 +107,7 @@ def _pack(s: Any, row: int) -> Any:
     return kind, size, maps, operations, circles
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _pixels(circles: Any, extent: float, resolution: int) -> Any:
     """Ranges of pixel rows and columns (top, bottom, left, right) outside of which no circle reaches."""
     low_x, high_x, low_y, high_y = extent, -extent, extent, -extent
@@ -121,7 +121,7 @@ def _pixels(circles: Any, extent: float, resolution: int) -> Any:
     return top, bottom, left, right
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _view_events(kind: Any, size: Any, maps: Any, circles: Any, x: float, y: float, work: Any) -> int:
     """`csg.events` for the view ray (x, y, -t), with the culling that an orthographic view allows."""
     count = 0
@@ -135,7 +135,7 @@ def _view_events(kind: Any, size: Any, maps: Any, circles: Any, x: float, y: flo
     return count
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _surface_normal(kind: int, size: Any, m: Any, x: float, y: float, z: float) -> Any:
     """World normal at a point on a primitive; a first hit faces the viewer, also inside what was subtracted."""
     u, v, w = apply(m, x, y, z, 1.0)
@@ -149,7 +149,7 @@ def _surface_normal(kind: int, size: Any, m: Any, x: float, y: float, z: float) 
     return nx / length, ny / length, nz / length
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _render_one(s: Any, row: int, light: Any, ambient: float, extent: float, sub: int, out: Any) -> int:
     """Render one shape into out's arrays at `row`; return the number of subpixels hit."""
     resolution = out.image.shape[1]
@@ -191,7 +191,7 @@ def _render_one(s: Any, row: int, light: Any, ambient: float, extent: float, sub
     return hits
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _render(
     s: Any, light: Any, ambient: float, extent: float, sub: int, out: Any, hits: Any, begin: int, end: int
 ) -> None:

@@ -4,9 +4,6 @@ A shape is a binary tree cut off at depth D, stored in its 2^D leaf slots. A nod
 right child takes the slot half a subtree further: expanding a node keeps the old shape as the left operand.
 Because every primitive is convex a ray meets it in one interval, and boolean algebra on the ends of these intervals
 gives the exact surface of the composition without a mesh.
-
-numba's cache notices changes of the file that a kernel stands in only: after an edit here, delete the cached kernels of
-the renderer too (`make test` does).
 """
 
 from __future__ import annotations
@@ -14,8 +11,9 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from hgenv.kernels import kernel
 
 ABSENT, SPHERE, CUBE, CONE, TETRAHEDRON = -1, 0, 1, 2, 3
 _MISS = (1.0, -1.0)
@@ -55,7 +53,7 @@ class Placement(NamedTuple):
     direction: NDArray[np.float64]
 
 
-@njit(cache=True, nogil=True, inline="always")
+@kernel(inline="always")
 def _slab(origin: float, direction: float, half: float) -> Any:
     if abs(direction) < 1e-12:
         return (-_FAR, _FAR) if abs(origin) <= half else _MISS
@@ -63,7 +61,7 @@ def _slab(origin: float, direction: float, half: float) -> Any:
     return (a, b) if a < b else (b, a)
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _cone_interval(
     radius: float, top: float, half: float, ox: float, oy: float, oz: float, dx: float, dy: float, dz: float
 ) -> Any:
@@ -95,7 +93,7 @@ def _cone_interval(
     return max(start, first), end
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _tetrahedron_interval(circumradius: float, ox: float, oy: float, oz: float, dx: float, dy: float, dz: float) -> Any:
     start, end = -_FAR, _FAR
     for face in range(4):
@@ -112,7 +110,7 @@ def _tetrahedron_interval(circumradius: float, ox: float, oy: float, oz: float, 
     return start, end
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def interval(kind: int, size: Any, ox: float, oy: float, oz: float, dx: float, dy: float, dz: float) -> Any:
     """The interval (t0, t1) of o + t d inside a primitive, in its own frame; t0 > t1 means a miss."""
     if kind == SPHERE:
@@ -135,7 +133,7 @@ def interval(kind: int, size: Any, ox: float, oy: float, oz: float, dx: float, d
     return _tetrahedron_interval(size[0], ox, oy, oz, dx, dy, dz)
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def local_normal(kind: int, size: Any, x: float, y: float, z: float) -> Any:
     """The outward normal, not normalised, of the face of the primitive nearest to a point on its surface."""
     if kind == SPHERE:
@@ -161,7 +159,7 @@ def local_normal(kind: int, size: Any, x: float, y: float, z: float) -> Any:
     return n[0], n[1], n[2]
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def inside(bits: int, operations: Any, count: int) -> bool:
     """Is a point inside the composition, given a bit a primitive that it is inside of?"""
     for k in range(count):
@@ -171,7 +169,7 @@ def inside(bits: int, operations: Any, count: int) -> bool:
     return (bits & 1) == 1
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def apply(m: Any, x: float, y: float, z: float, translate: float) -> Any:
     """Linear part of m (3, 4) times (x, y, z), plus `translate` times its last column."""
     return (
@@ -188,12 +186,12 @@ class Scratch(NamedTuple):
     slot: Any
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def scratch(slots: int) -> Any:
     return Scratch(np.empty(2 * slots), np.empty(2 * slots, np.int64))
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def push(work: Any, count: int, start: float, stop: float, slot: int) -> int:
     """Insert the two ends of an interval into the `count` sorted events; return the new count."""
     for time in (start, stop):
@@ -206,7 +204,7 @@ def push(work: Any, count: int, start: float, stop: float, slot: int) -> int:
     return count
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def events(kind: Any, size: Any, from_world: Any, begin: int, end: int, origin: Any, direction: Any, work: Any) -> int:
     """Fill `work` with the sorted ends of the intervals of a ray through primitives begin..end; return their number."""
     x, y, z = origin
@@ -223,7 +221,7 @@ def events(kind: Any, size: Any, from_world: Any, begin: int, end: int, origin: 
     return count
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _invert(m: Any, out: Any) -> None:
     c0 = m[1, 1] * m[2, 2] - m[1, 2] * m[2, 1]
     c1 = m[1, 2] * m[2, 0] - m[1, 0] * m[2, 2]
@@ -240,7 +238,7 @@ def _invert(m: Any, out: Any) -> None:
         out[i, 3] = -(out[i, 0] * m[0, 3] + out[i, 1] * m[1, 3] + out[i, 2] * m[2, 3])
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _rotation(q: Any, out: Any) -> None:
     w, x, y, z = q[0], q[1], q[2], q[3]
     out[0, 0], out[0, 1], out[0, 2] = 1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)
@@ -248,7 +246,7 @@ def _rotation(q: Any, out: Any) -> None:
     out[2, 0], out[2, 1], out[2, 2] = 2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _transform(m: Any, begin: int, end: int, kind: Any, to_world: Any, from_world: Any) -> None:
     """to_world[slot] <- m to_world[slot] for the primitives begin..end, and the inverses with them."""
     old = np.empty((3, 4))
@@ -263,7 +261,7 @@ def _transform(m: Any, begin: int, end: int, kind: Any, to_world: Any, from_worl
         _invert(to_world[slot], from_world[slot])
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _last_exit(
     kind: Any, size: Any, from_world: Any, ops: Any, count: int, begin: int, end: int, direction: Any, work: Any
 ) -> float:
@@ -285,7 +283,7 @@ def _last_exit(
     return exit_at
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _compose_one(kind: Any, size: Any, place: Any, row: int, to_world: Any, from_world: Any, ops: Any) -> int:
     slots = len(kind)
     work = scratch(slots)
@@ -321,7 +319,7 @@ def _compose_one(kind: Any, size: Any, place: Any, row: int, to_world: Any, from
     return count
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _compose(kind: Any, size: Any, place: Any, to_world: Any, from_world: Any, ops: Any, count: Any) -> None:
     for row in range(len(kind)):
         count[row] = _compose_one(kind[row], size[row], place, row, to_world[row], from_world[row], ops[row])

@@ -19,12 +19,12 @@ import cv2
 import h5py
 import numpy as np
 import scipy.io
-from numba import njit
 from numpy.typing import NDArray
 
 from hgenv.batch import Split
 from hgenv.data.model import load_picture
 from hgenv.data.selection import evenly
+from hgenv.kernels import kernel
 from hgenv.scenes.interiors import FRAME, INTRINSICS
 
 Array = NDArray[np.float64]
@@ -50,7 +50,7 @@ class Frame(NamedTuple):
     valid: NDArray[np.bool_]
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _fit(inverse: Any, focal: Any, centre: Any, step: int, out: Any) -> None:
     height, width = inverse.shape
     for i in range(out.shape[1]):

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
 from hgenv.batch import Batch
 from hgenv.beta.noise import Noise
 from hgenv.domains.domain import Answer, Pictures
+from hgenv.kernels import kernel
 from hgenv.quantities.normals import constant_normal, dome_normals
 from hgenv.rotations import unit_quaternion
 
@@ -22,7 +22,7 @@ BALLS = 6
 _DEPTH, _COARSE, _BISECTIONS = 1.2, 64, 40
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _superquadric(p: Any, x: float, y: float, z: float) -> float:
     """Inside-outside function of Barr (1981) to the power e1 / 2, less 1; p = radii, exponents (2), rotation (9)."""
     u = abs(p[5] * x + p[6] * y + p[7] * z) / p[0]
@@ -32,7 +32,7 @@ def _superquadric(p: Any, x: float, y: float, z: float) -> float:
     return (across + w ** (2.0 / p[3])) ** (p[3] / 2.0) - 1.0
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _balls(p: Any, x: float, y: float, z: float) -> float:
     """Level set of summed Gaussians (Blinn 1982); p = rows of (centre, radius), radius 0 for none."""
     total = 0.0
@@ -44,12 +44,12 @@ def _balls(p: Any, x: float, y: float, z: float) -> float:
     return 1.0 - total
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _field(kind: int, p: Any, x: float, y: float, z: float) -> float:
     return _superquadric(p, x, y, z) if kind == 0 else _balls(p, x, y, z)
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _first_root(kind: int, p: Any, x: float, y: float) -> float:
     """Largest z at which the view ray enters the object, or NaN."""
     step = 2.0 * _DEPTH / _COARSE
@@ -67,7 +67,7 @@ def _first_root(kind: int, p: Any, x: float, y: float) -> float:
     return np.nan
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _render(kind: Any, parameters: Any, resolution: int, normal: Any, mask: Any) -> None:
     step, h = 2.0 / resolution, 1e-5
     for row in range(len(kind)):

@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from hgenv.batch import Batch
 from hgenv.beta.noise import keys
+from hgenv.cache import cache_folder, say_once, writable
 from hgenv.learning.learner import Learner
 from hgenv.learning.training import Adam, FlatNetwork
 from hgenv.quantities.quantity import Quantity
@@ -25,13 +26,6 @@ from hgenv.snapshot import load_snapshot
 Sampler = Callable[[NDArray[np.uint64]], Batch]
 """Seeds (n,) -> a batch of n."""
 _BATCH = 8
-
-
-def cache_folder() -> Path:
-    """$HGENV_CACHE, or hgenv in the user's cache folder."""
-    if chosen := os.environ.get("HGENV_CACHE"):
-        return Path(chosen)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hgenv"
 
 
 def from_snapshot(network: nn.Module, path: Path) -> None:
@@ -45,17 +39,23 @@ def pretrain(
 ) -> None:
     """Train a network in place: Adam at 3e-3, batches of 8, averaged weights, seeds of its own.
 
-    The result is kept in `folder`, `cache_folder()` if not given, under a digest of what it depends on: the caller's
+    The result is kept in `folder`, hgenv's cache if not given, under a digest of what it depends on: the caller's
     key, which has to say what the samples are made from; the weights at the start, the steps, the first batches, their
     losses and gradients; the version of torch. Raises ValueError for a damaged file or a training that diverged,
-    OSError if the folder cannot be written.
+    OSError if the folder, or $HGENV_CACHE, cannot be written; a user who has no folder to write to trains anew, which a
+    line on stderr says.
     """
-    folder = folder or cache_folder()
+    kept, chosen = folder or cache_folder(), folder is not None or "HGENV_CACHE" in os.environ
     learner = Learner(FlatNetwork(network), quantity, Adam(), 0.98, torch.device("cpu"))
+    if kept is None or not (chosen or writable(kept)):
+        say_once("the trained start of networks cannot be kept: set HGENV_CACHE to a folder that can be written")
+        with torch.enable_grad():
+            _set(network, _trained(learner, sample, steps), "this training")
+        return
     with torch.enable_grad():
-        path = folder / f"pretrained-{_digest(learner, sample, steps, key)}.npz"
+        path = kept / f"pretrained-{_digest(learner, sample, steps, key)}.npz"
         if not path.is_file():
-            folder.mkdir(parents=True, exist_ok=True)
+            kept.mkdir(parents=True, exist_ok=True)
             with FileLock(path.with_suffix(".lock")):  # two runs that start together train it once
                 if not path.is_file():
                     _save(path, _trained(learner, sample, steps))
@@ -81,7 +81,7 @@ def _save(path: Path, weights: Tensor) -> None:
     os.replace(partial, path)
 
 
-def _set(network: nn.Module, weights: Tensor, path: Path) -> None:
+def _set(network: nn.Module, weights: Tensor, path: Path | str) -> None:
     wanted = parameters_to_vector(network.parameters())
     if weights.shape != wanted.shape or weights.dtype != wanted.dtype:
         raise ValueError(

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from hgenv.kernels import kernel
 
 Array = NDArray[np.float64]
 
@@ -72,7 +73,7 @@ def vertex_normals(vertices: Array, faces: NDArray[np.int64]) -> Array:
     return total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-300)
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _area_normals(vertices: Any, faces: Any) -> Any:
     total = np.zeros(vertices.shape)
     for f in range(len(faces)):
@@ -132,7 +133,7 @@ def moved(mesh: Mesh, rotation: Array, shift: Array) -> Mesh:
     return mesh._replace(corners=corners, normals=normals)
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def turn_into(points: Any, rotation: Any, shift: Any, out: Any) -> None:
     """points (f, 3, 3) turned by (3, 3), then shifted by (3,); numpy's product takes ten times as long."""
     for f in range(points.shape[0]):

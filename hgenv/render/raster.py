@@ -11,9 +11,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from hgenv.kernels import kernel
 from hgenv.render.mesh import Mesh
 from hgenv.render.renderer import Rendered, Scene, check_scene
 from hgenv.render.shadow import lit
@@ -22,7 +22,7 @@ Array = NDArray[np.float64]
 _NEAR = 1e-3  # nothing nearer is seen
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _box(c: Any, focal: Any, centre: Any, height: int, width: int, near: float) -> Any:
     """Pixels (top, bottom, left, right) that a triangle may cover: all of them if it comes too near to the camera."""
     low_x, high_x, low_y, high_y = np.inf, -np.inf, np.inf, -np.inf
@@ -48,14 +48,14 @@ def _box(c: Any, focal: Any, centre: Any, height: int, width: int, near: float) 
     return top, bottom, left, right
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _cross(a: Any, b: Any, out: Any) -> None:
     out[0] = a[1] * b[2] - a[2] * b[1]
     out[1] = a[2] * b[0] - a[0] * b[2]
     out[2] = a[0] * b[1] - a[1] * b[0]
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _span(edges: Any, y: float, scale: float, offset: float, left: int, right: int) -> Any:
     """The pixels (from, to) of a row at height y that may lie inside: each edge is linear in x = (j - offset) scale."""
     low, high = float(left), float(right - 1)
@@ -69,7 +69,7 @@ def _span(edges: Any, y: float, scale: float, offset: float, left: int, right: i
     return int(np.ceil(min(low, float(right)) - 1e-6)), int(np.floor(max(high, left - 1.0) + 1e-6)) + 1
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _visible(corners: Any, focal: Any, centre: Any, near: float, depth: Any, face: Any, share: Any) -> None:
     """For every pixel the nearest triangle along its ray, its depth and the barycentric shares (h, w, 2) of the hit."""
     height, width = depth.shape
@@ -107,7 +107,7 @@ def _visible(corners: Any, focal: Any, centre: Any, near: float, depth: Any, fac
                     share[i, j, 0], share[i, j, 1] = a / total, b / total
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _texel(texels: Any, start: int, height: int, width: int, u: float, v: float, out: Any) -> None:
     """Multiply out (3,) by the texture (height, width) that begins at a texel, bilinearly, repeating, v up."""
     x, y = u * width - 0.5, (1.0 - v) * height - 0.5
@@ -121,7 +121,7 @@ def _texel(texels: Any, start: int, height: int, width: int, u: float, v: float,
         out[k] *= ((1.0 - down) * upper + down * lower) / 255.0
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _surface(mesh: Any, f: int, a: float, b: float, x: float, y: float, out: Any) -> None:
     """The unit normal (3,) toward the camera at the shares (a, b, 1 - a - b) of a face, on the ray (x, y, -1).
 
@@ -150,7 +150,7 @@ def _surface(mesh: Any, f: int, a: float, b: float, x: float, y: float, out: Any
     out[0], out[1], out[2] = nx, ny, nz
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _shade(
     mesh: Any, focal: Any, centre: Any, face: Any, share: Any, depth: Any, light: Any, ambient: float, lit: Any,
     texels: Any, starts: Any, sizes: Any, out: Any,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from hgenv.kernels import kernel
 from hgenv.render.mesh import Mesh
 from hgenv.render.renderer import Camera
 
@@ -39,13 +39,13 @@ def lit(
     return found
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _point(i: int, j: int, t: float, focal: Any, centre: Any) -> Any:
     """What the middle of a pixel sees at depth t, in camera coordinates."""
     return t * (j + 0.5 - centre[0]) / focal[0], t * (centre[1] - i - 0.5) / focal[1], -t
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _extent(focal: Any, centre: Any, depth: Any, face: Any, frame: Any, low: Any, high: Any) -> None:
     """Bounds in light coordinates, low and high (2,), of what the camera sees: the map need not reach farther."""
     for i in range(face.shape[0]):
@@ -58,7 +58,7 @@ def _extent(focal: Any, centre: Any, depth: Any, face: Any, frame: Any, low: Any
                 low[k], high[k] = min(low[k], along), max(high[k], along)
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _light_depth(corners: Any, casters: Any, frame: Any, low: Any, pixel: float, nearest: Any) -> None:
     """The shadow map (side, side) from low on: the largest height toward the light of a hit of the casters."""
     side = len(nearest)
@@ -87,7 +87,7 @@ def _light_depth(corners: Any, casters: Any, frame: Any, low: Any, pixel: float,
                     nearest[i, j] = max(nearest[i, j], a * c[0, 2] + b * c[1, 2] + g * c[2, 2])
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _look_up(
     corners: Any, focal: Any, centre: Any, depth: Any, face: Any, frame: Any, low: Any, pixel: float, nearest: Any,
     found: Any,

@@ -11,13 +11,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from hgenv.beta.distributions import Categorical
 from hgenv.beta.layout import Layout
 from hgenv.beta.mixtures import Count, TruncatedNormalMixture
 from hgenv.beta.noise import Noise
+from hgenv.kernels import kernel
 
 Array = NDArray[np.float64]
 MAX_POLYGONS = 40
@@ -40,7 +40,7 @@ class TextureBeta(Layout):
     )
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _signed_distance(px: float, py: float, x: Any, y: Any, count: int) -> float:
     """Distance of a point to a simple polygon, negative inside (even-odd rule)."""
     nearest, inside, j = 1e30, False, count - 1
@@ -55,7 +55,7 @@ def _signed_distance(px: float, py: float, x: Any, y: Any, count: int) -> float:
     return -np.sqrt(nearest) if inside else np.sqrt(nearest)
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _perlin(px: float, py: float, angles: Any) -> float:
     """Gradient noise (Perlin 1985, 2002) of a periodic lattice (n, n) of angles at a point of the unit square."""
     n = angles.shape[0]
@@ -72,7 +72,7 @@ def _perlin(px: float, py: float, angles: Any) -> float:
     return total
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _paint(canvas: Any, x: Any, y: Any, vertices: Any, colours: Any, angles: Any, rough: Any, count: int) -> None:
     """Paint `count` polygons, the first at the bottom, onto a canvas (h, w, 3) of the unit square."""
     height, width = canvas.shape[0], canvas.shape[1]

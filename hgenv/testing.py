@@ -1,0 +1,455 @@
+"""Checks for the authors of tasks and optimizers, which say in words what is wrong and how to mend it.
+
+    def test_mine() -> None:
+        check_task(Mine())
+
+Each check is one function of TASK_CHECKS or OPTIMIZER_CHECKS. What it expects, and how to mend what is not so, is its
+docstring, which ends the message. They need no pytest.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import pickle
+import random
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property, partial
+from itertools import product
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from hgenv.batch import Batch
+from hgenv.beta.layout import Layout
+from hgenv.beta.noise import Noise
+from hgenv.domains.domain import SPLITS, Domain
+from hgenv.env import DataGenEnv, own_torch, split_options
+from hgenv.learning.training import FlatNetwork
+from hgenv.options import EnvOptions, build, flat
+from hgenv.run import Player
+from hgenv.task import Task
+
+Array = NDArray[np.float64]
+ROWS = 3
+START, OPTIMUM = np.array([1.0, -1.0, 0.1, 0.4]), np.array([0.5, -0.3, 0.8, 0.0])
+
+
+class CheckError(AssertionError):
+    """What is wrong with a task or an optimizer: what was found, what was expected, how to mend it."""
+
+
+def check_task(task: Task) -> None:
+    """Raise CheckError for the first thing that is wrong with a task. It trains a few steps: give it small images."""
+    expect(isinstance(task, Task), f"check_task takes an instance of a Task, as in check_task(Mine()), got {task!r}")
+    with own_torch():
+        run_all(TASK_CHECKS, Trial(task), type(task).__name__)
+
+
+def check_optimizer(cls: type[Player]) -> None:
+    """Raise CheckError for the first thing that is wrong with an optimizer."""
+    expect(isinstance(cls, type), f"check_optimizer takes a class, as in check_optimizer(Mine), got {cls!r}")
+    run_all(OPTIMIZER_CHECKS, cls, cls.__name__)
+
+
+def expect(holds: Any, found: str) -> None:
+    """Raise CheckError that says what was found, unless what was expected holds."""
+    if not holds:
+        raise CheckError(found)
+
+
+def run_all(checks: Sequence[Callable[[Any], None]], subject: Any, name: str) -> None:
+    """All checks in turn. Whatever else the author's code raises is a finding as well."""
+    for check in checks:
+        try:
+            check(subject)
+        except Exception as error:
+            found = str(error) if isinstance(error, CheckError) else f"{type(error).__name__}: {error}"
+            raise CheckError(f"{name}: {found}. {' '.join((check.__doc__ or '').split())}") from error
+
+
+@contextmanager
+def own_randomness(what: str) -> Iterator[None]:
+    """CheckError if what runs inside draws from a generator that the whole process shares, or seeds it."""
+
+    def states() -> list[bytes]:
+        known = (torch.get_rng_state().numpy(), np.random.get_state(), random.getstate())  # noqa: NPY002
+        return [pickle.dumps(state) for state in known]
+
+    before = states()
+    yield
+    for name, was, now in zip(("torch's generator", "numpy.random", "random"), before, states(), strict=True):
+        expect(was == now, f"{what} uses {name}, which the whole process shares")
+
+
+# -- a task
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Trial:
+    """A task, with what the checks look at."""
+
+    task: Task
+
+    @cached_property
+    def beta(self) -> Array:
+        """The start, and other points of the box."""
+        layout = self.task.layout
+        elsewhere = np.random.default_rng(0).uniform(-1.0, 1.0, (ROWS - 1, len(layout.names)))
+        return np.concatenate([layout.initial[None], layout.from_action(elsewhere)])
+
+    def sample(self, rows: slice = slice(None)) -> Batch:
+        """Samples of rows of beta, each with a seed of its own."""
+        return self.task.sample(self.beta[rows].copy(), Noise(np.arange(ROWS)[rows]))
+
+    @cached_property
+    def batch(self) -> Batch:
+        return self.sample()
+
+    @cached_property
+    def model(self) -> FlatNetwork:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            return FlatNetwork(self.task.network())
+
+    def predict(self, batch: Batch) -> Tensor:
+        with torch.no_grad():
+            return self.model.predict(self.model.initial, batch.image)
+
+    def seen(self, rows: slice) -> dict[str, Tensor]:
+        """All that has rows, for some of them, by name."""
+        batch, sample = self.batch.rows(rows), self.sample(rows)
+        loss = self.task.quantity.loss(self.predict(self.batch)[:, rows], batch)
+        parts = {f"sample's {name}": part for name, part in zip(Batch._fields, sample, strict=True)}
+        return parts | {"the network's prediction": self.predict(batch).transpose(0, 1), "loss": loss}
+
+
+def is_frozen_dataclass(trial: Trial) -> None:
+    """A task's class, its base too, is decorated with @dataclass(frozen=True)."""
+    cls: Any = type(trial.task)
+    expect(getattr(getattr(cls, "__dataclass_params__", None), "frozen", False), "it is not a frozen dataclass")
+    lost = vars(cls).get("__annotations__", {}).keys() - {field.name for field in dataclasses.fields(cls)}
+    expect("__dataclass_params__" in vars(cls) or not lost, f"its fields {sorted(lost)} do not count")
+
+
+def shadows_no_option(trial: Trial) -> None:
+    """A task's fields have other names than the options of every environment."""
+    split_options(type(trial.task), {})
+
+
+def is_made_of_options(trial: Trial) -> None:
+    """A run is opened again from the task's fields: they are plain values that JSON holds (numbers, text, bool, None,
+    sequences of such), or parts that are dataclasses of such, and __post_init__ does not change them."""
+    text = json.dumps(flat(trial.task))
+    again = json.dumps(flat(build(type(trial.task), json.loads(text))))
+    expect(text == again, f"its fields are {text}, and {again} when it is made from them")
+
+
+def is_pickled(trial: Trial) -> None:
+    """A task can be sent to a spawned process: its class is at the top of a module, and it keeps no lambda, open file
+    or lock."""
+    pickle.loads(pickle.dumps(trial.task))
+
+
+def has_layout(trial: Trial) -> None:
+    """`layout` is an instance of a class that derives from Layout and is decorated with @dataclass(frozen=True); each
+    coordinate has a name of its own, a finite range, and a start inside it."""
+    layout = trial.task.layout
+    expect(isinstance(layout, Layout), f"layout is {layout!r}")
+    expect(layout.parameters, "beta has no coordinates")
+    for p in layout.parameters:
+        expect(layout.names.count(p.name) == 1, f"beta has two coordinates {p.name}")
+        expect(-np.inf < p.low < p.high < np.inf, f"the range of {p.name} is [{p.low}, {p.high}]")
+        expect(p.low <= p.initial <= p.high, f"{p.name} starts at {p.initial}, outside its range [{p.low}, {p.high}]")
+
+
+def prepares(trial: Trial) -> None:
+    """`domain` is a Domain, made once, as by functools.cached_property; its prepare() and the task's load all that is
+    needed."""
+    expect(isinstance(trial.task.domain, Domain), f"domain is {trial.task.domain!r}")
+    expect(trial.task.domain is trial.task.domain, "domain is another one whenever it is asked for")
+    trial.task.domain.prepare()
+    trial.task.prepare()
+
+
+def is_well_formed(batch: Batch, what: str, count: int) -> None:
+    """CheckError unless a batch of so many rows is as Batch says."""
+    expect(isinstance(batch, Batch) and all(isinstance(part, Tensor) for part in batch), f"{what} gives {batch!r}")
+    named = list(zip(Batch._fields, batch, strict=True))
+    shapes = f"{what} has " + ", ".join(f"{name} {tuple(part.shape)}" for name, part in named)
+    expect(all(part.ndim == 4 for part in batch), f"{shapes}: not four axes each")
+    expect(all(len(part) == count for part in batch), f"{shapes}: not {count} rows each")
+    expect(batch.image.shape[2:] == batch.target.shape[2:] == batch.mask.shape[2:], f"{shapes}: sides that differ")
+    expect(batch.mask.shape[1] == 1, f"{shapes}: not one channel of the mask")
+    for name, part in named:
+        expect(part.is_floating_point(), f"{what} has {name} of {part.dtype}")
+        expect(part.isfinite().all(), f"{what} has numbers in {name} that are not finite")
+    low, high = batch.mask.min(), batch.mask.max()
+    expect(low >= 0 and high <= 1, f"{what} has a mask from {low:g} to {high:g}, outside [0, 1]")
+
+
+def sample_is_well_formed(trial: Trial) -> None:
+    """sample gives, for n rows of beta, a Batch of three tensors, image (n, c, h, w), target (n, t, h, w) and mask
+    (n, 1, h, w) in [0, 1]: floating-point numbers, finite also where the mask is 0."""
+    is_well_formed(trial.batch, "sample", ROWS)
+
+
+def sample_is_keyed(trial: Trial) -> None:
+    """A sample follows from beta and the noise: all randomness comes from noise.draw and noise.uniform, by the name of
+    its place, nothing is kept from call to call, and the arrays given are left as they are."""
+    beta = trial.beta.copy()
+    with own_randomness("sample"):
+        trial.task.sample(beta, Noise(np.arange(ROWS)))
+    expect(np.array_equal(beta, trial.beta), "sample changes the beta that it is given")
+    for name, part, again in zip(Batch._fields, trial.batch, trial.sample(), strict=True):
+        expect(torch.equal(part, again), f"sample of the same beta and noise gives another {name} the second time")
+
+
+def network_is_reversible(trial: Trial) -> None:
+    """A network is an nn.Module that trains a parameter at least (requires_grad), without dropout or with p = 0, and
+    with GroupNorm, say, instead of BatchNorm."""
+    expect(trial.model, "")
+
+
+def dtypes_agree(trial: Trial) -> None:
+    """Samples, both splits and the network's parameters are of one dtype: numpy's float64 becomes torch's float32 by
+    array.astype(np.float32)."""
+    weights = trial.model.initial.dtype
+    for what, batch in zip(("sample", *SPLITS), (trial.batch, *map(trial.task.domain.batch, SPLITS)), strict=True):
+        for name, part in zip(Batch._fields, batch, strict=True):
+            expect(part.dtype == weights, f"{what} has {name} of {part.dtype}, the network parameters of {weights}")
+
+
+def network_predicts_stacks(trial: Trial) -> None:
+    """A network gives one tensor (stacks, n, t, h, w), one prediction as large as the target a stack: prediction[None]
+    if there is but one, torch.stack(predictions) of several."""
+    found, target = trial.predict(trial.batch), trial.batch.target.shape
+    expect(isinstance(found, Tensor), f"the network gives a {type(found).__name__}")
+    shapes = f"the network's prediction {tuple(found.shape)} of the target {tuple(target)}"
+    expect(found.shape != target, f"{shapes} has no stack axis")
+    expect(found.ndim == 5 and len(found) and found.shape[1:] == target, f"{shapes} has the wrong shape")
+
+
+def network_repeats(trial: Trial) -> None:
+    """A forward pass draws nothing and leaves no trace, as training is replayed: buffers, if any, are constants."""
+    with own_randomness("the network's forward pass"):
+        first = trial.predict(trial.batch)
+    trial.model.check_buffers()
+    expect(torch.equal(first, trial.predict(trial.batch)), "the network predicts something else the second time")
+
+
+def loss_is_a_value_a_row(trial: Trial) -> None:
+    """quantity.loss gives the losses (n,) of n rows, finite numbers: means over stacks, channels and pixels, as by
+    .mean((0, 2, 3, 4)), not over rows."""
+    found = trial.task.quantity.loss(trial.predict(trial.batch), trial.batch)
+    expect(found.shape == (ROWS,), f"loss of {ROWS} rows has the shape {tuple(found.shape)}")
+    expect(found.isfinite().all(), f"loss is {found.tolist()}")
+
+
+def rows_are_their_own(trial: Trial) -> None:
+    """Row i of a sample follows from row i of beta and of the noise, of a prediction from image i, of the losses from
+    row i of prediction and batch: normalise by constants, or each row by itself."""
+    together = trial.seen(slice(None))
+    for i in range(ROWS):
+        for name, alone in trial.seen(slice(i, i + 1)).items():
+            same = torch.allclose(together[name][i : i + 1], alone, rtol=1e-4, atol=1e-5)  # sums in another order
+            expect(same, f"row {i} of {name} is another one without the other rows")
+
+
+def loss_is_twice_differentiable(trial: Trial) -> None:
+    """Training is differentiated through: the weights' gradient has a derivative by images and weights that is finite
+    and not 0. Loss and network do not detach, round or leave torch, are not both linear, and add a small constant
+    inside sqrt and norm."""
+    weights = trial.model.initial.clone().requires_grad_()
+    batch = Batch(*(part.detach().clone().requires_grad_() for part in trial.batch))
+    loss = trial.task.quantity.loss(trial.model.predict(weights, batch.image), batch).mean()
+    (gradient,) = torch.autograd.grad(loss, weights, create_graph=True)
+    along = torch.randn(gradient.shape, generator=torch.Generator().manual_seed(0), dtype=gradient.dtype)
+    inputs = [batch.image, weights]
+    found = torch.autograd.grad(gradient, inputs, along, allow_unused=True, materialize_grads=True)
+    for name, second in zip(("images", "weights"), found, strict=True):
+        expect(second.isfinite().all(), f"the derivative of the loss by weights and {name} is not finite")
+        expect(second.any(), f"the derivative of the loss by weights and {name} is 0")
+
+
+def splits_are_well_formed(trial: Trial) -> None:
+    """domain.batch gives, for both splits, a Batch as sample does, of one picture at least, with as many channels, and
+    sides that suit the network."""
+    for split, batch in ((split, trial.task.domain.batch(split)) for split in SPLITS):
+        is_well_formed(batch, f"the {split} split", max(1, len(batch.image)))
+        for name, ours, theirs in zip(Batch._fields, trial.batch, batch, strict=True):
+            channels = f"the {split} split has {theirs.shape[1]} channels in {name}, sample has {ours.shape[1]}"
+            expect(ours.shape[1] == theirs.shape[1], channels)
+        found, wanted = trial.predict(batch.rows(slice(0, 1))).shape[1:], batch.target[:1].shape
+        expect(found == wanted, f"the network predicts {tuple(found)} of the {split} split's {tuple(wanted)}")
+
+
+def splits_are_disjoint(trial: Trial) -> None:
+    """No image is in both splits: draw them from different seeds, and from different objects."""
+    validation, test = ([one.numpy().tobytes() for one in trial.task.domain.batch(split).image] for split in SPLITS)
+    for i, image in enumerate(test):
+        expect(image not in validation, f"test image {i} is in the validation split")
+
+
+def truth_fits(trial: Trial) -> None:
+    """domain.truth has a batch of one row a picture, and domain.enlarged gives predictions for all pictures, each
+    (t, height, width) as large as its truth."""
+    for split in SPLITS:
+        target, truth = trial.task.domain.batch(split).target.numpy(), trial.task.domain.truth(split)
+        found = trial.task.domain.enlarged(target, split)
+        counts = f"{len(target)} pictures in the {split} split, {len(truth)} in truth, {len(found)} enlarged"
+        expect(len(target) == len(truth) == len(found), counts)
+        for one, large in zip(truth, found, strict=True):
+            sizes = f"a truth of shape {tuple(one.target.shape)} and a prediction enlarged to {large.shape}"
+            expect((1, *large.shape) == tuple(one.target.shape), sizes)
+
+
+def metrics_are_right(trial: Trial) -> None:
+    """quantity.metrics gives finite numbers, one of them under the name quantity.primary, which is the lower the
+    better: 0, say, for a perfect prediction."""
+    quantity, domain = trial.task.quantity, trial.task.domain
+    for split in SPLITS:
+        target, truth = domain.batch(split).target.numpy(), domain.truth(split)
+        perfect, wrong = (quantity.metrics(domain.enlarged(t, split), truth) for t in (target, np.roll(target, 1, 0)))
+        expect(quantity.primary in perfect, f"metrics are {', '.join(perfect)}, without {quantity.primary!r}")
+        expect(np.isfinite([*perfect.values()]).all(), f"metrics of a perfect prediction are {perfect}")
+        if all(one.target.shape[1:] == target.shape[1:] for one in truth):  # what is enlarged need not be perfect
+            scores = [m[quantity.primary] for m in (perfect, wrong)]
+            expect(scores[0] <= scores[1] + 1e-6, f"{quantity.primary} is {scores}: the targets, and those of others")
+
+
+def commit_leaves_self(trial: Trial) -> None:
+    """commit gives another task, as by dataclasses.replace, or the same if it has learned nothing; self stays as it
+    is, and recall gives a task with the memory that it is given."""
+    before, after = pickle.dumps(trial.task.memory), trial.task.commit(trial.beta[1].copy())
+    expect(isinstance(after, Task), f"commit gives {after!r}")
+    same = all(map(torch.equal, trial.batch, trial.sample()))
+    expect(same and pickle.dumps(trial.task.memory) == before, "commit changes the task itself")
+    if (memory := after.memory) is not None:
+        again = pickle.dumps(trial.task.recall(memory).memory)
+        expect(again == pickle.dumps(memory), "recall gives a task with another memory")
+
+
+def plays(trial: Trial) -> None:
+    """An environment trains on it, validates and differentiates; everything is finite, and follows from the seed:
+    nothing outlives an episode, and network() draws from torch's generator only."""
+    options = {"gradient": "influence", "train_steps": 2, "batch_size": 2, "validation_images": 4}
+    env = DataGenEnv(trial.task, build(EnvOptions, options))
+
+    def played() -> list[Array]:
+        env.reset(seed=0)
+        steps = [env.step(env.start) for _ in range(2)]
+        return [np.array([reward, *info["hybrid_gradient"]]) for _, reward, _, _, info in steps]
+
+    first, again = played(), played()
+    expect(np.isfinite(first).all(), f"reward and hybrid gradient of two steps are {first}")
+    expect(np.array_equal(first, again), f"two episodes of one seed have the rewards and gradients {first}, {again}")
+
+
+TASK_CHECKS = (
+    is_frozen_dataclass, shadows_no_option, is_made_of_options, is_pickled, has_layout, prepares,
+    sample_is_well_formed, sample_is_keyed, network_is_reversible, dtypes_agree, network_predicts_stacks,
+    network_repeats, loss_is_a_value_a_row, rows_are_their_own, loss_is_twice_differentiable, splits_are_well_formed,
+    splits_are_disjoint, truth_fits, metrics_are_right, commit_leaves_self, plays,
+)  # fmt: skip
+
+# -- an optimizer
+
+Told = Callable[[Array, int], tuple[Array, Array | None]]
+"""(points (k, d), step) -> their losses (k,), and the gradient (d,) at the first, if there is one."""
+
+
+def quadratic(x: Array, step: int) -> tuple[Array, Array | None]:
+    return ((x - OPTIMUM) ** 2).sum(1), 2.0 * (x[0] - OPTIMUM)
+
+
+def loop(optimizer: Player, told: Told = quadratic, hand: Callable[[Array], Array] = np.copy) -> Array:
+    """All points of an optimizer in the loop of hgenv.run; arrays are handed to it by `hand`."""
+    optimizer.init(hand(START), np.random.default_rng(0))
+    path = []
+    for step in range(16):
+        points = in_box(optimizer.ask(), "ask()", 2)
+        if len(points):
+            optimizer.tell(hand(points), hand(told(points, step)[0]))
+        x = in_box(optimizer.recommend(), "recommend()", 1)
+        path += [*points, x, in_box(optimizer.found(), "found()", 1)]
+        if optimizer.uses_steps:
+            loss, gradient = told(x[None], step)
+            optimizer.tell(hand(x[None]), hand(loss), None if gradient is None else hand(gradient))
+    return np.array(path)
+
+
+def in_box(x: Array, what: str, axes: int) -> Array:
+    """A copy of points that are in the box."""
+    expect(np.ndim(x) == axes and np.shape(x)[-1] == len(START), f"{what} for d = 4 has the shape {np.shape(x)}")
+    expect(np.isfinite(x).all(), f"{what} is not finite: {x}")
+    expect((np.abs(x) <= 1).all(), f"{what} is outside the box: {x}")
+    return np.array(x)
+
+
+def is_dataclass_with_defaults(cls: type[Player]) -> None:
+    """An optimizer is decorated with @dataclass, and each of its fields, the options, has a default."""
+    expect(dataclasses.is_dataclass(cls), "it is not a dataclass")
+    cls()
+
+
+def begins_at_the_start(cls: type[Player]) -> None:
+    """recommend() is the start x0 until the first tell."""
+    optimizer = cls()
+    optimizer.init(START.copy(), np.random.default_rng(0))
+    for when in ("init", "ask()"):
+        x = in_box(optimizer.recommend(), "recommend()", 1)
+        expect(np.array_equal(x, START), f"recommend() after {when} is {x}, the start was {START}")
+        optimizer.ask()
+
+
+def stays_in_the_box(cls: type[Player]) -> None:
+    """ask() gives points (k, d), k may be 0, recommend() and found() give one, (d,); all are finite and in the box
+    [-1, 1]^d, as by np.clip."""
+    loop(cls())
+
+
+def is_keyed(cls: type[Player]) -> None:
+    """All randomness comes from the rng that init is given, and init starts anew."""
+    optimizer = cls()
+    with own_randomness("it"):
+        path = loop(optimizer)
+    expect(np.array_equal(path, loop(cls())), "two runs with equal rngs differ")
+    expect(np.array_equal(path, loop(optimizer)), "the second run of one instance differs from its first")
+
+
+def leaves_its_arguments(cls: type[Player]) -> None:
+    """What init and tell are given is the caller's: x0.copy() is one's own."""
+    given: list[tuple[Array, Array]] = []
+
+    def hand(array: Array) -> Array:
+        given.append((array.copy(), array.copy()))
+        return given[-1][0]
+
+    loop(cls(), hand=hand)
+    expect(all(np.array_equal(a, b) for a, b in given), "it changes an array that it was given")
+
+
+def survives(cls: type[Player]) -> None:
+    """Losses and gradients may be inf or NaN, all of a step or some, and the gradient None: they are left out, by
+    np.isfinite, and the next points are finite."""
+    for value, some in product((np.nan, np.inf), (slice(None), slice(1))):
+        loop(cls(), partial(spoilt, value, some))
+
+
+def spoilt(value: float, some: slice, x: Array, step: int) -> tuple[Array, Array | None]:
+    """The quadratic, some of whose losses are bad in two steps of three, and whose gradient is missing or bad."""
+    losses, gradient = quadratic(x, step)
+    if step % 3 < 2:
+        losses[some] = value
+        gradient = None if step % 3 == 0 else np.full_like(x[0], value)
+    return losses, gradient
+
+
+OPTIMIZER_CHECKS = (
+    is_dataclass_with_defaults, begins_at_the_start, stays_in_the_box, is_keyed, leaves_its_arguments, survives,
+)  # fmt: skip
