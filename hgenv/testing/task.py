@@ -1,11 +1,4 @@
-"""Checks for the authors of tasks and optimizers, which say in words what is wrong and how to mend it.
-
-    def test_mine() -> None:
-        check_task(Mine())
-
-Each check is one function of TASK_CHECKS or OPTIMIZER_CHECKS. What it expects, and how to mend what is not so, is its
-docstring, which ends the message. They need no pytest.
-"""
+"""The checks of a task. What each expects, and how to mend what is not so, is its docstring, which ends the message."""
 
 from __future__ import annotations
 
@@ -13,11 +6,7 @@ import copy
 import dataclasses
 import json
 import pickle
-import random
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from functools import cached_property, partial
-from itertools import product
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -32,16 +21,11 @@ from hgenv.domains.domain import SPLITS, Domain
 from hgenv.env import DataGenEnv, own_torch, split_options
 from hgenv.learning.training import FlatNetwork
 from hgenv.options import EnvOptions, build, flat
-from hgenv.run import Player
 from hgenv.task import Task
+from hgenv.testing.finding import expect, own_randomness, run_all
 
 Array = NDArray[np.float64]
 ROWS = 3
-START, OPTIMUM = np.array([1.0, -1.0, 0.1, 0.4]), np.array([0.5, -0.3, 0.8, 0.0])
-
-
-class CheckError(AssertionError):
-    """What is wrong with a task or an optimizer: what was found, what was expected, how to mend it."""
 
 
 def check_task(task: Task) -> None:
@@ -49,46 +33,6 @@ def check_task(task: Task) -> None:
     expect(isinstance(task, Task), f"check_task takes an instance of a Task, as in check_task(Mine()), got {task!r}")
     with own_torch():
         run_all(TASK_CHECKS, Trial(task), type(task).__name__)
-
-
-def check_optimizer(cls: type[Player]) -> None:
-    """Raise CheckError for the first thing that is wrong with an optimizer."""
-    expect(isinstance(cls, type), f"check_optimizer takes a class, as in check_optimizer(Mine), got {cls!r}")
-    run_all(OPTIMIZER_CHECKS, cls, cls.__name__)
-
-
-def expect(holds: Any, found: str) -> None:
-    """Raise CheckError that says what was found, unless what was expected holds."""
-    if not holds:
-        raise CheckError(found)
-
-
-def run_all(checks: Sequence[Callable[[Any], None]], subject: Any, name: str) -> None:
-    """All checks in turn. Whatever else the author's code raises is a finding as well."""
-    for check in checks:
-        try:
-            check(subject)
-        except Exception as error:
-            found = str(error) if isinstance(error, CheckError) else f"{type(error).__name__}: {error}"
-            raise CheckError(f"{name}: {found.rstrip('.')}. {' '.join((check.__doc__ or '').split())}") from error
-
-
-@contextmanager
-def own_randomness(what: str) -> Iterator[None]:
-    """CheckError if what runs inside draws from a generator that the whole process shares, or seeds it."""
-
-    def states() -> list[bytes]:
-        known = (torch.get_rng_state().numpy(), np.random.get_state(), random.getstate())  # noqa: NPY002
-        return [pickle.dumps(state) for state in known]
-
-    torch.rand(()), np.random.random(), random.random()  # who seeds them alike each time is seen too  # noqa: NPY002
-    before = states()
-    yield
-    for name, was, now in zip(("torch's generator", "numpy.random", "random"), before, states(), strict=True):
-        expect(was == now, f"{what} uses {name}, which the whole process shares")
-
-
-# -- a task
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -130,22 +74,19 @@ class Trial:
         return parts | {"the network's prediction": self.predict(batch).transpose(0, 1), "loss": loss}
 
 
-def is_frozen_dataclass(trial: Trial) -> None:
-    """A task's class, its base too, is decorated with @dataclass(frozen=True)."""
+def is_dataclass_of_options(trial: Trial) -> None:
+    """A task's class, its base too, is decorated with @dataclass(frozen=True), and its fields have other names than
+    the options of every environment."""
     cls: Any = type(trial.task)
     expect(getattr(getattr(cls, "__dataclass_params__", None), "frozen", False), "it is not a frozen dataclass")
     lost = vars(cls).get("__annotations__", {}).keys() - {field.name for field in dataclasses.fields(cls)}
     expect("__dataclass_params__" in vars(cls) or not lost, f"its fields {sorted(lost)} do not count")
+    split_options(cls, {})
 
 
-def shadows_no_option(trial: Trial) -> None:
-    """A task's fields have other names than the options of every environment."""
-    split_options(type(trial.task), {})
-
-
-def is_made_of_options(trial: Trial) -> None:
-    """A run is opened again from the task's fields: they are plain values that JSON holds (numbers, text, bool, None,
-    sequences of such), or parts that are dataclasses of such, and __post_init__ does not change them."""
+def is_made_again(trial: Trial) -> None:
+    """A task is made again from its fields when a run is opened: they are plain values that JSON holds (numbers, text,
+    bool, None, sequences of such), or parts that are dataclasses of such, and __post_init__ does not change them."""
     text = json.dumps(flat(trial.task))
     again = json.dumps(flat(build(type(trial.task), json.loads(text))))
     expect(text == again, f"its fields are {text}, and {again} when it is made from them")
@@ -178,7 +119,7 @@ def prepares(trial: Trial) -> None:
     trial.task.prepare()
 
 
-def is_well_formed(batch: Batch, what: str, count: int) -> None:
+def is_well_formed(batch: Batch, what: str, count: int, dtype: torch.dtype) -> None:
     """CheckError unless a batch of so many rows is as Batch says."""
     expect(isinstance(batch, Batch) and all(isinstance(part, Tensor) for part in batch), f"{what} gives {batch!r}")
     named = list(zip(Batch._fields, batch, strict=True))
@@ -188,7 +129,7 @@ def is_well_formed(batch: Batch, what: str, count: int) -> None:
     expect(batch.image.shape[2:] == batch.target.shape[2:] == batch.mask.shape[2:], f"{shapes}: sides that differ")
     expect(batch.mask.shape[1] == 1, f"{shapes}: not one channel of the mask")
     for name, part in named:
-        expect(part.is_floating_point(), f"{what} has {name} of {part.dtype}")
+        expect(part.dtype == dtype, f"{what} has {name} of {part.dtype}, the network parameters of {dtype}")
         expect(part.isfinite().all(), f"{what} has numbers in {name} that are not finite")
     low, high = batch.mask.min(), batch.mask.max()
     expect(low >= 0 and high <= 1, f"{what} has a mask from {low:g} to {high:g}, outside [0, 1]")
@@ -196,8 +137,9 @@ def is_well_formed(batch: Batch, what: str, count: int) -> None:
 
 def sample_is_well_formed(trial: Trial) -> None:
     """sample gives, for n rows of beta, a Batch of three tensors, image (n, c, h, w), target (n, t, h, w) and mask
-    (n, 1, h, w) in [0, 1]: floating-point numbers, finite also where the mask is 0."""
-    is_well_formed(trial.batch, "sample", ROWS)
+    (n, 1, h, w) in [0, 1], finite also where the mask is 0, of the dtype of the network's parameters: numpy's float64
+    becomes torch's float32 by array.astype(np.float32)."""
+    is_well_formed(trial.batch, "sample", ROWS, trial.model.initial.dtype)
 
 
 def sample_is_keyed(trial: Trial) -> None:
@@ -215,15 +157,6 @@ def network_is_reversible(trial: Trial) -> None:
     """A network is an nn.Module that trains a parameter at least (requires_grad), without dropout or with p = 0, and
     with GroupNorm, say, instead of BatchNorm."""
     expect(trial.model, "")
-
-
-def dtypes_agree(trial: Trial) -> None:
-    """Samples, both splits and the network's parameters are of one dtype: numpy's float64 becomes torch's float32 by
-    array.astype(np.float32)."""
-    weights = trial.model.initial.dtype
-    for what, batch in zip(("sample", *SPLITS), (trial.batch, *map(trial.task.domain.batch, SPLITS)), strict=True):
-        for name, part in zip(Batch._fields, batch, strict=True):
-            expect(part.dtype == weights, f"{what} has {name} of {part.dtype}, the network parameters of {weights}")
 
 
 def network_predicts_stacks(trial: Trial) -> None:
@@ -279,10 +212,10 @@ def loss_is_twice_differentiable(trial: Trial) -> None:
 
 
 def splits_are_well_formed(trial: Trial) -> None:
-    """domain.batch gives, for both splits, a Batch as sample does, of one picture at least, with as many channels, and
-    sides that suit the network."""
+    """domain.batch gives, for both splits, a Batch as sample does, of the same dtype (array.astype(np.float32)), with
+    as many channels, one picture at least, and sides that suit the network."""
     for split, batch in ((split, trial.task.domain.batch(split)) for split in SPLITS):
-        is_well_formed(batch, f"the {split} split", max(1, len(batch.image)))
+        is_well_formed(batch, f"the {split} split", max(1, len(batch.image)), trial.model.initial.dtype)
         for name, ours, theirs in zip(Batch._fields, trial.batch, batch, strict=True):
             channels = f"the {split} split has {theirs.shape[1]} channels in {name}, sample has {ours.shape[1]}"
             expect(ours.shape[1] == theirs.shape[1], channels)
@@ -354,105 +287,8 @@ def plays(trial: Trial) -> None:
 
 
 TASK_CHECKS = (
-    is_frozen_dataclass, shadows_no_option, is_made_of_options, is_pickled, has_layout, prepares,
-    sample_is_well_formed, sample_is_keyed, network_is_reversible, dtypes_agree, network_predicts_stacks,
-    network_repeats, loss_is_a_value_a_row, rows_are_their_own, loss_is_twice_differentiable, splits_are_well_formed,
-    splits_are_disjoint, truth_fits, metrics_are_right, commit_leaves_self, plays,
-)  # fmt: skip
-
-# -- an optimizer
-
-Told = Callable[[Array, int], tuple[Array, Array | None]]
-"""(points (k, d), step) -> their losses (k,), and the gradient (d,) at the first, if there is one."""
-
-
-def quadratic(x: Array, step: int) -> tuple[Array, Array | None]:
-    return ((x - OPTIMUM) ** 2).sum(1), 2.0 * (x[0] - OPTIMUM)
-
-
-def loop(optimizer: Player, told: Told = quadratic, hand: Callable[[Array], Array] = np.copy) -> Array:
-    """All points of an optimizer in the loop of hgenv.run; arrays are handed to it by `hand`."""
-    optimizer.init(hand(START), np.random.default_rng(0))
-    path = []
-    for step in range(16):
-        points = in_box(optimizer.ask(), "ask()", 2)
-        if len(points):
-            optimizer.tell(hand(points), hand(told(points, step)[0]))
-        x = in_box(optimizer.recommend(), "recommend()", 1)
-        path += [*points, x, in_box(optimizer.found(), "found()", 1)]
-        if optimizer.uses_steps:
-            loss, gradient = told(x[None], step)
-            optimizer.tell(hand(x[None]), hand(loss), None if gradient is None else hand(gradient))
-    return np.array(path)
-
-
-def in_box(x: Array, what: str, axes: int) -> Array:
-    """A copy of points that are in the box."""
-    expect(np.ndim(x) == axes and np.shape(x)[-1] == len(START), f"{what} for d = 4 has the shape {np.shape(x)}")
-    expect(np.isfinite(x).all(), f"{what} is not finite: {x}")
-    expect((np.abs(x) <= 1).all(), f"{what} is outside the box: {x}")
-    return np.array(x)
-
-
-def is_dataclass_with_defaults(cls: type[Player]) -> None:
-    """An optimizer is decorated with @dataclass, and each of its fields, the options, has a default."""
-    expect(dataclasses.is_dataclass(cls), "it is not a dataclass")
-    cls()
-
-
-def begins_at_the_start(cls: type[Player]) -> None:
-    """recommend() is the start x0 until the first tell."""
-    optimizer = cls()
-    optimizer.init(START.copy(), np.random.default_rng(0))
-    for when in ("init", "ask()"):
-        x = in_box(optimizer.recommend(), "recommend()", 1)
-        expect(np.array_equal(x, START), f"recommend() after {when} is {x}, the start was {START}")
-        optimizer.ask()
-
-
-def stays_in_the_box(cls: type[Player]) -> None:
-    """ask() gives points (k, d), k may be 0, recommend() and found() give one, (d,); all are finite and in the box
-    [-1, 1]^d, as by np.clip."""
-    loop(cls())
-
-
-def is_keyed(cls: type[Player]) -> None:
-    """All randomness comes from the rng that init is given, and init starts anew."""
-    optimizer = cls()
-    with own_randomness("it"):
-        path = loop(optimizer)
-    expect(np.array_equal(path, loop(cls())), "two runs with equal rngs differ")
-    expect(np.array_equal(path, loop(optimizer)), "the second run of one instance differs from its first")
-
-
-def leaves_its_arguments(cls: type[Player]) -> None:
-    """What init and tell are given is the caller's: x0.copy() is one's own."""
-    given: list[tuple[Array, Array]] = []
-
-    def hand(array: Array) -> Array:
-        given.append((array.copy(), array.copy()))
-        return given[-1][0]
-
-    loop(cls(), hand=hand)
-    expect(all(np.array_equal(a, b) for a, b in given), "it changes an array that it was given")
-
-
-def survives(cls: type[Player]) -> None:
-    """Losses and gradients may be inf or NaN, all of a step or some, and the gradient None: they are left out, by
-    np.isfinite, and the next points are finite."""
-    for value, some in product((np.nan, np.inf), (slice(None), slice(1))):
-        loop(cls(), partial(spoilt, value, some))
-
-
-def spoilt(value: float, some: slice, x: Array, step: int) -> tuple[Array, Array | None]:
-    """The quadratic, some of whose losses are bad in two steps of three, and whose gradient is missing or bad."""
-    losses, gradient = quadratic(x, step)
-    if step % 3 < 2:
-        losses[some] = value
-        gradient = None if step % 3 == 0 else np.full_like(x[0], value)
-    return losses, gradient
-
-
-OPTIMIZER_CHECKS = (
-    is_dataclass_with_defaults, begins_at_the_start, stays_in_the_box, is_keyed, leaves_its_arguments, survives,
+    is_dataclass_of_options, is_made_again, is_pickled, has_layout, prepares, network_is_reversible,
+    sample_is_well_formed, sample_is_keyed, network_predicts_stacks, network_repeats, loss_is_a_value_a_row,
+    rows_are_their_own, loss_is_twice_differentiable, splits_are_well_formed, splits_are_disjoint, truth_fits,
+    metrics_are_right, commit_leaves_self, plays,
 )  # fmt: skip

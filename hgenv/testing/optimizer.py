@@ -1,0 +1,120 @@
+"""The checks of an optimizer, as those of a task: docstrings say what is expected."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from functools import partial
+from itertools import product
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hgenv.run import Player
+from hgenv.testing.finding import expect, own_randomness, run_all
+
+Array = NDArray[np.float64]
+START, OPTIMUM = np.array([1.0, -1.0, 0.1, 0.4]), np.array([0.5, -0.3, 0.8, 0.0])
+OptimizerClass = Callable[[], Player]
+
+
+def check_optimizer(cls: OptimizerClass) -> None:
+    """Raise CheckError for the first thing that is wrong with an optimizer."""
+    expect(isinstance(cls, type), f"check_optimizer takes a class, as in check_optimizer(Mine), got {cls!r}")
+    run_all(OPTIMIZER_CHECKS, cls, cls.__name__)
+
+
+Told = Callable[[Array, int], tuple[Array, Array | None]]
+"""(points (k, d), step) -> their losses (k,), and the gradient (d,) at the first, if there is one."""
+
+
+def quadratic(x: Array, step: int) -> tuple[Array, Array | None]:
+    return ((x - OPTIMUM) ** 2).sum(1), 2.0 * (x[0] - OPTIMUM)
+
+
+def spoilt(bad: float, rows: slice, x: Array, step: int) -> tuple[Array, Array | None]:
+    """The quadratic, but in two steps of three some losses are bad, and the gradient is missing or bad."""
+    losses, gradient = quadratic(x, step)
+    if step % 3 < 2:
+        losses[rows] = bad
+        gradient = None if step % 3 == 0 else np.full_like(x[0], bad)
+    return losses, gradient
+
+
+def loop(optimizer: Player, told: Told = quadratic, hand: Callable[[Array], Array] = np.copy) -> Array:
+    """All points of an optimizer in the loop of hgenv.run; arrays are handed to it by `hand`."""
+    optimizer.init(hand(START), np.random.default_rng(0))
+    path = []
+    for step in range(16):
+        points = in_box(optimizer.ask(), "ask()", 2)
+        if len(points):
+            optimizer.tell(hand(points), hand(told(points, step)[0]))
+        x = in_box(optimizer.recommend(), "recommend()", 1)
+        path += [*points, x, in_box(optimizer.found(), "found()", 1)]
+        if optimizer.uses_steps:
+            loss, gradient = told(x[None], step)
+            optimizer.tell(hand(x[None]), hand(loss), None if gradient is None else hand(gradient))
+    return np.array(path)
+
+
+def in_box(x: Array, what: str, axes: int) -> Array:
+    """A copy of points that are in the box."""
+    expect(np.ndim(x) == axes and np.shape(x)[-1] == len(START), f"{what} for d = 4 has the shape {np.shape(x)}")
+    expect(np.isfinite(x).all(), f"{what} is not finite: {x}")
+    expect((np.abs(x) <= 1).all(), f"{what} is outside the box: {x}")
+    return np.array(x)
+
+
+def is_dataclass_with_defaults(cls: OptimizerClass) -> None:
+    """An optimizer is decorated with @dataclass, and each of its fields, the options, has a default."""
+    expect(dataclasses.is_dataclass(cls), "it is not a dataclass")
+    cls()
+
+
+def begins_at_the_start(cls: OptimizerClass) -> None:
+    """recommend() is the start x0 until the first tell."""
+    optimizer = cls()
+    optimizer.init(START.copy(), np.random.default_rng(0))
+    for when in ("init", "ask()"):
+        x = in_box(optimizer.recommend(), "recommend()", 1)
+        expect(np.array_equal(x, START), f"recommend() after {when} is {x}, the start was {START}")
+        optimizer.ask()
+
+
+def stays_in_the_box(cls: OptimizerClass) -> None:
+    """ask() gives points (k, d), k may be 0, recommend() and found() give one, (d,); all are finite and in the box
+    [-1, 1]^d, as by np.clip."""
+    loop(cls())
+
+
+def is_keyed(cls: OptimizerClass) -> None:
+    """All randomness comes from the rng that init is given, and init starts anew."""
+    optimizer = cls()
+    with own_randomness("it"):
+        path = loop(optimizer)
+    expect(np.array_equal(path, loop(cls())), "two runs with equal rngs differ")
+    expect(np.array_equal(path, loop(optimizer)), "the second run of one instance differs from its first")
+
+
+def leaves_its_arguments(cls: OptimizerClass) -> None:
+    """What init and tell are given is the caller's: x0.copy() is one's own."""
+    given: list[tuple[Array, Array]] = []
+
+    def hand(array: Array) -> Array:
+        given.append((array.copy(), array.copy()))
+        return given[-1][0]
+
+    loop(cls(), hand=hand)
+    expect(all(np.array_equal(a, b) for a, b in given), "it changes an array that it was given")
+
+
+def survives(cls: OptimizerClass) -> None:
+    """Losses and gradients may be inf or NaN, all of a step or some, and the gradient None: they are left out, by
+    np.isfinite, and the next points are finite."""
+    for bad, rows in product((np.nan, np.inf), (slice(None), slice(1))):
+        loop(cls(), partial(spoilt, bad, rows))
+
+
+OPTIMIZER_CHECKS = (
+    is_dataclass_with_defaults, begins_at_the_start, stays_in_the_box, is_keyed, leaves_its_arguments, survives,
+)  # fmt: skip
