@@ -153,9 +153,10 @@ def load(what: str) -> None:
         if name in sys.modules and (there is None or Path(there).resolve() != path):
             raise ValueError(f"{what} cannot be imported: there is a module {name!r} already, rename the file")
         if folder not in sys.path:
-            sys.path.insert(0, folder)  # processes that are spawned inherit it
+            sys.path.append(folder)  # last, as its other files may have any name; processes that are spawned inherit it
     elif os.getcwd() not in sys.path and "" not in sys.path:
         sys.path.append(os.getcwd())
+    importlib.invalidate_caches()  # it may have been written a moment ago
     try:
         module = importlib.import_module(name)
     except Exception as error:  # somebody else's code: whatever it raises

@@ -1,603 +1,568 @@
-"""The shipped checks: what hgenv has passes them, and each mistake is told in words."""
+"""The shipped checks: hgenv's own tasks and optimizers pass, and every mistake is named in the right words."""
 
-import functools
+import copy
 import random
+import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from analytic import Waves
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn import functional
 
-from hgenv import TASKS, Batch, Task
+import hgenv
+from hgenv import Batch, Task
 from hgenv.beta import Layout, Noise, Normal
-from hgenv.domains import Domain, Pictures
-from hgenv.options import build, knobs
-from hgenv.quantities import Quantity, SquaredError
-from hgenv.testing import ContractError, check_optimizer, check_task
-from optimizers import OPTIMIZERS, Nevergrad, Optimizer, Reinforce
+from hgenv.domains import Pictures
+from hgenv.learning.networks import HourglassSize
+from hgenv.quantities import SquaredError
+from hgenv.testing import CheckError, check_optimizer, check_task
+from optimizers import OPTIMIZERS, Optimizer
 
-Array = NDArray[np.float64]
-TINY = {
-    "resolution": 16, "channels": 8, "hourglass_depth": 1, "validation_size": 6, "test_size": 6, "rooms": 2,
-    "pretrain_steps": 0, "max_depth": 2,
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("id", TASKS)
-def test_tasks_keep_their_contract(id: str) -> None:
-    cls = TASKS[id]
-    check_task(build(cls, {name: value for name, value in TINY.items() if name in knobs(cls)}))
+SMALL: dict[str, dict] = {
+    "hgenv/FaceDepth-v0": {"resolution": 16},
+    "hgenv/SceneNormals-v0": {"pretrain_steps": 2, "rooms": 2, "validation_size": 4, "test_size": 3},
+    "hgenv/ShapeEvolution-v0": {"resolution": 16, "validation_size": 4, "test_size": 3},
+    "hgenv/ShapeNormals-v0": {"resolution": 16, "validation_size": 4, "test_size": 3, "hourglass": HourglassSize(2, 8)},
+    "hgenv/TextureIntrinsics-v0": {"resolution": 16},
+}
+OURS = {"nevergrad": [pytest.mark.xfail(strict=True, raises=CheckError, reason="nevergrad draws from numpy.random")]}
+Change = Callable[..., Any]
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS)
-def test_optimizers_keep_their_contract(name: str) -> None:
+@pytest.mark.parametrize("id", sorted(hgenv.TASKS))
+def test_our_tasks_are_right(id: str) -> None:
+    check_task(hgenv.TASKS[id](**SMALL.get(id, {})))
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=OURS.get(name, [])) for name in sorted(OPTIMIZERS)])
+def test_our_optimizers_are_right(name: str) -> None:
     check_optimizer(OPTIMIZERS[name])
 
 
-@pytest.mark.parametrize(
-    "made",
-    [
-        functools.partial(Reinforce, play="probes", learn_sigma=True),
-        functools.partial(Nevergrad, name="CMA"),
-        functools.partial(Nevergrad, name="MultiLN"),  # draws from numpy's global random numbers
-    ],
-)
-def test_optimizers_with_options_keep_their_contract(made: Callable[[], Optimizer]) -> None:
-    check_optimizer(made)
-
-
-# -- a task that is right, and what can be wrong with it
+# -- a task that is right, and its mistakes
 
 
 @dataclass(frozen=True)
-class GreyBeta(Layout):
-    level: Normal = Normal((-1.0, 1.0), (0.1, 1.0), meaning="mean grey")
+class SlopeBeta(Layout):
+    slope: Normal = Normal((-1.0, 1.0), (0.05, 1.0), initial=(0.0, 0.2), meaning="how much it brightens")
 
 
-def pictures(level: Array, grain: Array) -> Batch:
-    """Pictures (n, 1, h, w) of mean levels (n, 1, 1, 1)."""
-    parts = (level + 0.2 * grain, np.broadcast_to(level, grain.shape), np.ones(grain.shape))
-    return Batch(*(torch.from_numpy(part.astype(np.float32)) for part in parts))
+@dataclass(frozen=True)
+class Slopes(Task):
+    """Pictures that brighten to the right; learn how much."""
 
+    side: int = 4
 
-class Greys(Task):
-    size = 4
-    layout = GreyBeta()
+    layout = SlopeBeta()
 
-    def sample(self, beta: Array, noise: Noise) -> Batch:
-        level = noise.draw(self.layout.bind(beta).level, "level")[:, None, None, None]
-        return pictures(level, noise.uniform("grain", (1, self.size, self.size)))
+    def sample(self, beta: NDArray[np.float64], noise: Noise) -> Batch:
+        slope = noise.draw(self.layout.bind(beta).slope, "slope")[:, None, None, None]
+        image = slope * np.linspace(-1, 1, self.side) + 0.1 * noise.uniform("grain", (1, self.side, self.side))
+        parts = (image, np.broadcast_to(slope, image.shape), np.ones(image.shape))
+        return Batch(*(torch.from_numpy(part.astype(np.float32)) for part in parts))
 
     def network(self) -> nn.Module:
-        return nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.SiLU(), nn.Conv2d(4, 1, 1), nn.Unflatten(0, (1, -1)))
+        layers = [nn.Conv2d(1, 4, 3, padding=1), nn.SiLU(), nn.Conv2d(4, 1, 3, padding=1)]
+        return nn.Sequential(*layers, nn.Unflatten(0, (1, -1)))
 
-    def split(self, first: int) -> Batch:
-        return Greys.sample(self, np.tile([0.5, 0.3], (5, 1)), Noise(first + np.arange(5)))
-
-    @functools.cached_property
-    def domain(self) -> Domain:
-        return Pictures(self.split(0), self.split(5))
-
-
-@dataclass(frozen=True)
-class Grey(Greys):
-    """Grey pictures; learn their level."""
-
-    size: int = 4
-    """Side of the images in pixels."""
+    @cached_property
+    def domain(self) -> Pictures:
+        beta = np.tile([0.6, 0.1], (6, 1))
+        return Pictures(*(Slopes.sample(self, beta, Noise(first + np.arange(6))) for first in (0, 100)))
 
 
-def test_a_small_task_is_right() -> None:
-    check_task(Grey())
+def changed(name: str, fields: dict[str, Any] | None = None, base: type = Slopes, **members: Any) -> type:
+    """A class at the top of this module, so that it can be pickled, with some members of its own."""
+    own = {"__module__": __name__, "__annotations__": {key: type(value) for key, value in (fields or {}).items()}}
+    cls = dataclass(frozen=issubclass(base, Task))(type(name, (base,), own | (fields or {}) | members))
+    setattr(sys.modules[__name__], name, cls)
+    return cls
 
 
-def test_the_callers_torch_is_left_alone() -> None:
-    before = torch.get_rng_state()
-    torch.set_default_dtype(torch.float64)
-    try:
-        with torch.no_grad():
-            check_task(Grey())
-        assert torch.get_default_dtype() == torch.float64
-    finally:
-        torch.set_default_dtype(torch.float32)
-    assert torch.equal(torch.get_rng_state(), before)
+def of_batch(change: Callable[[Batch], dict[str, Any]]) -> dict[str, Any]:
+    return {"sample": lambda self, beta, noise: (b := Slopes.sample(self, beta, noise))._replace(**change(b))}
 
 
-@dataclass
-class Thawed(Greys):
-    size: int = 4
+def networks(*layers: Callable[[], nn.Module], after: Callable[[], nn.Module] = nn.Identity) -> dict[str, Any]:
+    """The network with layers before it, and one behind."""
+    return {"network": lambda self: nn.Sequential(*(layer() for layer in layers), Slopes.network(self), after())}
 
 
-class Undecorated(Grey):
-    more: int = 1
+class Does(nn.Module):
+    """A layer that is a function."""
+
+    def __init__(self, function: Change) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, x: Tensor) -> Any:
+        return self.function(x)
 
 
-@dataclass(frozen=True)
-class NoDefault(Greys):
-    folder: str
+def does(function: Change) -> Callable[[], nn.Module]:
+    return lambda: Does(function)
 
 
-@dataclass(frozen=True)
-class Shadow(Grey):
-    batch_size: int = 8
+class Counts(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("count", torch.zeros(()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.count += 1
+        return x
 
 
-@dataclass(frozen=True)
-class ShadowOfMake(Grey):
-    render_mode: str = "any"
+class Constant(Counts):
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.count
 
 
-@dataclass(frozen=True)
-class Folders(Grey):
-    folder: Path = Path()
+class Frozen(nn.Conv2d):
+    def __init__(self) -> None:
+        super().__init__(1, 1, 1)
+        self.requires_grad_(False)
 
 
-@dataclass(frozen=True)
-class Clamped(Grey):
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "size", self.size + 1)
+def frozen(self: Slopes) -> nn.Module:
+    return Slopes.network(self).requires_grad_(False)
 
 
-@pytest.mark.parametrize(
-    ("task", "words"),
-    [
-        (Grey, "takes a task, not its class"),
-        (SquaredError(), "inherits from hgenv.Task"),
-        (Thawed(), "not a frozen dataclass"),
-        (Greys(), "not a frozen dataclass"),
-        (Undecorated(), "more is no field"),
-        (Grey(size="4"), "size must be an integer"),  # type: ignore[arg-type]
-        (NoDefault("."), "folder needs a default"),
-        (Shadow(), "batch_size shadows the one that every EnvOptions has"),
-        (ShadowOfMake(), "render_mode shadows the one that gymnasium.make has"),
-        (Folders(), "folder is a PosixPath: options are numbers"),
-        (Clamped(), "made again from its options, size is another value"),
-    ],
-    ids=lambda value: value if isinstance(value, str) else type(value).__name__,
-)
-def test_fields_that_are_wrong(task: Any, words: str) -> None:
-    with pytest.raises(ContractError, match=words):
-        check_task(task)
+def losses(change: Callable[[Tensor, Batch], Tensor]) -> dict[str, Any]:
+    return {"quantity": type("Mine", (SquaredError,), {"loss": lambda self, p, batch: change(p, batch)})()}
 
 
-def wrong(name: str, **members: Any) -> type[Grey]:
-    """Grey with other members, in this module, where pickle finds it."""
-    cls = type(name, (Grey,), {"__module__": __name__, **members})
-    return globals().setdefault(name, dataclass(frozen=True)(cls))
+def squares(prediction: Tensor, batch: Batch) -> Tensor:
+    return SquaredError().loss(prediction, batch)
 
 
-def changed(batch: Batch, **parts: Callable[[Tensor], Tensor]) -> Batch:
-    return batch._replace(**{name: change(getattr(batch, name)) for name, change in parts.items()})
+def scored(change: Callable[[float], dict[str, float]], primary: str = "loss") -> dict[str, Any]:
+    def metrics(self: SquaredError, prediction: Any, truth: Any) -> dict[str, float]:
+        return change(SquaredError.metrics(self, prediction, truth)["loss"])
+
+    return {"quantity": type("Mine", (SquaredError,), {"metrics": metrics, "primary": primary})()}
 
 
-def sampling(**parts: Callable[[Tensor], Tensor]) -> Callable[..., Batch]:
-    """A `sample` that changes parts of what Grey samples."""
-    return lambda self, beta, noise: changed(Greys.sample(self, beta, noise), **parts)
+def targets(change: Callable[[Batch], Batch], **members: Any) -> dict[str, Any]:
+    """Another test split, or other members of the domain."""
+
+    def domain(self: Slopes) -> Pictures:
+        good = Slopes.domain.func(self)  # type: ignore[attr-defined]
+        return type("Mine", (Pictures,), members)(good.validation, change(good.test))
+
+    made = cached_property(domain)
+    made.__set_name__(Slopes, "domain")
+    return {"domain": made}
 
 
-def drawing(random_numbers: Callable[[tuple[int, ...]], Any]) -> Callable[..., Batch]:
-    """A `sample` whose grain comes from elsewhere."""
-    grain = lambda image: image + torch.as_tensor(random_numbers(tuple(image.shape)), dtype=torch.float32)  # noqa: E731
-    return sampling(image=grain)
+def as_float64(batch: Batch) -> Batch:
+    return Batch(*(part.double() for part in batch))
 
 
-def clipping(self: Greys, beta: Array, noise: Noise) -> Batch:
-    return Greys.sample(self, self.layout.clip(np.nan_to_num(beta)), noise)
+def overlapping(test: Batch) -> Batch:
+    """With an image of the validation split."""
+    return test._replace(
+        image=torch.cat([test.image[:2], Slopes().domain.batch("validation").image[:1], test.image[3:]])
+    )
 
 
-def overwriting(self: Greys, beta: Array, noise: Noise) -> Batch:
-    beta[:] = self.layout.initial
-    return Greys.sample(self, beta, noise)
+def same(batch: Batch) -> Batch:
+    return batch
 
 
-def counting(self: Greys, beta: Array, noise: Noise) -> Batch:
-    calls = vars(self)["calls"] = vars(self).get("calls", 0) + 1
-    return changed(Greys.sample(self, beta, noise), image=lambda image: image + calls)
+_kept: list[Tensor] = []
+_order = np.random.default_rng(0)
 
 
-def raising(*_: Any) -> Any:
-    raise KeyError("no such thing")
+def kept(batch: Batch) -> dict[str, Any]:
+    _kept.append(batch.image)
+    return {"image": batch.image + len(_kept)}
+
+
+def overwritten(self: Slopes, beta: NDArray[np.float64], noise: Noise) -> Batch:
+    batch = Slopes.sample(self, beta, noise)
+    beta[:] = 0.5
+    return batch
+
+
+def seeded(self: Slopes, beta: NDArray[np.float64], noise: Noise) -> Batch:
+    torch.manual_seed(int(noise.seeds[0]))
+    return Slopes.sample(self, beta, noise)
 
 
 @dataclass(frozen=True)
-class FarStart(GreyBeta):
-    level: Normal = Normal((-1.0, 1.0), (0.1, 1.0), initial=(5.0, 0.5))
+class TwoNames(Layout):
+    slope: Normal = Normal((-1.0, 1.0), (0.05, 1.0), ("x", "x"), initial=(0.0, 0.2))
+
+
+@dataclass(frozen=True)
+class Unchecked(SlopeBeta):
+    slope: Normal = Normal((-1.0, 1.0), (0.05, 1.0), initial=(2.0, 0.2))
 
     def __post_init__(self) -> None:
         pass
 
 
-class Empty(Layout):
-    level = Normal((-1.0, 1.0), (0.1, 1.0))
+class NoRange(SlopeBeta):
+    parameters = tuple(p._replace(low=p.initial, high=p.initial) for p in SlopeBeta().parameters)
 
 
-SAMPLES = {
-    "LayoutClass": ({"layout": GreyBeta}, "layout is a class"),
-    "LayoutEmpty": ({"layout": Empty()}, "declares no distribution"),
-    "LayoutFar": ({"layout": FarStart()}, r"level.mean starts at 5, outside its range \[-1, 1\]"),
-    "Tuple": ({"sample": lambda *a: tuple(Greys.sample(*a))}, "must give a hgenv.Batch, got tuple"),
-    "Arrays": ({"sample": sampling(mask=lambda m: m.numpy())}, "mask of sample.. must be a tensor, got ndarray"),  # type: ignore[arg-type,return-value]
-    "Flat": ({"sample": sampling(image=lambda i: i[:, 0])}, r"image of sample.. must have the axes .n, channels, h, w"),
-    "Rows": (
-        {"sample": sampling(target=lambda t: t[:-1])},
-        "target of sample.. has the wrong number of rows: 3, not 4",
-    ),
-    "Whole": ({"sample": sampling(image=lambda i: (255 * i).int())}, "real numbers, got torch.int32"),
-    "Endless": ({"sample": sampling(target=lambda t: t / 0)}, "target of sample.. has values that are not finite"),
-    "Sizes": ({"sample": sampling(target=lambda t: t[..., :-1])}, "of the image's 4 rows of 4 x 4"),
-    "MaskShape": (
-        {"sample": sampling(mask=lambda m: m.expand(-1, 3, -1, -1))},
-        "mask of sample.. must be .n, 1, h, w.",
-    ),
-    "MaskRange": ({"sample": sampling(mask=lambda m: 255 * m)}, r"mask of sample.. must be in \[0, 1\], and has 255"),
-    "Torch": ({"sample": drawing(torch.rand)}, "takes from the global random numbers of torch, .*not keyed"),
-    "Numpy": ({"sample": drawing(lambda shape: np.random.rand(*shape))}, "random numbers of numpy"),  # noqa: NPY002
-    "Python": ({"sample": drawing(lambda shape: random.random())}, "random numbers of random"),
-    "Fresh": ({"sample": drawing(lambda shape: np.random.default_rng().random(shape))}, "randomness is not keyed"),
-    "Counting": ({"sample": counting}, "not keyed, or a call changes the task"),
-    "Batched": ({"sample": sampling(image=lambda i: i - i.mean(0))}, "row 0 of sample.. is another picture when it is"),
-    "Clipping": ({"sample": clipping}, "takes beta outside its range"),
-    "Overwriting": ({"sample": overwriting}, "changes the beta that it is given"),
-    "Raising": ({"sample": raising}, "sample.. of 4 rows raised KeyError: 'no such thing'"),
-}
+class Thawed(Layout):
+    slope: Normal = Normal((-1.0, 1.0), (0.05, 1.0))
 
 
-class Scaled(nn.Module):
-    """Grey's network with something after it."""
-
-    def __init__(self, after: Callable[[Tensor], Tensor], buffer: bool = False) -> None:
-        super().__init__()
-        self.body, self.after = Greys.network(Grey()), after
-        if buffer:
-            self.register_buffer("seen", torch.zeros(()))
-
-    def forward(self, image: Tensor) -> Tensor:
-        if "seen" in dict(self.named_buffers()):
-            self.seen += 1
-        return self.after(self.body(image))
+def doubled(self: Any) -> None:
+    object.__setattr__(self, "shade", 2 * self.shade)
 
 
-def after(change: Callable[[Tensor], Tensor], buffer: bool = False) -> dict[str, Any]:
-    return {"network": lambda self: Scaled(change, buffer)}
-
-
-def numpys(self: Greys) -> nn.Module:
-    network = Greys.network(self)
-    weights = np.random.default_rng().random((4, 1, 3, 3))
-    nn.init.constant_(network[0].weight, 0).data += torch.as_tensor(weights)  # type: ignore[operator,index]
-    return network
-
-
-ONE = Greys.network(Grey())
-
-
-def inside(layer: Callable[[], nn.Module]) -> dict[str, Any]:
-    return {"network": lambda self: nn.Sequential(nn.Conv2d(1, 1, 1), layer(), nn.Unflatten(0, (1, -1)))}
-
-
-NETWORKS = {
-    "NoModule": ({"network": lambda self: functional.silu}, "must give a torch.nn.Module"),
-    "SameAgain": ({"network": lambda self: ONE}, "gives the same parameters again"),
-    "Unseeded": ({"network": numpys}, "other weights under the same seed of torch"),
-    "Stackless": (after(lambda p: p[0]), r"predictions \(4, 1, 4, 4\) have no stack axis"),
-    "StacksLast": (after(lambda p: p.movedim(0, 1)), r"must be \(stacks, n, t, h, w\) = \(stacks, 4, 1, 4, 4\)"),
-    "Unfinished": (after(lambda p: p / 0), "predictions are not finite"),
-    "Dropout": (inside(lambda: nn.Dropout(0.5)), "the network has dropout"),
-    "Dropping": (after(functional.dropout), "forward pass .* takes from the global random numbers of torch"),
-    "Normed": (inside(lambda: nn.BatchNorm2d(1)), "BatchNorm"),
-    "NormedByBatch": (
-        inside(lambda: nn.BatchNorm2d(1, track_running_stats=False)),
-        "depends on the other images of the batch",
-    ),
-    "Remembering": (after(lambda p: p, buffer=True), "changes the buffer seen"),
-    "Doubled": (
-        {"network": lambda self: Greys.network(self).double()},
-        "image of sample.. is torch.float32, and .*float64",
-    ),
-    "DoubleImages": (
-        {
-            "sample": sampling(image=Tensor.double),
-            "split": lambda s, k: changed(Greys.split(s, k), image=Tensor.double),
-        },
-        "image of sample.. is torch.float64, and the network's weights are torch.float32",
-    ),
-    "DoubleTargets": (
-        {
-            "sample": sampling(target=Tensor.double),
-            "split": lambda s, k: changed(Greys.split(s, k), target=Tensor.double),
-        },
-        "target of sample.. is torch.float64, and the network's weights are torch.float32",
-    ),
-    "Constant": (inside(lambda: nn.Dropout(0.0)), ""),
-}
-
-
-PIXELS = (0, 2, 3, 4)
-
-
-class Loss(Quantity):
-    """A loss by a formula of the error."""
-
-    def __init__(self, formula: Callable[..., Tensor]) -> None:
-        self.formula = formula
-
-    def loss(self, prediction: Tensor, batch: Batch) -> Tensor:
-        return self.formula(prediction - batch.target, batch.mask)
-
-
-def square(off: Tensor, mask: Tensor) -> Tensor:
-    return (mask * off**2).mean(PIXELS)
-
-
-class Coloured(Loss):
-    def picture(self, target: Tensor, mask: Tensor) -> Array:
-        return 255 * super().picture(target, mask)
-
-
-class Higher(Loss):
-    primary = "gain"
-
-    def metrics(self, *given: Any) -> dict[str, float]:
-        found = super().metrics(*given)
-        return found | {"gain": -found["loss"]}
-
-
-QUANTITIES = {
-    "QuantityClass": (SquaredError, "quantity is a class"),
-    "Mean": (Loss(lambda off, mask: (off**2).mean()), r"must give one value a row, \(4,\), got \(\)"),
-    "ByMasks": (Loss(lambda off, mask: (off**2).sum(PIXELS) / mask.sum()), "loss of a row depends on other rows"),
-    "Detached": (Loss(lambda off, mask: (off.detach() ** 2).mean(PIXELS)), "gradient of Loss.loss raised RuntimeError"),
-    "Nothing": (Loss(lambda off, mask: (0 * off).mean(PIXELS)), "is 0: nothing would be learned"),
-    "Absolute": (Loss(lambda off, mask: off.abs().mean(PIXELS)), "second derivative by the target is 0 everywhere"),
-    "Root": (
-        Loss(lambda off, mask: (off - off.detach()).norm(dim=2).mean((0, 2, 3)) + (off**2).mean(PIXELS)),
-        "not finite",
-    ),
-    "Coloured": (Coloured(square), r"Coloured.picture must give colours in \[0, 1\]"),
-    "Higher": (Higher(square), "gain is not the lower the better"),
-}
-
-
-class Once(torch.autograd.Function):
-    """A square that is differentiable once."""
+class Numpy(torch.autograd.Function):
+    """Differentiable once: its backward leaves torch."""
 
     @staticmethod
-    def forward(context: Any, x: Tensor) -> Tensor:
-        context.save_for_backward(x)
-        return x**2
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        return 1.0 * x
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(context: Any, by: Tensor) -> Tensor:
-        return 2 * context.saved_tensors[0] * by
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        return torch.from_numpy(1.0 * gradient.numpy())
 
 
-QUANTITIES["Once"] = (Loss(lambda off, mask: Once.apply(off).mean(PIXELS)), "not twice differentiable")
+def remembers(**members: Any) -> dict[str, Any]:
+    """A task that remembers the beta of its steps."""
+
+    def memory(self: Any) -> NDArray[np.float64]:
+        return np.array(self.__dict__.get("steps", []), np.float64).reshape(-1, 2)
+
+    def recall(self: Any, memory: NDArray[np.float64]) -> Task:
+        other = copy.copy(self)
+        other.__dict__["steps"] = memory.tolist()
+        return other
+
+    def commit(self: Any, beta: NDArray[np.float64]) -> Task:
+        return recall(self, np.concatenate([memory(self), [beta]]))
+
+    return {"memory": property(memory), "recall": recall, "commit": commit} | members
 
 
-@dataclass(frozen=True, eq=False)
-class Moved(Pictures):
-    """Scores against another truth than its batch."""
-
-    def truth(self, split: Any) -> list[Batch]:
-        return [changed(one, target=lambda target: target + 10.0) for one in super().truth(split)]
-
-
-@dataclass(frozen=True, eq=False)
-class Short(Pictures):
-    def answers(self, split: Any) -> dict[str, Any]:
-        return {"nothing": []}
-
-
-@dataclass(frozen=True, eq=False)
-class Restless(Pictures):
-    def batch(self, split: Any) -> Batch:
-        rows = super().batch(split)
-        return rows.rows(torch.from_numpy(np.random.default_rng().permutation(len(rows.image))))
-
-
-def of(kind: type[Pictures]) -> dict[str, Any]:
-    made = functools.cached_property(lambda self: kind(self.split(0), self.split(5)))
-    made.__set_name__(Grey, "domain")
-    return {"domain": made}
-
-
-def doubled_channels(self: Greys, first: int) -> Batch:
-    return changed(Greys.split(self, first), image=lambda image: image.expand(-1, 3, -1, -1))
-
-
-DOMAINS = {
-    "AtEveryLook": ({"domain": property(lambda self: Pictures(self.split(0), self.split(5)))}, "made anew every time"),
-    "NoDomain": ({"domain": None}, "domain must be a hgenv.domains.Domain, got NoneType"),
-    "Overlapping": ({"split": lambda self, first: Greys.split(self, first // 2)}, "test has 3 pictures of validation"),
-    "Restless": (of(Restless), "split is another one at every look"),
-    "Channels": ({"split": doubled_channels}, "image of .* split has 3 channels, and sample.. gives 1"),
-    "Moved": (of(Moved), "truth of the domain's validation split is not the target of its batch"),
-    "Short": (of(Short), "the answer 'nothing' has 0 pictures, and the truth 5"),
-    "Missing": ({"split": raising}, "domain raised KeyError"),
-}
-
-
-def remembering(self: Greys, beta: Array) -> Task:
-    other = replace(self)  # type: ignore[type-var]
-    vars(other)["added"] = vars(self).get("added", 0) + 1
-    return other
-
-
-def remembered(self: Greys, beta: Array, noise: Noise) -> Batch:
-    added = vars(self).get("added", 0)
-    return changed(Greys.sample(self, beta, noise), image=lambda image: image + added)
-
-
-def in_place(self: Greys, beta: Array) -> Task:
-    vars(self)["added"] = vars(self).get("added", 0) + 1
+def forgets_to_copy(self: Any, beta: NDArray[np.float64]) -> Task:
+    self.__dict__.setdefault("steps", []).append(beta)
     return self
 
 
-def recalled(self: Greys, memory: Array) -> Task:
-    return remembering(self, memory)
+def grows(self: Any, beta: NDArray[np.float64]) -> Task:
+    self.__dict__["grown"] = 1.0
+    return self
 
 
-MEMORY = property(lambda self: np.full((1, 1), float(vars(self).get("added", 0))))
-MEMORIES = {
-    "InPlace": ({"commit": in_place, "sample": remembered}, "commit.. changes the task itself"),
-    "Forgetful": ({"commit": remembering, "sample": remembered}, "memory is None: a continued run would forget it"),
-    "Unrecalled": (
-        {"commit": remembering, "sample": remembered, "memory": MEMORY}, "recall.. .* raised ValueError: .*no memory"
+def grown(self: Any, beta: NDArray[np.float64], noise: Noise) -> Batch:
+    batch = Slopes.sample(self, beta, noise)
+    return batch._replace(image=batch.image + self.__dict__.get("grown", 0.0))
+
+
+def drifts() -> dict[str, Any]:
+    """A network that differs every time it is made, but for torch's seed."""
+
+    def network(self: Slopes) -> nn.Module:
+        made = Slopes.network(self)
+        nn.init.constant_(made[0].bias, _order.random())  # type: ignore[index, arg-type]
+        return made
+
+    return {"network": network}
+
+
+def explodes(self: Slopes, beta: NDArray[np.float64], noise: Noise) -> Batch:
+    """Not finite at the seeds of an environment, which are large."""
+    batch = Slopes.sample(self, beta, noise)
+    return batch._replace(
+        image=batch.image + torch.from_numpy(np.where(noise.seeds > 1000, np.inf, 0.0))[:, None, None, None].float()
+    )
+
+
+MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
+    "shadows": ({"fields": {"train_steps": 3}}, "the option train_steps, as every environment.*have other names"),
+    "lambda": ({"fields": {"shade": abs}}, "not JSON serializable.*plain values"),
+    "no_init": ({"fields": {"shade": field(default=1, init=False)}}, "shade.*plain values that JSON holds"),
+    "post_init": ({"fields": {"shade": 1}, "__post_init__": doubled}, '"shade": 2.*"shade": 4.*does not change them'),
+    "no_pickle": ({"shade": None, "__reduce__": lambda self: (lambda: None, ())}, "ickle.*spawned process"),
+    "layout_class": ({"layout": SlopeBeta}, "layout is <class.*is an instance of"),
+    "no_coordinates": ({"layout": Thawed()}, "beta has no coordinates.*is decorated"),
+    "two_names": ({"layout": TwoNames()}, "two coordinates slope.*name of its own"),
+    "outside": ({"layout": Unchecked()}, r"slope.mean starts at 2.0, outside its range \[-1.0, 1.0\]"),
+    "no_range": ({"layout": NoRange()}, r"the range of slope.mean is \[0.0, 0.0\].*a finite range"),
+    "no_domain": ({"domain": None}, "domain is None.*is a Domain"),
+    "domain_anew": ({"domain": property(Slopes.domain.func)}, "another one whenever it is asked for.*cached_property"),  # type: ignore[attr-defined]
+    "broken": ({"prepare": lambda self: 1 / 0}, "ZeroDivisionError.*load all that is needed"),
+    "tuple": ({"sample": lambda self, *given: tuple(Slopes.sample(self, *given))}, r"sample gives \(tensor.*a Batch"),
+    "arrays": (of_batch(lambda b: {"image": b.image.numpy()}), "sample gives Batch.*of three tensors"),
+    "no_channels": (of_batch(lambda b: {"mask": b.mask[:, 0]}), r"mask \(3, 4, 4\): not four axes each"),
+    "few_rows": (of_batch(lambda b: b.rows(slice(1))._asdict()), r"image \(1, 1, 4, 4\).*not 3 rows each"),
+    "sides": (of_batch(lambda b: {"target": b.target[..., :2]}), r"target \(3, 1, 4, 2\).*sides that differ"),
+    "mask_channels": (of_batch(lambda b: {"mask": b.mask.repeat(1, 2, 1, 1)}), "not one channel of the mask"),
+    "booleans": (of_batch(lambda b: {"mask": b.mask > 0}), "mask of torch.bool.*of the dtype of"),
+    "not_finite": (of_batch(lambda b: {"target": b.target / 0}), "numbers in target that are not finite"),
+    "mask_of_255": (of_batch(lambda b: {"mask": 255 * b.mask}), r"a mask from 255 to 255, outside \[0, 1\]"),
+    "torch_rand": (of_batch(lambda b: {"image": torch.rand(b.image.shape)}), "sample uses torch's gen.*noise.draw"),
+    "numpy_rand": (of_batch(lambda b: {"image": b.image + np.random.rand()}), "sample uses numpy.random"),  # noqa: NPY002
+    "random": (of_batch(lambda b: {"image": b.image + random.random()}), "sample uses random, which the whole"),
+    "seeds": ({"sample": seeded}, "sample uses torch's generator"),
+    "own_rng": (of_batch(lambda b: {"image": b.image + _order.random()}), "another image the second time.*noise.draw"),
+    "counts_calls": (of_batch(kept), "another image the second time"),
+    "writes_beta": ({"sample": overwritten}, "changes the beta that it is given"),
+    "centred": (of_batch(lambda b: {"image": b.image - b.image.mean()}), "row 0 of sample's image is another one"),
+    "dropout": (networks(nn.Dropout), "the network has dropout.*with p = 0"),
+    "batch_norm": (networks(lambda: nn.BatchNorm2d(1)), "the network has BatchNorm.*GroupNorm, say"),
+    "untrained": ({"network": frozen}, r"no parameter that is trained.*\(requires_grad\)"),
+    "no_module": ({"network": lambda self: torch.sin}, "modules.*is an nn.Module"),
+    "float64": (of_batch(lambda b: as_float64(b)._asdict()), "sample has image of torch.float64.*astype"),
+    "mixed": (of_batch(lambda b: {"mask": b.mask.double()}), "sample has mask of torch.float64.*astype"),
+    "float64_test": (targets(as_float64), "test split has image of torch.float64, the net"),
+    "no_stacks": (networks(after=does(lambda x: x[0])), r"\(3, 1, 4, 4\).*has no stack axis.*prediction\[None\]"),
+    "list_of_stacks": (networks(after=does(list)), "the network gives a list.*torch.stack"),
+    "small": (networks(after=does(lambda x: x[..., :2])), r"\(1, 3, 1, 4, 2\) of the target .* has the wrong shape"),
+    "functional_dropout": (networks(does(nn.functional.dropout)), "forward pass uses torch's generator.*draws nothing"),
+    "noisy": (networks(does(lambda x: x + _order.random())), "predicts something else the second time"),
+    "counts": (networks(Counts), "changes the buffer .*count.*buffers, if any, are constants"),
+    "batch_statistics": (
+        networks(lambda: nn.BatchNorm2d(1, track_running_stats=False)),
+        "row 0 of the network's prediction is another one.*normalise by constants",
     ),
-    "OtherMemory": (
-        {"commit": remembering, "sample": remembered, "memory": MEMORY, "recall": recalled},
-        "recall.memory. gives a task with other samples",
+    "one_loss": (losses(lambda p, b: squares(p, b).mean()), r"loss of 3 rows has the shape \(\).*not over rows"),
+    "log": (losses(lambda p, b: squares(p, b) + torch.inf), r"loss is \[inf, inf, inf\].*finite"),
+    "sums": (losses(lambda p, b: squares(p, b) / b.target.std()), "row 0 of loss is another one without"),
+    "detached": (losses(lambda p, b: squares(p.detach(), b)), "in the graph.*do not detach"),
+    "numpy_backward": (losses(lambda p, b: squares(Numpy.apply(p), b)), "numpy.*or leave torch"),
+    "linear": (
+        losses(lambda p, b: (p * b.mask).mean((0, 2, 3, 4)))
+        | {"network": lambda self: nn.Sequential(nn.Conv2d(1, 1, 1), nn.Unflatten(0, (1, -1)))},
+        "the derivative of the loss by weights and weights is 0.*both linear",
     ),
-    "CommitsNothing": ({"commit": lambda self, beta: None}, "commit.. must give a GreyCommitsNothing, got NoneType"),
-    "Reporting": ({"report": lambda self: {"renders": 1.0}}, "report.. uses the name renders"),
-    "Keeping": ({"prepare": lambda self: vars(self).update(kept=lambda: 1)}, "once it has been used, it cannot"),
+    "blind": (networks(does(torch.zeros_like)), "the derivative of the loss by weights and images is 0"),
+    "root": (losses(lambda p, b: (p - p).square().sum((0, 2, 3, 4)).sqrt()), "images is not finite.*inside sqrt"),
+    "channels": (targets(lambda b: b._replace(image=b.image.repeat(1, 3, 1, 1))), "test split has 3 channels in image"),
+    "broken_split": (targets(lambda b: b._replace(mask=b.mask - 1.5)), "the test split has a mask from -0.5"),
+    "no_pictures": (targets(lambda b: b.rows(slice(0))), "the test split has image .0, 1, 4, 4.*one picture at least"),
+    "other_sides": (
+        targets(lambda b: Batch(*(p[..., :3] for p in b)))
+        | networks(does(lambda x: nn.functional.pad(x, (0, 4 - x.shape[-1])))),
+        r"predicts \(1, 1, 4, 4\) of the test split's \(1, 1, 4, 3\)",
+    ),
+    "overlap": (targets(overlapping), "test image 2 is in the validation split.*different seeds"),
+    "few_truths": (targets(same, truth=lambda self, split: []), "6 pictures in the validation split, 0 in truth"),
+    "few_enlarged": (targets(same, enlarged=lambda self, p, split: p[:2]), "6 in truth, 2 enlarged"),
+    "not_enlarged": (targets(same, enlarged=lambda self, p, split: p[..., :2]), r"4\) and .* \(1, 4, 2\).*as large"),
+    "no_primary": (scored(lambda x: {"rmse": x}), "metrics are rmse, without 'loss'.*quantity.primary"),
+    "infinite": (scored(lambda x: {"loss": x, "psnr": -np.log10(x + 1e-30) / 0.0}), "metrics of a perfect .*psnr.*inf"),
+    "higher_is_better": (scored(lambda x: {"score": -x}, "score"), "score is .*the lower the better"),
+    "commits_nothing": ({"commit": lambda self, beta: None}, "commit gives None.*gives another task"),
+    "commits_itself": (remembers(commit=forgets_to_copy), "commit changes the memory of the task itself"),
+    "grows": ({"commit": grows, "sample": grown}, "commit changes the samples of the task itself"),
+    "recalls_half": (remembers(recall=lambda self, memory: self), "recall gives a task with another memory"),
+    "network_of_numpy": (drifts(), "two episodes of one seed have.*torch's generator only"),
+    "explodes": ({"sample": explodes}, "reward and hybrid gradient of two steps are.*everything is finite"),
 }  # fmt: skip
-QUANTITY_FAULTS = {name: ({"quantity": quantity}, words) for name, (quantity, words) in QUANTITIES.items()}
-FAULTS: dict[str, Any] = {**SAMPLES, **NETWORKS, **QUANTITY_FAULTS, **DOMAINS, **MEMORIES}
 
 
-@pytest.mark.parametrize("name", FAULTS)
-def test_mistakes_are_told_in_words(name: str) -> None:
-    members, words = FAULTS[name]
-    task = wrong(f"Grey{name}", **members)()
-    if not words:
+@pytest.mark.parametrize("name", MISTAKES)
+@pytest.mark.filterwarnings("ignore:divide by zero:RuntimeWarning")
+def test_a_mistake_in_a_task_is_named(name: str) -> None:
+    members, message = MISTAKES[name]
+    with pytest.raises(CheckError, match=rf"(?s)^T_{name}: .*{message}"):
+        check_task(changed(f"T_{name}", **members)())
+
+
+@dataclass
+class NotFrozen(Slopes.__base__):  # type: ignore[misc, name-defined]
+    """As Slopes."""
+
+    layout, sample, network, domain = SlopeBeta(), Slopes.sample, Slopes.network, Slopes.domain
+    side: int = 4
+
+
+class Undecorated(Slopes):
+    shade: float = 0.5
+
+
+@dataclass(frozen=True)
+class Local(Slopes):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("task", "message"),
+    [
+        (NotFrozen(), "NotFrozen: it is not a frozen dataclass.*@dataclass"),
+        (Undecorated(), r"Undecorated: its fields \['shade'\] do not count.*is decorated"),
+        (Slopes, "takes an instance of a Task, as in check_task"),
+    ],
+)
+def test_a_class_that_is_no_task_is_named(task: Any, message: str) -> None:
+    with pytest.raises(CheckError, match=f"(?s){message}"):
         check_task(task)
-        return
-    with pytest.raises(ContractError, match=words) as caught:
-        check_task(task)
-    assert str(caught.value).startswith(f"Grey{name}: ")
 
 
-# -- an optimizer that is right, and what can be wrong with it
+@pytest.mark.parametrize(
+    "members",
+    [
+        networks(Constant),
+        networks(lambda: nn.Dropout(0.0)),
+        networks(Frozen),
+        networks(lambda: nn.GroupNorm(1, 1)),
+        networks(after=does(lambda x: x.repeat(2, 1, 1, 1, 1))),
+        remembers(),
+        of_batch(lambda b: {"mask": b.mask * (b.image > 0)}),
+        {"fields": {"shades": (1, 2)}},
+    ],
+    ids=["constant buffer", "Dropout(0)", "frozen", "GroupNorm", "stacks", "memory", "masked", "a tuple"],
+)
+def test_what_is_unusual_but_right_passes(members: dict[str, Any], request: pytest.FixtureRequest) -> None:
+    check_task(changed(f"R_{request.node.callspec.id}", **members)())
+
+
+def test_a_task_in_float64_passes_whatever_torch_is_set_to() -> None:
+    check_task(Waves())
+    with torch.no_grad():
+        check_task(Slopes())
+
+
+# -- an optimizer that is right, and its mistakes
 
 
 @dataclass
 class Walk(Optimizer):
-    """Goes to the best of two points near it."""
+    """Goes to the better of two points, and down the gradient."""
 
     reach: float = 0.1
-    """Standard deviation of the points."""
 
-    def init(self, x0: Array, rng: np.random.Generator) -> None:
-        self.x, self.rng = x0.copy(), rng
+    uses_gradient = True
 
-    def noise(self) -> Array:
-        return self.rng.standard_normal((2, len(self.x)))
+    def init(self, x0: NDArray[np.float64], rng: np.random.Generator) -> None:
+        self._x, self._rng = x0.copy(), rng
 
-    def ask(self) -> Array:
-        return np.clip(self.x + self.reach * self.noise(), -1, 1)
+    def ask(self) -> NDArray[np.float64]:
+        return np.clip(self._x + self.reach * self._rng.standard_normal((2, len(self._x))), -1, 1)
 
-    def tell(self, x: Array, loss: Array, gradient: Array | None = None) -> None:
-        self.x = x[np.argmin(np.where(np.isfinite(loss), loss, np.inf))].copy()
+    def tell(self, x: NDArray, loss: NDArray, gradient: NDArray | None = None) -> None:
+        if gradient is not None and np.isfinite(gradient).all():
+            self._x = np.clip(self._x - self.reach * gradient, -1, 1)
+        elif len(loss) == 2 and np.isfinite(loss).all():
+            self._x = x[np.argmin(loss)].copy()
 
-    def recommend(self) -> Array:
-        return self.x.copy()
+    def recommend(self) -> NDArray[np.float64]:
+        return self._x
 
 
-def test_a_small_optimizer_is_right() -> None:
+def told(change: Callable[[Any, NDArray, NDArray, NDArray | None], Any]) -> dict[str, Any]:
+    """Something done besides, when it is told."""
+
+    def tell(self: Any, x: NDArray, loss: NDArray, gradient: NDArray | None = None) -> None:
+        Walk.tell(self, x, loss, gradient)
+        change(self, x, loss, gradient)
+
+    return {"tell": tell}
+
+
+def begun(change: Callable[[Any, NDArray], Any]) -> dict[str, Any]:
+    """Something done besides, when it starts."""
+
+    def init(self: Any, x0: NDArray, rng: np.random.Generator) -> None:
+        Walk.init(self, x0, rng)
+        change(self, x0)
+
+    return {"init": init}
+
+
+def asks(change: Callable[[NDArray], Any]) -> dict[str, Any]:
+    return {"ask": lambda self: change(Walk.ask(self))}
+
+
+def drawn(self: Any, x0: NDArray) -> None:
+    self._rng = np.random.default_rng(_order.integers(1000))
+
+
+def kept_rng(self: Any, x0: NDArray) -> None:
+    self._rng = self.__dict__.setdefault("first", self._rng)
+
+
+def follows(self: Any, x: NDArray, loss: NDArray, gradient: NDArray | None) -> None:
+    if gradient is not None:
+        self._x = np.clip(self._x - 0.1 * gradient, -1, 1)
+
+
+def descends(self: Any, x: NDArray, loss: NDArray, gradient: NDArray | None) -> None:
+    if len(loss) == 1:
+        self._x = np.clip(self._x - 0.1 * gradient, -1, 1)  # type: ignore[operator]
+
+
+def weighs(self: Any, x: NDArray, loss: NDArray, gradient: NDArray | None) -> None:
+    if len(loss) == 2:
+        self._x = np.clip(loss @ x / np.sum(loss), -1, 1)
+
+
+FAULTS: dict[str, tuple[dict[str, Any], str]] = {
+    "start": (begun(lambda self, x0: setattr(self, "_x", 0 * x0)), r"recommend\(\) after init is \[.*the start was"),
+    "moves": (
+        {"ask": lambda self: (setattr(self, "_x", self._x * 0.9), Walk.ask(self))[1]},
+        r"recommend\(\) after ask\(\) is.*until the first tell",
+    ),
+    "one_point": (asks(lambda x: x[0]), r"ask\(\) for d = 4 has the shape \(4,\).*points \(k, d\)"),
+    "three": (asks(lambda x: x[:, :3]), r"ask\(\) for d = 4 has the shape \(2, 3\)"),
+    "far": (asks(lambda x: 2 * x), r"ask\(\) is outside the box.*np.clip"),
+    "row": ({"recommend": lambda self: self._x[None]}, r"recommend\(\) for d = 4 has the shape \(1, 4\)"),
+    "strays": (told(lambda self, x, loss, g: setattr(self, "_x", self._x + 0.1)), r"recommend\(\) is outside the box"),
+    "finds_far": ({"found": lambda self: self._x + 0.5}, r"found\(\) is outside the box"),
+    "finds_nan": ({"found": lambda self: self._x * np.nan}, r"found\(\) is not finite.*all are finite"),
+    "numpy": (asks(lambda x: 0.9 * x + 0.1 * np.random.rand()), "it uses numpy.random.*from the rng that init"),  # noqa: NPY002
+    "torch": (asks(lambda x: 0.9 * x + 0.1 * torch.rand(1).item()), "it uses torch's generator"),
+    "own_rng": (begun(drawn), "two runs with equal rngs differ.*from the rng"),
+    "old_rng": (begun(kept_rng), "the second run of one instance differs.*init starts anew"),
+    "writes_x": (told(lambda self, x, loss, g: x.fill(0)), "changes an array that it was given.*the caller's"),
+    "writes_loss": (told(lambda self, x, loss, g: loss.sort()), "changes an array that it was given"),
+    "writes_gradient": (told(lambda self, x, loss, g: None if g is None else g.fill(0)), "changes an array"),
+    "writes_start": (
+        begun(lambda self, x0: setattr(self, "_x", x0)) | {"tell": lambda self, x, loss, g=None: self._x.__imul__(0.9)},
+        "changes an array that it was given.*x0.copy",
+    ),
+    "gradient_of_nan": (told(follows), r"ask\(\) is not finite.*may be inf or NaN.*np.isfinite"),
+    "no_gradient": (told(descends), "TypeError.*the gradient None"),
+    "losses_of_nan": (told(weighs), r"is not finite.*left out"),
+}
+
+
+def test_the_right_optimizer_passes() -> None:
     check_optimizer(Walk)
-    check_optimizer(functools.partial(Walk, reach=0.5))
 
 
-def move_in_place(self: Any, x: Array, loss: Array, gradient: Array | None = None) -> None:
-    self.x *= 0.5
+@pytest.mark.parametrize("name", FAULTS)
+@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
+def test_a_mistake_in_an_optimizer_is_named(name: str) -> None:
+    members, message = FAULTS[name]
+    with pytest.raises(CheckError, match=rf"(?s)^O_{name}: .*{message}"):
+        check_optimizer(changed(f"O_{name}", base=Walk, **members))
 
 
-def scale_losses(self: Any, x: Array, loss: Array, gradient: Array | None = None) -> None:
-    loss -= np.nanmin(loss)
-
-
-def weigh(self: Any, x: Array, loss: Array, gradient: Array | None = None) -> None:
-    weights = loss / loss.sum()
-    self.x = np.clip(weights @ x, -1, 1)
-
-
-def start_over(self: Any, x0: Array, rng: np.random.Generator) -> None:
-    self.rng, self.x = rng, getattr(self, "x", x0).copy()
-
-
-def count(self: Any, x0: Array, rng: np.random.Generator) -> None:
-    Walk.init(self, x0, rng)
-    self.told = getattr(self, "told", 0)
-
-
-def told(self: Any, x: Array, loss: Array, gradient: Array | None = None) -> None:
-    self.told += 1
-    Walk.tell(self, x, loss)
-    self.x = self.x / self.told
-
-
-def along(self: Any, x: Array, loss: Array, gradient: Array | None = None) -> None:
-    if len(x) == 1:
-        self.x = np.clip(np.nan_to_num(self.x - 0.1 * gradient), -1, 1)  # type: ignore[operator]
-
-
-OPTIMIZER_FAULTS: dict[str, tuple[dict[str, Any], str]] = {
-    "Global": ({"noise": lambda self: np.random.randn(2, len(self.x))}, "global random numbers of numpy"),  # noqa: NPY002
-    "Unseeded": (
-        {"noise": lambda self: np.random.default_rng().standard_normal((2, len(self.x)))}, "of the same seed go"
-    ),
-    "Outside": ({"ask": lambda self: self.x + 9 * self.noise()}, r"ask.. leaves the box \[-1, 1\]\^4: clip it"),
-    "OnePoint": ({"ask": lambda self: self.x}, r"ask.. must give points of shape \(k, 4\), got \(4,\)"),
-    "Listed": ({"recommend": lambda self: list(self.x)}, r"recommend.. must give a point of shape \(4,\)"),
-    "Halved": ({"ask": lambda self: np.zeros((2, len(self.x)), np.float32)}, "ask.. must give float64, got float32"),
-    "Elsewhere": ({"recommend": lambda self: 0 * self.x}, "recommend.. must be the start until it is told"),
-    "InPlace": (
-        {"tell": move_in_place, "recommend": lambda self: self.x}, "hands out an array of its own from recommend.., and"
-    ),
-    "Aliasing": (
-        {"init": lambda self, x0, rng: vars(self).update(x=x0, rng=rng), "tell": move_in_place},
-        "keeps an array that init.. was given, and changes it later",
-    ),
-    "Changing": ({"tell": scale_losses}, "tell.. changes an array that it is given"),
-    "Fragile": ({"tell": weigh}, "told NaN: recommend.. gives what is not finite: it must survive any loss"),
-    "StartOver": ({"init": start_over}, "recommend.. must be the start until it is told"),
-    "Remembering": ({"init": count, "tell": told}, "init.. does not forget what was told before it"),
-    "Steep": ({"tell": along, "uses_gradient": True}, "told gradient None, .*: tell.. raised TypeError"),
-    "NoneFound": ({"found": lambda self: None}, r"found.. must give a point of shape \(4,\), got \(\)"),
-    "Spread": ({"spread": "wide"}, "spread must be None or 'uniform', got 'wide'"),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("name", OPTIMIZER_FAULTS)
-def test_mistakes_of_an_optimizer_are_told_in_words(name: str) -> None:
-    members, words = OPTIMIZER_FAULTS[name]
-    with pytest.raises(ContractError, match=words) as caught:
-        check_optimizer(dataclass(type(f"Walk{name}", (Walk,), {"__module__": __name__, **members})))
-    assert str(caught.value).startswith(f"Walk{name}: ")
-
-
-class Plain(Walk):
-    pass
+class Bare(Optimizer):
+    init, recommend = Walk.init, Walk.recommend
 
 
 @dataclass
-class Demanding(Walk):
+class Needy(Walk):
     reach: float = field()
 
 
-@dataclass
-class Named(Walk):
-    train_steps: int = 3
-
-
 @pytest.mark.parametrize(
-    ("optimizer", "words"),
+    ("cls", "message"),
     [
-        (Walk(), "takes the class, not an instance"),
-        (Grey, "inherits from optimizers.Optimizer"),
-        (Plain, "not a dataclass"),
-        (Demanding, "making one without arguments raised TypeError"),
-        (Named, "train_steps shadows the one that every EnvOptions has"),
+        (Bare, "Bare: it is not a dataclass.*decorated with @dataclass"),
+        (Needy, "Needy: TypeError: .*'reach'.*has a default"),
+        (Walk(), "takes a class, as in check_optimizer"),
     ],
 )
-def test_options_of_an_optimizer_that_are_wrong(optimizer: Any, words: str) -> None:
-    with pytest.raises(ContractError, match=words):
-        check_optimizer(optimizer)
+def test_a_class_that_is_no_optimizer_is_named(cls: Any, message: str) -> None:
+    with pytest.raises(CheckError, match=f"(?s){message}"):
+        check_optimizer(cls)

@@ -1,1 +1,1 @@
-"""Benchmarks: how good the gradient is, how fast the renderer is."""
+"""Comparisons of optimizers, and instruments that measure estimates, steps and renderers."""

@@ -15,7 +15,12 @@ from hgenv.registry import load, unknown
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status: 2 for a mistake of the user's, 130 for an interruption."""
     try:
-        return execute(list(sys.argv[1:] if arguments is None else arguments))
+        status = execute(list(sys.argv[1:] if arguments is None else arguments))
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:  # the reader has seen enough, as `head` has
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains at its exit
+        return 1
     except (ValueError, KeyError, TypeError, OSError) as error:
         if os.environ.get("HGENV_TRACEBACK"):  # for those who look for the cause
             raise

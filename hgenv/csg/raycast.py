@@ -13,9 +13,6 @@ from numpy.typing import NDArray
 
 from hgenv.csg.shapes import (
     ABSENT,
-    CONE,
-    CUBE,
-    SPHERE,
     Shapes,
     apply,
     events,
@@ -23,6 +20,7 @@ from hgenv.csg.shapes import (
     interval,
     local_normal,
     push,
+    reach,
     scratch,
 )
 from hgenv.kernels import kernel
@@ -41,18 +39,6 @@ class Images(NamedTuple):
     normal: NDArray[np.float32]
     depth: NDArray[np.float32]
     mask: NDArray[np.float32]
-
-
-@kernel()
-def _local_radius(kind: int, size: Any) -> float:
-    """Radius of a sphere about a primitive's origin that contains it."""
-    if kind == SPHERE:
-        return size[0]
-    if kind == CUBE:
-        return size[0] * np.sqrt(3.0)
-    if kind == CONE:
-        return np.sqrt(max(size[0], size[1]) ** 2 + size[2] ** 2)
-    return size[0]
 
 
 @kernel()
@@ -101,7 +87,7 @@ def _pack(s: Any, row: int) -> Any:
             for j in range(3):
                 stretch += m[i, j] ** 2
         circles[p, 0], circles[p, 1] = m[0, 3], m[1, 3]
-        circles[p, 2] = stretch * _local_radius(kind[p], size[p]) ** 2
+        circles[p, 2] = stretch * reach(kind[p], size[p]) ** 2
     for k in range(len(operations)):
         operations[k, 0], operations[k, 1] = place[operations[k, 0]], place[operations[k, 1]]
     return kind, size, maps, operations, circles

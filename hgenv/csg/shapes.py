@@ -346,14 +346,25 @@ def in_primitive(kind: int, size: NDArray[np.float64], p: NDArray[np.float64]) -
     return np.all(p @ TETRAHEDRON_NORMALS.T <= size[0] / 3.0, axis=1)
 
 
+@kernel()
+def reach(kind: int, size: Any) -> float:
+    """Radius of a ball about a primitive's origin that contains it."""
+    if kind == SPHERE:
+        return size[0]
+    if kind == CUBE:
+        return size[0] * np.sqrt(3.0)
+    if kind == CONE:
+        return np.sqrt(max(size[0], size[1]) ** 2 + size[2] ** 2)
+    return size[0]
+
+
 def bounds(shapes: Shapes, row: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """A box that holds all primitives of a shape: its low and high corners, (3,)."""
+    """A box that holds all primitives of a shape, as far as each may `reach`: its low and high corners, (3,)."""
     present = shapes.kind[row] != ABSENT
     maps, size = shapes.to_world[row, present], shapes.size[row, present]
     kind = shapes.kind[row, present]
-    reach = np.where(kind == CUBE, size[:, 0] * np.sqrt(3.0), size[:, 0])
-    reach = np.where(kind == CONE, np.hypot(np.maximum(size[:, 0], size[:, 1]), size[:, 2]), reach)
-    half = np.linalg.norm(maps[:, :, :3], axis=2) * reach[:, None]
+    radius = np.array([reach(k, s) for k, s in zip(kind, size, strict=True)])
+    half = np.linalg.norm(maps[:, :, :3], axis=2) * radius[:, None]
     return (maps[:, :, 3] - half).min(0), (maps[:, :, 3] + half).max(0)
 
 

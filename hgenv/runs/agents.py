@@ -27,7 +27,10 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class AgentOptions:
-    """A stable-baselines3 agent with a small network, as a run has hundreds of steps and not millions."""
+    """A stable-baselines3 agent with a small network, as a run has hundreds of steps and not millions.
+
+    The run's folder keeps it: `stable_baselines3.SAC.load("RUN/agent.zip")`, or the class that `algorithm` names.
+    """
 
     algorithm: Literal["PPO", "SAC", "TD3"] = "SAC"
     """Which agent."""

@@ -1,11 +1,15 @@
-"""Is it right? The contracts of a task and of an optimizer, checked; what is wrong is said in words.
+"""Checks for the authors of tasks and optimizers, which say in words what is wrong and how to mend it.
 
-def test_discs() -> None:
-    check_task(TiltedDiscs())
+    from hgenv.testing import check_task
+
+    def test_mine() -> None:
+        check_task(Mine())
+
+The first check that finds something raises CheckError. They need no pytest.
 """
 
-from hgenv.testing.contract import ContractError
+from hgenv.testing.finding import CheckError
 from hgenv.testing.optimizer import check_optimizer
 from hgenv.testing.task import check_task
 
-__all__ = ["ContractError", "check_optimizer", "check_task"]
+__all__ = ["CheckError", "check_optimizer", "check_task"]

@@ -1,208 +1,294 @@
-"""The contract of a task: options, layout, samples, memory; that of what it learns is in `learning`."""
+"""The checks of a task. What each expects, and how to mend what is not so, is its docstring, which ends the message."""
 
 from __future__ import annotations
 
-import inspect
-import math
+import copy
+import dataclasses
+import json
 import pickle
+from functools import cached_property
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from hgenv.batch import Batch
 from hgenv.beta.layout import Layout
-from hgenv.beta.noise import Noise, keys
-from hgenv.env import DataGenEnv, own_torch
-from hgenv.fields import check
-from hgenv.learning.gradient import Estimator, ImageDifference, Score
-from hgenv.options import EnvOptions, flat
-from hgenv.run import COST
+from hgenv.beta.noise import Noise
+from hgenv.domains.domain import SPLITS, Domain
+from hgenv.env import DataGenEnv, own_torch, split_options
+from hgenv.learning.training import FlatNetwork
+from hgenv.options import EnvOptions, build, flat
 from hgenv.task import Task
-from hgenv.testing.contract import ContractError, about, attempt, check_options, demand
-from hgenv.testing.learning import check_batch, check_domain, check_network, check_quantity, same_pictures
+from hgenv.testing.finding import expect, own_randomness, run_all
 
 Array = NDArray[np.float64]
-_ROWS = 4
+ROWS = 3
 
 
-@own_torch()
 def check_task(task: Task) -> None:
-    """Raise ContractError, an AssertionError, that says in words the first thing which is wrong with a task.
-
-    It renders a few dozen samples and trains a few steps: take small images and a small network.
-    """
-    with about(task.__name__ if isinstance(task, type) else type(task).__name__):
-        _check_dataclass(task)
-        check_options(task)
-        _check_pickles(task, "as it is")
-        _check_layout(task)
-        samples = _check_samples(task)
-        check_domain(task, samples)
-        attempt("prepare()", task.prepare)
-        check_quantity(task, check_network(task, samples), samples)
-        _check_memory(task)
-        _check_play(task)
-        _check_pickles(task, "once it has been used")
+    """Raise CheckError for the first thing that is wrong with a task. It trains a few steps: give it small images."""
+    expect(isinstance(task, Task), f"check_task takes an instance of a Task, as in check_task(Mine()), got {task!r}")
+    with own_torch():
+        run_all(TASK_CHECKS, Trial(task), type(task).__name__)
 
 
-def _check_dataclass(task: Task) -> None:
-    cls: type[Any] = type(task)
-    demand(not isinstance(task, type), "check_task takes a task, not its class: put () behind it")
-    demand(isinstance(task, Task), "a task inherits from hgenv.Task")
-    frozen = getattr(cls, "__dataclass_params__", None)
-    demand(frozen is not None and frozen.frozen, "it is not a frozen dataclass: put @dataclass(frozen=True) above it")
-    declared = [] if "__dataclass_params__" in vars(cls) else list(inspect.get_annotations(cls))
-    demand(
-        not declared,
-        f"{', '.join(declared)} is no field, as @dataclass(frozen=True) stands above its base only: repeat it",
-    )
-    attempt("checking its fields against their annotations", lambda: check(task))
+@dataclasses.dataclass(frozen=True, eq=False)
+class Trial:
+    """A task, with what the checks look at."""
+
+    task: Task
+
+    @cached_property
+    def beta(self) -> Array:
+        """The start, and other points of the box."""
+        layout = self.task.layout
+        elsewhere = np.random.default_rng(0).uniform(-1.0, 1.0, (ROWS - 1, len(layout.names)))
+        return np.concatenate([layout.initial[None], layout.from_action(elsewhere)])
+
+    def sample(self, rows: slice = slice(None)) -> Batch:
+        """Samples of rows of beta, each with a seed of its own."""
+        return self.task.sample(self.beta[rows].copy(), Noise(np.arange(ROWS)[rows]))
+
+    @cached_property
+    def batch(self) -> Batch:
+        return self.sample()
+
+    @cached_property
+    def model(self) -> FlatNetwork:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            return FlatNetwork(self.task.network())
+
+    def predict(self, batch: Batch) -> Tensor:
+        with torch.no_grad():
+            return self.model.predict(self.model.initial, batch.image)
+
+    def seen(self, rows: slice) -> dict[str, Tensor]:
+        """All that has rows, for some of them, by name."""
+        batch, sample = self.batch.rows(rows), self.sample(rows)
+        loss = self.task.quantity.loss(self.predict(self.batch)[:, rows], batch)
+        parts = {f"sample's {name}": part for name, part in zip(Batch._fields, sample, strict=True)}
+        return parts | {"the network's prediction": self.predict(batch).transpose(0, 1), "loss": loss}
 
 
-def _check_pickles(task: Task, when: str) -> None:
-    """Processes that are spawned get what they need as a pickle."""
-    try:
-        again = pickle.loads(pickle.dumps(task))
-    except Exception as error:  # pickle raises whatever a part of the task does
-        raise ContractError(
-            f"{when}, it cannot be pickled, which processes that are spawned need: {error}; nothing that it keeps may "
-            "be a lambda, a generator or an open file"
-        ) from error
-    demand(flat(again) == flat(task), f"{when}, its pickle has other options")
+def is_dataclass_of_options(trial: Trial) -> None:
+    """A task's class, its base too, is decorated with @dataclass(frozen=True), and its fields have other names than
+    the options of every environment."""
+    cls: Any = type(trial.task)
+    expect(getattr(getattr(cls, "__dataclass_params__", None), "frozen", False), "it is not a frozen dataclass")
+    lost = vars(cls).get("__annotations__", {}).keys() - {field.name for field in dataclasses.fields(cls)}
+    expect("__dataclass_params__" in vars(cls) or not lost, f"its fields {sorted(lost)} do not count")
+    split_options(cls, {})
 
 
-def _check_layout(task: Task) -> None:
-    layout = attempt("layout", lambda: task.layout)
-    demand(not isinstance(layout, type), "layout is a class, not an instance: put () behind it")
-    demand(isinstance(layout, Layout), f"layout must be a hgenv.beta.Layout, got {type(layout).__name__}")
-    parameters = attempt("the declaration of beta", lambda: layout.parameters)
-    demand(len(parameters) > 0, "layout declares no distribution: is @dataclass(frozen=True) above its class?")
-    for p in parameters:
-        demand(
-            math.isfinite(p.low) and math.isfinite(p.high) and p.low < p.high,
-            f"{p.name} needs a finite range, got [{p.low:g}, {p.high:g}]",
-        )
-        demand(
-            p.low <= p.initial <= p.high,
-            f"{p.name} starts at {p.initial:g}, outside its range [{p.low:g}, {p.high:g}]",
-        )
-    demand(len(set(layout.names)) == len(parameters), "two coordinates of beta have one name")
-    demand(task.layout.names == layout.names, "layout is another one every time that it is looked up")
+def is_made_again(trial: Trial) -> None:
+    """A task is made again from its fields when a run is opened: they are plain values that JSON holds (numbers, text,
+    bool, None, sequences of such), or parts that are dataclasses of such, and __post_init__ does not change them."""
+    text = json.dumps(flat(trial.task))
+    again = json.dumps(flat(build(type(trial.task), json.loads(text))))
+    expect(text == again, f"its fields are {text}, and {again} when it is made from them")
 
 
-def _check_samples(task: Task) -> Batch:
-    """n samples at the start and at points drawn from anywhere, which are a function of beta and noise, row by row."""
-    layout = task.layout
-    anywhere = np.random.default_rng(0).uniform(layout.low, layout.high, (_ROWS - 1, len(layout.low)))
-    beta, seeds = np.concatenate([layout.initial[None], anywhere]), keys(0, "check_task", _ROWS)
-    batch = _sampled(task, beta, seeds)
-    again = _sampled(task, beta, seeds)
-    demand(
-        same_pictures(batch, again, exact=True),
-        "sample() gives other pictures when it is called again with the same beta and seeds: its randomness is not "
-        "keyed, or a call changes the task; draw all of it from noise",
-    )
-    for row in range(_ROWS):
-        alone = _sampled(task, beta[row : row + 1], seeds[row : row + 1])
-        demand(
-            same_pictures(alone, batch.rows(slice(row, row + 1))),
-            f"row {row} of sample() is another picture when it is sampled alone: a row must not depend on other rows",
-        )
-    _sampled(task, np.stack([layout.low, layout.high]), seeds[:2])
-    for wrong in (layout.high + 0.1 * (layout.high - layout.low), np.full(len(layout.low), np.nan)):
-        try:
-            task.sample(wrong[None], Noise(seeds[:1]))
-        except ValueError:
-            continue
-        except Exception as error:  # whatever an author's code raises
-            raise ContractError(
-                f"sample() must raise ValueError for beta outside its range, and raised {type(error).__name__}: {error}"
-            ) from error
-        raise ContractError("sample() takes beta outside its range: begin with bound = self.layout.bind(beta)")
-    return batch
+def is_pickled(trial: Trial) -> None:
+    """A task can be sent to a spawned process: its class is at the top of a module, and it keeps no lambda, open file
+    or lock."""
+    pickle.loads(pickle.dumps(trial.task))
 
 
-def _sampled(task: Task, beta: Array, seeds: NDArray[np.uint64]) -> Batch:
-    given, noise = beta.copy(), Noise(seeds.copy())
-    batch = attempt(f"sample() of {len(beta)} rows", lambda: task.sample(given, noise))
-    check_batch(batch, "sample()", len(beta))
-    demand(np.array_equal(given, beta), "sample() changes the beta that it is given")
-    demand(np.array_equal(noise.seeds, seeds), "sample() changes the noise that it is given")
-    return batch
+def has_layout(trial: Trial) -> None:
+    """`layout` is an instance of a class that derives from Layout and is decorated with @dataclass(frozen=True); each
+    coordinate has a name of its own, a finite range, and a start inside it."""
+    layout = trial.task.layout
+    expect(isinstance(layout, Layout), f"layout is {layout!r}")
+    expect(layout.parameters, "beta has no coordinates")
+    for p in layout.parameters:
+        expect(layout.names.count(p.name) == 1, f"beta has two coordinates {p.name}")
+        expect(-np.inf < p.low < p.high < np.inf, f"the range of {p.name} is [{p.low}, {p.high}]")
+        expect(p.low <= p.initial <= p.high, f"{p.name} starts at {p.initial}, outside its range [{p.low}, {p.high}]")
 
 
-def _check_memory(task: Task) -> None:
-    """Committing leaves self as it is, and what it leaves behind can be recalled."""
-    rng, layout = np.random.default_rng(1), task.layout
-    before, memory = _pictures(task), _memory(task)
-    after = task
-    for _ in range(3):
-        beta, now = rng.uniform(layout.low, layout.high), after
-        after = attempt("commit()", lambda now=now, beta=beta: now.commit(beta))  # type: ignore[misc]
-        demand(type(after) is type(task), f"commit() must give a {type(task).__name__}, got {type(after).__name__}")
-    demand(
-        same_pictures(_pictures(task), before, exact=True) and _equal(_memory(task), memory),
-        "commit() changes the task itself: give another one, and leave self as it is",
-    )
-    left = _memory(after)
-    if left is None:
-        same = same_pictures(_pictures(after), before, exact=True)
-        demand(same, "samples change with what is committed, and memory is None: a continued run would forget it")
-    else:
-        recalled = attempt("recall() of what memory gave", lambda: task.recall(left))
-        demand(
-            same_pictures(_pictures(recalled), _pictures(after), exact=True) and _equal(_memory(recalled), left),
-            "recall(memory) gives a task with other samples, or another memory, than the one whose memory it was",
-        )
-        try:
-            task.recall(np.full((1, left.shape[1] + 1), np.nan))
-            raise ContractError("recall() takes a memory of a wrong width, of NaN: it must raise ValueError")
-        except ValueError:
-            pass
-    _check_report(task, after)
+def prepares(trial: Trial) -> None:
+    """`domain` is a Domain, made once, as by functools.cached_property; its prepare() and the task's load all that is
+    needed."""
+    expect(isinstance(trial.task.domain, Domain), f"domain is {trial.task.domain!r}")
+    expect(trial.task.domain is trial.task.domain, "domain is another one whenever it is asked for")
+    trial.task.domain.prepare()
+    trial.task.prepare()
 
 
-def _check_report(task: Task, after: Task) -> None:
-    reports = [attempt("report()", one.report) for one in (task, after)]
-    demand(reports[0].keys() == reports[1].keys(), "report() has other names after a step: rows of a run have columns")
-    for name, value in reports[1].items():
-        demand(isinstance(value, float | int), f"report() must have numbers, and {name} is {value!r}")
-        taken = name in (*COST, "step", "val_loss", "beta", "cpu_seconds", "wall_seconds") or "." in name
-        demand(not taken, f"report() uses the name {name}, which rows of a run have already")
+def is_well_formed(batch: Batch, what: str, count: int, dtype: torch.dtype) -> None:
+    """CheckError unless a batch of so many rows is as Batch says."""
+    expect(isinstance(batch, Batch) and all(isinstance(part, Tensor) for part in batch), f"{what} gives {batch!r}")
+    named = list(zip(Batch._fields, batch, strict=True))
+    shapes = f"{what} has " + ", ".join(f"{name} {tuple(part.shape)}" for name, part in named)
+    expect(all(part.ndim == 4 for part in batch), f"{shapes}: not four axes each")
+    expect(all(len(part) == count for part in batch), f"{shapes}: not {count} rows each")
+    expect(batch.image.shape[2:] == batch.target.shape[2:] == batch.mask.shape[2:], f"{shapes}: sides that differ")
+    expect(batch.mask.shape[1] == 1, f"{shapes}: not one channel of the mask")
+    for name, part in named:
+        expect(part.dtype == dtype, f"{what} has {name} of {part.dtype}, the network parameters of {dtype}")
+        expect(part.isfinite().all(), f"{what} has numbers in {name} that are not finite")
+    low, high = batch.mask.min(), batch.mask.max()
+    expect(low >= 0 and high <= 1, f"{what} has a mask from {low:g} to {high:g}, outside [0, 1]")
 
 
-def _memory(task: Task) -> Array | None:
-    memory = attempt("memory", lambda: task.memory)
-    if memory is None:
-        return None
-    demand(isinstance(memory, np.ndarray) and memory.ndim == 2, "memory must be None or an array of (k, w)")
-    return memory.copy()
+def sample_is_well_formed(trial: Trial) -> None:
+    """sample gives, for n rows of beta, a Batch of three tensors, image (n, c, h, w), target (n, t, h, w) and mask
+    (n, 1, h, w) in [0, 1], finite also where the mask is 0, of the dtype of the network's parameters: numpy's float64
+    becomes torch's float32 by array.astype(np.float32)."""
+    is_well_formed(trial.batch, "sample", ROWS, trial.model.initial.dtype)
 
 
-def _equal(a: Array | None, b: Array | None) -> bool:
-    return (a is None) == (b is None) and (a is None or b is None or np.array_equal(a, b))
+def sample_is_keyed(trial: Trial) -> None:
+    """A sample follows from beta and the noise: all randomness comes from noise.draw and noise.uniform, by the name of
+    its place, nothing is kept from call to call, and the arrays given are left as they are."""
+    beta = trial.beta.copy()
+    with own_randomness("sample"):
+        trial.task.sample(beta, Noise(np.arange(ROWS)))
+    expect(np.array_equal(beta, trial.beta), "sample changes the beta that it is given")
+    for name, part, again in zip(Batch._fields, trial.batch, trial.sample(), strict=True):
+        expect(torch.equal(part, again), f"sample of the same beta and noise gives another {name} the second time")
 
 
-def _pictures(task: Task) -> Batch:
-    seeds = keys(1, "check_task", 2 * _ROWS)
-    return _sampled(task, np.tile(task.layout.initial, (len(seeds), 1)), seeds)
+def network_is_reversible(trial: Trial) -> None:
+    """A network is an nn.Module that trains a parameter at least (requires_grad), without dropout or with p = 0, and
+    with GroupNorm, say, instead of BatchNorm."""
+    expect(trial.model, "")
 
 
-def _check_play(task: Task) -> None:
-    """An environment steps, differentiates and continues."""
-    estimators: list[Estimator] = [ImageDifference(directions=1)]
-    if task.layout.has_density:
-        estimators.append(Score())
-    for estimator in estimators:
-        options = EnvOptions(gradient=estimator, train_steps=2, batch_size=2, validation_images=4)
-        envs = [attempt("an environment of it", lambda: DataGenEnv(task, options)) for _ in range(2)]  # noqa: B023
-        losses = [attempt("reset()", lambda env=env: env.reset(seed=0)[1]["val_loss"]) for env in envs]  # type: ignore[misc]
-        demand(losses[0] == losses[1], f"two resets with one seed have the losses {losses[0]} and {losses[1]}")
-        info = attempt("a step", lambda: envs[0].step(envs[0].start)[4])  # noqa: B023
-        what = f"a step with gradient={type(estimator).__name__} has a"
-        demand(math.isfinite(info["val_loss"]), f"{what} validation loss of {info['val_loss']}")
-        demand(bool(np.isfinite(info["hybrid_gradient"]).all()), f"{what} gradient that is not finite")
-        attempt("continuing an episode", lambda: envs[1].load_state_dict(envs[0].state_dict()))  # noqa: B023
-        ends = [attempt("a step", lambda env=env: env.step(env.start)[4]["val_loss"]) for env in envs]  # type: ignore[misc]
-        demand(ends[0] == ends[1], "an episode that is continued has another loss than one that was not interrupted")
+def network_predicts_stacks(trial: Trial) -> None:
+    """A network gives one tensor (stacks, n, t, h, w), one prediction as large as the target a stack: prediction[None]
+    if there is but one, torch.stack(predictions) of several."""
+    found, target = trial.predict(trial.batch), trial.batch.target.shape
+    expect(isinstance(found, Tensor), f"the network gives a {type(found).__name__}")
+    shapes = f"the network's prediction {tuple(found.shape)} of the target {tuple(target)}"
+    expect(found.shape != target, f"{shapes} has no stack axis")
+    expect(found.ndim == 5 and len(found) and found.shape[1:] == target, f"{shapes} has the wrong shape")
+
+
+def network_repeats(trial: Trial) -> None:
+    """A forward pass draws nothing and leaves no trace, as training is replayed: buffers, if any, are constants."""
+    with own_randomness("the network's forward pass"):
+        first = trial.predict(trial.batch)
+    trial.model.check_buffers()
+    expect(torch.equal(first, trial.predict(trial.batch)), "the network predicts something else the second time")
+
+
+def loss_is_a_value_a_row(trial: Trial) -> None:
+    """quantity.loss gives the losses (n,) of n rows, finite numbers: means over stacks, channels and pixels, as by
+    .mean((0, 2, 3, 4)), not over rows."""
+    found = trial.task.quantity.loss(trial.predict(trial.batch), trial.batch)
+    expect(found.shape == (ROWS,), f"loss of {ROWS} rows has the shape {tuple(found.shape)}")
+    expect(found.isfinite().all(), f"loss is {found.tolist()}")
+
+
+def rows_are_their_own(trial: Trial) -> None:
+    """Row i of a sample follows from row i of beta and of the noise, of a prediction from image i, of the losses from
+    row i of prediction and batch: normalise by constants, or each row by itself."""
+    together = trial.seen(slice(None))
+    for i in range(ROWS):
+        for name, alone in trial.seen(slice(i, i + 1)).items():
+            same = torch.allclose(together[name][i : i + 1], alone, rtol=1e-4, atol=1e-5)  # sums in another order
+            expect(same, f"row {i} of {name} is another one without the other rows")
+
+
+def loss_is_twice_differentiable(trial: Trial) -> None:
+    """Training is differentiated through: the weights' gradient has a derivative by images and weights that is finite
+    and not 0. Loss and network do not detach, round or leave torch, are not both linear, and add a small constant
+    inside sqrt and norm."""
+    weights = trial.model.initial.clone().requires_grad_()
+    batch = Batch(*(part.detach().clone().requires_grad_() for part in trial.batch))
+    loss = trial.task.quantity.loss(trial.model.predict(weights, batch.image), batch).mean()
+    (gradient,) = torch.autograd.grad(loss, weights, create_graph=True)
+    along = torch.randn(gradient.shape, generator=torch.Generator().manual_seed(0), dtype=gradient.dtype)
+    inputs = [batch.image, weights]
+    found = torch.autograd.grad(gradient, inputs, along, allow_unused=True, materialize_grads=True)
+    for name, second in zip(("images", "weights"), found, strict=True):
+        expect(second.isfinite().all(), f"the derivative of the loss by weights and {name} is not finite")
+        expect(second.any(), f"the derivative of the loss by weights and {name} is 0")
+
+
+def splits_are_well_formed(trial: Trial) -> None:
+    """domain.batch gives, for both splits, a Batch as sample does, of the same dtype (array.astype(np.float32)), with
+    as many channels, one picture at least, and sides that suit the network."""
+    for split, batch in ((split, trial.task.domain.batch(split)) for split in SPLITS):
+        is_well_formed(batch, f"the {split} split", max(1, len(batch.image)), trial.model.initial.dtype)
+        for name, ours, theirs in zip(Batch._fields, trial.batch, batch, strict=True):
+            channels = f"the {split} split has {theirs.shape[1]} channels in {name}, sample has {ours.shape[1]}"
+            expect(ours.shape[1] == theirs.shape[1], channels)
+        found, wanted = trial.predict(batch.rows(slice(0, 1))).shape[1:], batch.target[:1].shape
+        expect(found == wanted, f"the network predicts {tuple(found)} of the {split} split's {tuple(wanted)}")
+
+
+def splits_are_disjoint(trial: Trial) -> None:
+    """No image is in both splits: draw them from different seeds, and from different objects."""
+    validation, test = ([one.numpy().tobytes() for one in trial.task.domain.batch(split).image] for split in SPLITS)
+    for i, image in enumerate(test):
+        expect(image not in validation, f"test image {i} is in the validation split")
+
+
+def truth_fits(trial: Trial) -> None:
+    """domain.truth has a batch of one row a picture, and domain.enlarged gives predictions for all pictures, each
+    (t, height, width) as large as its truth."""
+    for split in SPLITS:
+        target, truth = trial.task.domain.batch(split).target.numpy(), trial.task.domain.truth(split)
+        found = trial.task.domain.enlarged(target, split)
+        counts = f"{len(target)} pictures in the {split} split, {len(truth)} in truth, {len(found)} enlarged"
+        expect(len(target) == len(truth) == len(found), counts)
+        for one, large in zip(truth, found, strict=True):
+            sizes = f"a truth of shape {tuple(one.target.shape)} and a prediction enlarged to {large.shape}"
+            expect((1, *large.shape) == tuple(one.target.shape), sizes)
+
+
+def metrics_are_right(trial: Trial) -> None:
+    """quantity.metrics gives finite numbers, one of them under the name quantity.primary, which is the lower the
+    better: 0, say, for a perfect prediction."""
+    quantity, domain = trial.task.quantity, trial.task.domain
+    for split in SPLITS:
+        target, truth = domain.batch(split).target.numpy(), domain.truth(split)
+        perfect, wrong = (quantity.metrics(domain.enlarged(t, split), truth) for t in (target, np.roll(target, 1, 0)))
+        expect(quantity.primary in perfect, f"metrics are {', '.join(perfect)}, without {quantity.primary!r}")
+        expect(np.isfinite([*perfect.values()]).all(), f"metrics of a perfect prediction are {perfect}")
+        if all(one.target.shape[1:] == target.shape[1:] for one in truth):  # what is enlarged need not be perfect
+            scores = [m[quantity.primary] for m in (perfect, wrong)]
+            expect(scores[0] <= scores[1] + 1e-6, f"{quantity.primary} is {scores}: the targets, and those of others")
+
+
+def commit_leaves_self(trial: Trial) -> None:
+    """commit gives another task, as by dataclasses.replace, or the same if it has learned nothing; self stays as it
+    is, and recall gives a task with the memory that it is given."""
+    before: Any = copy.deepcopy(trial.task.memory)
+    after = trial.task.commit(trial.beta[1].copy())
+    expect(isinstance(after, Task), f"commit gives {after!r}")
+    expect(np.array_equal(before, trial.task.memory), "commit changes the memory of the task itself")  # type: ignore[arg-type]
+    expect(all(map(torch.equal, trial.batch, trial.sample())), "commit changes the samples of the task itself")
+    if (memory := after.memory) is not None:
+        again: Any = trial.task.recall(memory).memory
+        expect(np.array_equal(again, memory), "recall gives a task with another memory")
+
+
+def plays(trial: Trial) -> None:
+    """An environment trains on it, validates and differentiates; everything is finite, and follows from the seed:
+    nothing outlives an episode, and network() draws from torch's generator only."""
+    options = {"gradient": "influence", "train_steps": 2, "batch_size": 2, "validation_images": 4}
+    env = DataGenEnv(trial.task, build(EnvOptions, options))
+
+    def played() -> list[Array]:
+        env.reset(seed=0)
+        steps = [env.step(env.start) for _ in range(2)]
+        return [np.array([reward, *info["hybrid_gradient"]]) for _, reward, _, _, info in steps]
+
+    first, again = played(), played()
+    expect(np.isfinite(first).all(), f"reward and hybrid gradient of two steps are {first}")
+    expect(np.array_equal(first, again), f"two episodes of one seed have the rewards and gradients {first}, {again}")
+
+
+TASK_CHECKS = (
+    is_dataclass_of_options, is_made_again, is_pickled, has_layout, prepares, network_is_reversible,
+    sample_is_well_formed, sample_is_keyed, network_predicts_stacks, network_repeats, loss_is_a_value_a_row,
+    rows_are_their_own, loss_is_twice_differentiable, splits_are_well_formed, splits_are_disjoint, truth_fits,
+    metrics_are_right, commit_leaves_self, plays,
+)  # fmt: skip

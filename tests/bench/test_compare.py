@@ -19,6 +19,7 @@ from hgenv.bench.compare import METHODS, CompareOptions
 from hgenv.bench.statistics import Result
 from hgenv.cli import main as cli
 from hgenv.runs.folder import best_row
+from optimizers import OPTIMIZERS
 
 TOY = "hgenv/ToyShading-v0"
 
@@ -95,6 +96,9 @@ def test_labels_presets_and_controls() -> None:
         CompareOptions(seeds=1)
     with pytest.raises(KeyError, match="unknown environment"):
         CompareOptions(envs=("hgenv/Nothing-v0",))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(OPTIMIZERS, "cma", OPTIMIZERS["fixed"])
+        assert dict(CompareOptions(optimizers=("cma", "evolution")).methods())["cma"] == ["cma"]
     assert len(METHODS) == len(dict(CompareOptions().methods())) - 2
 
 

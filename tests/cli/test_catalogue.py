@@ -1,5 +1,6 @@
 """hgenv data and hgenv show: what a folder has, and what every environment looks like."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -76,6 +77,22 @@ def test_what_no_reader_expects_does_not_hide_the_others(tmp_path: Path, capsys:
     text = capsys.readouterr().out
     assert text.count("PROBLEM") == 3
     assert all(f"{name}: " in text for name in NAMES)
+
+
+def test_a_report_is_values_and_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "nyu").mkdir()
+    (tmp_path / "nyu" / "frames.json").write_text("{}")
+    missing, broken = catalogue.report(tmp_path, ["nyu", "mit-berkeley"])
+    assert (missing.dataset.name, missing.missing, missing.broken) == ("mit-berkeley", True, False)
+    assert (broken.dataset.name, broken.missing, broken.broken) == ("nyu", False, True)
+    assert broken.places is not None
+    assert broken.places[0].folder == tmp_path / "nyu"
+    assert cli.main(["data", str(tmp_path), "--json", "--datasets", "nyu", "mit-berkeley"]) == 1
+    found = {one["name"]: one for one in json.loads(capsys.readouterr().out)}
+    assert found["mit-berkeley"]["places"] == []
+    assert found["nyu"]["places"][0]["problem"] == broken.places[0].problem
+    assert cli.main(["data", "--json"]) == 0
+    assert all(one["places"] is None for one in json.loads(capsys.readouterr().out))
 
 
 def test_mistakes_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -104,6 +104,10 @@ def test_what_cannot_be_imported_is_named(tmp_path: Path) -> None:
     (tmp_path / "json.py").write_text("")
     with pytest.raises(ValueError, match="there is a module 'json' already"):
         registry.load(str(tmp_path / "json.py"))
+    (tmp_path / "this.py").write_text("")
+    with pytest.raises(ValueError, match=r"this.py is found first, rename the file"):
+        registry.load(str(tmp_path / "this.py"))
+    assert sys.path[0] != str(tmp_path), "its files must not hide modules of the same name"
     with pytest.raises(ValueError, match="cannot be imported: ModuleNotFoundError"):
         registry.load("no.such.module")
 

@@ -78,6 +78,14 @@ def test_an_optimizers_own_options_come_first(env: str, capsys: pytest.CaptureFi
     assert "Literal" not in page
 
 
+def test_a_reader_that_has_seen_enough_is_no_mistake() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run([sys.executable, "-m", "hgenv", "list"], stdout=writing, stderr=subprocess.PIPE, text=True)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (1, "")
+
+
 def test_list_says_what_there_is(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["list"]) == 0
     text = capsys.readouterr().out
