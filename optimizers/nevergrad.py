@@ -51,6 +51,7 @@ class Nevergrad(Optimizer):
             return family(parameter, budget=self.plan, num_workers=self.evaluations)
 
         self._x0, self._worst, self._asked, seed = x0.copy(), -np.inf, list[Any](), rng.integers(2**32)
+        self._global = np.random.RandomState(int(seed) ^ 1).get_state()  # not the parameter's stream
         with self._named():
             made().ask()  # imports what it needs, which is not the run's time
             self._optimizer = made()
@@ -76,10 +77,18 @@ class Nevergrad(Optimizer):
 
     @contextmanager
     def _named(self) -> Iterator[None]:
-        """Errors name the optimizer; advice of nevergrad and cma on settings, not the user's here, is not shown."""
+        """Errors name the optimizer; advice of nevergrad and cma on settings, not the user's here, is not shown.
+
+        Numpy's global random numbers, which parts of nevergrad draw from, are the optimizer's own inside.
+        """
+        before = np.random.get_state()  # noqa: NPY002
+        np.random.set_state(self._global)  # noqa: NPY002
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", module=r"(nevergrad|cma)\b")
             try:
                 yield
             except Exception as error:
                 raise ValueError(f"nevergrad's {self.name} failed: {error}") from error
+            finally:
+                self._global = np.random.get_state()  # noqa: NPY002
+                np.random.set_state(before)  # noqa: NPY002
