@@ -36,7 +36,9 @@ class Nevergrad(Optimizer):
 
     def init(self, x0: Array, rng: np.random.Generator) -> None:
         """Raises ValueError for a name that nevergrad does not have, or whose optimizer cannot play."""
-        import nevergrad
+        self._global = np.random.RandomState(0).get_state()
+        with self._named():
+            import nevergrad  # draws settings of some of its optimizers: the same in every process
 
         registry = nevergrad.optimizers.registry
         if self.name not in registry:
