@@ -12,6 +12,7 @@ import pytest
 import hgenv
 from hgenv import registry
 from hgenv.env import DataGenEnv
+from hgenv.learning import gradient
 from hgenv.tasks.toy_shading import ToyShading
 
 
@@ -164,3 +165,12 @@ def test_a_replaced_built_in_task_is_replaced_in_other_processes_too(tmp_path: P
         assert [type(task).__name__ for task in envs.get_attr("task")] == ["Replaced"]
     finally:
         envs.close()
+
+
+def test_an_estimator_is_replaced_with_a_word(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same class again, as a cell of a notebook does, says nothing."""
+    monkeypatch.setattr(gradient, "ESTIMATORS", dict(gradient.ESTIMATORS))
+    gradient.register_estimator("score")(gradient.Score)
+    with pytest.warns(UserWarning, match=r"score was hgenv\.learning\.gradient\.Score and is now .*Perturbed"):
+        gradient.register_estimator("score")(gradient.Perturbed)
+    assert gradient.ESTIMATORS["score"] is gradient.Perturbed
