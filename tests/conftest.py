@@ -1,11 +1,19 @@
 """Shared by the tests: one torch thread for speed and bit-stable sums, and the folder of real data."""
 
+import importlib
 import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
+import gymnasium
 import matplotlib
 import pytest
 import torch
+
+import hgenv
+from hgenv import registry
 
 matplotlib.use("Agg")
 torch.set_num_threads(1)
@@ -15,6 +23,31 @@ torch.set_num_threads(1)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
     """What the library keeps between runs must not come from the user's."""
     os.environ["HGENV_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture
+def own_registry() -> Iterator[None]:
+    """What a test registers and imports for it is gone after it, but for built-in tasks."""
+    classes, specs, loaded, paths = (
+        dict(hgenv.TASKS._classes), dict(gymnasium.registry), dict(registry._loaded), [*sys.path],
+    )  # fmt: skip
+    modules = set(sys.modules)
+    yield
+    for name, task in hgenv.TASKS._classes.items():
+        if task.__module__.startswith("hgenv."):
+            classes.setdefault(name, task)
+        elif task.__module__ not in modules:
+            sys.modules.pop(task.__module__, None)
+    for now, before in ((hgenv.TASKS._classes, classes), (gymnasium.registry, specs), (registry._loaded, loaded)):
+        now.clear()
+        now.update(before)
+    sys.path[:] = paths
+
+
+@pytest.fixture
+def outside(own_registry: None) -> ModuleType:
+    """The module of somebody else's task, which is registered while the test runs."""
+    return importlib.import_module("outside")
 
 
 @pytest.fixture(scope="session")

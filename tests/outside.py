@@ -46,7 +46,7 @@ class Grey(Task):
     def pictures(self, brightness: NDArray[np.float64], noise: Noise) -> Batch:
         grain = 0.2 * noise.uniform("grain", (1, self.size, self.size))
         target = np.broadcast_to(brightness[:, None, None, None], grain.shape)
-        parts = (target + grain, target, np.ones(grain.shape))
+        parts = (0.8 * target + grain, target, np.ones(grain.shape))
         return Batch(*(torch.from_numpy(part.astype(np.float32)) for part in parts))
 
     def network(self) -> nn.Module:

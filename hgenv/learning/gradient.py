@@ -7,6 +7,7 @@ name that the option `gradient` takes; its fields are the options `gradient_...`
 
 from __future__ import annotations
 
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -141,10 +142,13 @@ ESTIMATORS: dict[str, type[Estimator]] = {}
 def register_estimator(name: str) -> Callable[[E], E]:
     """Class decorator: makes an Estimator, a frozen dataclass, a choice of the option `gradient`.
 
-    A name that is taken goes to the new class.
+    A name that is taken goes to the new class, with a warning if that is another one.
     """
 
     def add(estimator: E) -> E:
+        new, old = f"{estimator.__module__}.{estimator.__qualname__}", ESTIMATORS.get(name)
+        if old is not None and (before := f"{old.__module__}.{old.__qualname__}") != new:
+            warnings.warn(f"{name} was {before} and is now {new}", stacklevel=2)
         ESTIMATORS[name] = estimator
         return estimator
 

@@ -3,9 +3,9 @@
 import json
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
-import outside
 import pytest
 
 import hgenv
@@ -43,14 +43,13 @@ def played(folder: Path, id: str, env: DataGenEnv, optimizer: object, steps: int
     return state
 
 
+@pytest.mark.usefixtures("outside")
 def test_a_run_is_opened_from_another_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a task of a file and data, both named relative to where the run was started."""
     here, there = tmp_path / "here", tmp_path / "there"
     here.mkdir(), there.mkdir()
     (here / "filed_grey.py").write_text(FILED)
     np.save(here / "grey.npy", np.linspace(0.3, 0.4, 5))
-    monkeypatch.setattr(sys, "path", [*sys.path])
-    monkeypatch.setattr(registry, "_loaded", dict(registry._loaded))
     monkeypatch.chdir(here)
     registry.load("filed_grey.py")
     env = DataGenEnv(registry.find("filed/Grey-v0")(data="grey.npy"), EnvOptions(train_steps=2))  # type: ignore[call-arg]
@@ -68,7 +67,6 @@ def test_a_run_is_opened_from_another_working_directory(tmp_path: Path, monkeypa
         restored = opened.restore()
         np.testing.assert_equal(restored.state_dict(), state)
         assert np.isfinite(restored.step(restored.start)[1])
-    forgotten("filed/Grey-v0", "filed_grey")
 
 
 def forgotten(id: str, module: str) -> None:
@@ -95,7 +93,7 @@ def test_an_opened_run_has_the_environment_the_rows_and_the_snapshot(tmp_path: P
     assert opened.env.metrics("validation")["mae"] == pytest.approx(best["validation.mae"])
 
 
-def test_what_is_not_a_run_is_named(tmp_path: Path) -> None:
+def test_what_is_not_a_run_is_named(tmp_path: Path, outside: ModuleType) -> None:
     with pytest.raises(FileNotFoundError, match="folder of a run"):
         open_run(tmp_path)
     env = DataGenEnv(outside.Grey(), EnvOptions(train_steps=2))
