@@ -94,14 +94,27 @@ def plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
+class MisfitError(ValueError):
+    """A field's value that its annotation does not admit."""
+
+    def __init__(self, name: str, problem: str, value: Any) -> None:
+        super().__init__(f"{name} must be {problem}, got {value!r}")
+        self.parts = (name, problem, value)
+
+    def within(self, part: str) -> MisfitError:
+        """The same, with the name that the option has in the whole of which `part` is a field."""
+        name, problem, value = self.parts
+        return MisfitError(f"{part}_{name}", problem, value)
+
+
 def check(options: Any) -> None:
-    """Raise ValueError that names the first field whose value its annotation does not admit; numpy's scalars become
-    Python's."""
+    """Raise MisfitError, a ValueError, that names the first field whose value its annotation does not admit; numpy's
+    scalars become Python's."""
     hints = _hints(type(options))
     for field in dataclasses.fields(options):
         value = plain(getattr(options, field.name))
         if problem := _problem(hints[field.name], value):
-            raise ValueError(f"{field.name} must be {problem}, got {value!r}")
+            raise MisfitError(field.name, problem, value)
         if value is not getattr(options, field.name):
             object.__setattr__(options, field.name, value)
 

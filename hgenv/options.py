@@ -15,7 +15,7 @@ from typing import Annotated, Any, TypeVar
 import torch
 
 from hgenv.beta.box import Coordinates
-from hgenv.fields import AtLeast, Decay, Natural, check, plain
+from hgenv.fields import AtLeast, Decay, MisfitError, Natural, check, plain
 from hgenv.learning.gradient import ESTIMATORS, Estimator
 from hgenv.learning.training import INNER_OPTIMIZERS, Adam, InnerOptimizer
 from hgenv.registry import load_plugins
@@ -187,9 +187,12 @@ def _chosen(field: dataclasses.Field, rest: dict[str, Any], own: set[str]) -> di
             f"{field.name}_{name} has no meaning with {field.name}={name_of!r}, which has "
             + ", ".join(f"{field.name}_{n}" for n in sorted(known))
         )
-    if isinstance(given, str):
-        return {field.name: cls(**changes)}
-    return {field.name: dataclasses.replace(given, **changes) if changes else given}
+    try:
+        if isinstance(given, str):
+            return {field.name: cls(**changes)}
+        return {field.name: dataclasses.replace(given, **changes) if changes else given}
+    except MisfitError as misfit:
+        raise misfit.within(field.name) from None
 
 
 def _unknown(name: str, known: Mapping[str, Any]) -> str:

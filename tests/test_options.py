@@ -169,3 +169,8 @@ def test_parts_are_values_by_gymnasiums_door_too() -> None:
     assert isinstance(env, DataGenEnv)
     assert env.task == ShapeNormals(hourglass=HourglassSize(channels=16))
     assert env.options == EnvOptions(inner=SGD(momentum=0.5), gradient=Score())
+
+
+def test_a_misfit_of_a_part_is_named_as_the_option_is() -> None:
+    with pytest.raises(ValueError, match=r"^gradient_shared must be True or False, got 'no'$"):
+        build(EnvOptions, {"gradient": "image", "gradient_shared": "no"})

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable
 from functools import partial
 from itertools import product
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,10 +16,9 @@ from hgenv.testing.finding import expect, own_randomness, run_all
 
 Array = NDArray[np.float64]
 START, OPTIMUM = np.array([1.0, -1.0, 0.1, 0.4]), np.array([0.5, -0.3, 0.8, 0.0])
-OptimizerClass = Callable[[], Player]
 
 
-def check_optimizer(cls: OptimizerClass) -> None:
+def check_optimizer(cls: type[Any]) -> None:
     """Raise CheckError for the first thing that is wrong with an optimizer."""
     expect(isinstance(cls, type), f"check_optimizer takes a class, as in check_optimizer(Mine), got {cls!r}")
     run_all(OPTIMIZER_CHECKS, cls, cls.__name__)
@@ -65,13 +65,13 @@ def in_box(x: Array, what: str, axes: int) -> Array:
     return np.array(x)
 
 
-def is_dataclass_with_defaults(cls: OptimizerClass) -> None:
+def is_dataclass_with_defaults(cls: type[Any]) -> None:
     """An optimizer is decorated with @dataclass, and each of its fields, the options, has a default."""
     expect(dataclasses.is_dataclass(cls), "it is not a dataclass")
     cls()
 
 
-def begins_at_the_start(cls: OptimizerClass) -> None:
+def begins_at_the_start(cls: type[Any]) -> None:
     """recommend() is the start x0 until the first tell."""
     optimizer = cls()
     optimizer.init(START.copy(), np.random.default_rng(0))
@@ -81,13 +81,13 @@ def begins_at_the_start(cls: OptimizerClass) -> None:
         optimizer.ask()
 
 
-def stays_in_the_box(cls: OptimizerClass) -> None:
+def stays_in_the_box(cls: type[Any]) -> None:
     """ask() gives points (k, d), k may be 0, recommend() and found() give one, (d,); all are finite and in the box
     [-1, 1]^d, as by np.clip."""
     loop(cls())
 
 
-def is_keyed(cls: OptimizerClass) -> None:
+def is_keyed(cls: type[Any]) -> None:
     """All randomness comes from the rng that init is given, and init starts anew."""
     optimizer = cls()
     with own_randomness("it"):
@@ -96,7 +96,7 @@ def is_keyed(cls: OptimizerClass) -> None:
     expect(np.array_equal(path, loop(optimizer)), "the second run of one instance differs from its first")
 
 
-def leaves_its_arguments(cls: OptimizerClass) -> None:
+def leaves_its_arguments(cls: type[Any]) -> None:
     """What init and tell are given is the caller's: x0.copy() is one's own."""
     given: list[tuple[Array, Array]] = []
 
@@ -108,7 +108,7 @@ def leaves_its_arguments(cls: OptimizerClass) -> None:
     expect(all(np.array_equal(a, b) for a, b in given), "it changes an array that it was given")
 
 
-def survives(cls: OptimizerClass) -> None:
+def survives(cls: type[Any]) -> None:
     """Losses and gradients may be inf or NaN, all of a step or some, and the gradient None: they are left out, by
     np.isfinite, and the next points are finite."""
     for bad, rows in product((np.nan, np.inf), (slice(None), slice(1))):
