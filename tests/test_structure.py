@@ -19,9 +19,10 @@ LAYERS = (
     ("options", "episode"),
     ("env", "tasks"),
     ("run",),
-    ("runs", "testing"),
+    ("runs",),
     ("bench",),
     ("cli",),
+    ("testing",),
     ("__init__", "__main__"),
 )
 FILES = sorted([*(ROOT / "hgenv").rglob("*.py"), *(ROOT / "optimizers").rglob("*.py")])

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
+import inspect
 import pickle
 import random
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import gymnasium
 import numpy as np
 import torch
+
+from hgenv.cli.options import EnvChoice
+from hgenv.cli.run import RunOptions
+from hgenv.env import make
+from hgenv.options import EnvOptions, knobs
+from hgenv.run import Budget
 
 
 class CheckError(AssertionError):
@@ -45,3 +54,17 @@ def own_randomness(what: str) -> Iterator[None]:
     yield
     for name, was, now in zip(("torch's generator", "numpy.random", "random"), before, states(), strict=True):
         expect(was == now, f"{what} uses {name}, which the whole process shares")
+
+
+def has_options_of_its_own(cls: Any) -> None:
+    """CheckError unless all fields of a dataclass have defaults, and names that no other option of a run has."""
+    for field in dataclasses.fields(cls):
+        has_default = field.default is not dataclasses.MISSING or field.default_factory is not dataclasses.MISSING
+        expect(has_default, f"its field {field.name} has no default")
+    for call in (gymnasium.make, make):
+        for name in sorted(knobs(cls).keys() & inspect.signature(call).parameters.keys()):
+            expect(False, f"it has the option {name}, as gymnasium.make has: rename it")
+    for owner, whose in ((EnvOptions, "every environment"), (Budget, "every budget"), (EnvChoice, "every command"),
+                         (RunOptions, "hgenv run")):  # fmt: skip
+        for name in sorted(knobs(cls).keys() & knobs(owner).keys()):
+            expect(False, f"it has the option {name}, as {whose} has: rename it")

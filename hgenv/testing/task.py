@@ -18,14 +18,17 @@ from hgenv.batch import Batch
 from hgenv.beta.layout import Layout
 from hgenv.beta.noise import Noise
 from hgenv.domains.domain import SPLITS, Domain
-from hgenv.env import DataGenEnv, own_torch, split_options
+from hgenv.env import DataGenEnv, own_torch
+from hgenv.fields import check
 from hgenv.learning.training import FlatNetwork
 from hgenv.options import EnvOptions, build, flat
+from hgenv.run import COST
 from hgenv.task import Task
-from hgenv.testing.finding import expect, own_randomness, run_all
+from hgenv.testing.finding import expect, has_options_of_its_own, own_randomness, run_all
 
 Array = NDArray[np.float64]
 ROWS = 3
+IN_ROWS = {*COST, "step", "val_loss", "beta", "hybrid_gradient", "cpu_seconds", "wall_seconds"}
 
 
 def check_task(task: Task) -> None:
@@ -75,27 +78,35 @@ class Trial:
 
 
 def is_dataclass_of_options(trial: Trial) -> None:
-    """A task's class, its base too, is decorated with @dataclass(frozen=True), and its fields have other names than
-    the options of every environment."""
+    """A task's class, its base too, is decorated with @dataclass(frozen=True), and its fields have
+    defaults, and other names than the options of every environment and of hgenv run."""
     cls: Any = type(trial.task)
     expect(getattr(getattr(cls, "__dataclass_params__", None), "frozen", False), "it is not a frozen dataclass")
     lost = vars(cls).get("__annotations__", {}).keys() - {field.name for field in dataclasses.fields(cls)}
     expect("__dataclass_params__" in vars(cls) or not lost, f"its fields {sorted(lost)} do not count")
-    split_options(cls, {})
+    has_options_of_its_own(cls)
 
 
 def is_made_again(trial: Trial) -> None:
     """A task is made again from its fields when a run is opened: they are plain values that JSON holds (numbers, text,
-    bool, None, sequences of such), or parts that are dataclasses of such, and __post_init__ does not change them."""
+    bool, None, sequences of such), or parts that are dataclasses of such, as their annotations say, and __post_init__
+    does not change them."""
     text = json.dumps(flat(trial.task))
     again = json.dumps(flat(build(type(trial.task), json.loads(text))))
     expect(text == again, f"its fields are {text}, and {again} when it is made from them")
+    check(trial.task)
 
 
 def is_pickled(trial: Trial) -> None:
     """A task can be sent to a spawned process: its class is at the top of a module, and it keeps no lambda, open file
     or lock."""
     pickle.loads(pickle.dumps(trial.task))
+
+
+def is_pickled_when_used(trial: Trial) -> None:
+    """A task can be sent to a spawned process once it has been used, with all that it has cached: no lambda, open file
+    or lock."""
+    is_pickled(trial)
 
 
 def has_layout(trial: Trial) -> None:
@@ -153,10 +164,25 @@ def sample_is_keyed(trial: Trial) -> None:
         expect(torch.equal(part, again), f"sample of the same beta and noise gives another {name} the second time")
 
 
+def sample_refuses_what_is_outside(trial: Trial) -> None:
+    """sample raises ValueError for beta outside its range or not finite, as self.layout.bind(beta) does."""
+    layout = trial.task.layout
+    for beta in (2.0 * layout.high - layout.low, layout.initial * np.nan):
+        try:
+            trial.task.sample(beta[None], Noise(np.arange(1)))
+        except ValueError:
+            continue
+        expect(False, f"sample takes {layout.names[0]} = {beta[0]:g}, whose range is {layout.parameters[0][1:3]}")
+
+
 def network_is_reversible(trial: Trial) -> None:
-    """A network is an nn.Module that trains a parameter at least (requires_grad), without dropout or with p = 0, and
-    with GroupNorm, say, instead of BatchNorm."""
+    """A network is an nn.Module, a fresh one at every call, that trains a parameter at least (requires_grad), without
+    dropout or with p = 0, and with GroupNorm, say, instead of BatchNorm."""
     expect(trial.model, "")
+    with torch.random.fork_rng(devices=[]):
+        networks = [trial.task.network() for _ in range(2)]
+    first, second = ({p.data_ptr() for p in network.parameters()} for network in networks)
+    expect(not first & second, "network() gives parameters that it gave before")
 
 
 def network_predicts_stacks(trial: Trial) -> None:
@@ -196,17 +222,17 @@ def rows_are_their_own(trial: Trial) -> None:
 
 
 def loss_is_twice_differentiable(trial: Trial) -> None:
-    """Training is differentiated through: the weights' gradient has a derivative by images and weights that is finite
-    and not 0. Loss and network do not detach, round or leave torch, are not both linear, and add a small constant
-    inside sqrt and norm."""
+    """Training is differentiated through: the weights' gradient has a derivative by images, weights and targets that
+    is finite and not 0. Loss and network do not detach, round or leave torch, are not both linear, and add a small
+    constant inside sqrt and norm; an absolute error does not tell by how much a target is off."""
     weights = trial.model.initial.clone().requires_grad_()
     batch = Batch(*(part.detach().clone().requires_grad_() for part in trial.batch))
     loss = trial.task.quantity.loss(trial.model.predict(weights, batch.image), batch).mean()
     (gradient,) = torch.autograd.grad(loss, weights, create_graph=True)
     along = torch.randn(gradient.shape, generator=torch.Generator().manual_seed(0), dtype=gradient.dtype)
-    inputs = [batch.image, weights]
+    inputs = [batch.image, weights, batch.target]
     found = torch.autograd.grad(gradient, inputs, along, allow_unused=True, materialize_grads=True)
-    for name, second in zip(("images", "weights"), found, strict=True):
+    for name, second in zip(("images", "weights", "targets"), found, strict=True):
         expect(second.isfinite().all(), f"the derivative of the loss by weights and {name} is not finite")
         expect(second.any(), f"the derivative of the loss by weights and {name} is 0")
 
@@ -231,16 +257,22 @@ def splits_are_disjoint(trial: Trial) -> None:
 
 
 def truth_fits(trial: Trial) -> None:
-    """domain.truth has a batch of one row a picture, and domain.enlarged gives predictions for all pictures, each
-    (t, height, width) as large as its truth."""
+    """domain.truth has a batch of one row a picture, with the target that domain.batch has, unless it is larger;
+    domain.enlarged and every one of domain.answers gives predictions for all pictures, each (t, height, width) as large
+    as its truth."""
     for split in SPLITS:
-        target, truth = trial.task.domain.batch(split).target.numpy(), trial.task.domain.truth(split)
-        found = trial.task.domain.enlarged(target, split)
+        domain, target = trial.task.domain, trial.task.domain.batch(split).target
+        truth, found = domain.truth(split), domain.enlarged(target.numpy(), split)
         counts = f"{len(target)} pictures in the {split} split, {len(truth)} in truth, {len(found)} enlarged"
         expect(len(target) == len(truth) == len(found), counts)
-        for one, large in zip(truth, found, strict=True):
+        for ours, one, large in zip(target, truth, found, strict=True):
             sizes = f"a truth of shape {tuple(one.target.shape)} and a prediction enlarged to {large.shape}"
             expect((1, *large.shape) == tuple(one.target.shape), sizes)
+            same = one.target[0].shape != ours.shape or torch.allclose(one.mask[0] * one.target[0], one.mask[0] * ours)
+            expect(same, f"a truth of the {split} split is another one than the target of its batch")
+        for name, answer in domain.answers(split).items():
+            shapes = [(1, *np.shape(prediction)) for prediction in answer]
+            expect(shapes == [tuple(one.target.shape) for one in truth], f"the answer {name!r} has the shapes {shapes}")
 
 
 def metrics_are_right(trial: Trial) -> None:
@@ -257,17 +289,37 @@ def metrics_are_right(trial: Trial) -> None:
             expect(scores[0] <= scores[1] + 1e-6, f"{quantity.primary} is {scores}: the targets, and those of others")
 
 
+def figures_are_drawn(trial: Trial) -> None:
+    """quantity.picture gives colours (n, height, width, 3) in [0, 1], and quantity.error values (n, h, w), finite."""
+    quantity, batch = trial.task.quantity, trial.batch
+    colours, errors = quantity.picture(batch.target, batch.mask), quantity.error(trial.predict(batch)[-1], batch).values
+    expect(colours.ndim == 4 and colours.shape[::3] == (ROWS, 3), f"picture gives the shape {colours.shape}")
+    lowest, highest = colours.min(), colours.max()
+    expect(lowest >= -1e-6 and highest <= 1 + 1e-6, f"picture gives colours from {lowest:g} to {highest:g}")
+    expect(errors.shape == (ROWS, *batch.image.shape[2:]), f"error gives the shape {errors.shape}")
+    expect(np.isfinite(errors).all(), "error gives what is not finite")
+
+
 def commit_leaves_self(trial: Trial) -> None:
     """commit gives another task, as by dataclasses.replace, or the same if it has learned nothing; self stays as it
-    is, and recall gives a task with the memory that it is given."""
+    is. What it has learned is in its memory, from which recall makes a task with the same memory and samples."""
     before: Any = copy.deepcopy(trial.task.memory)
     after = trial.task.commit(trial.beta[1].copy())
     expect(isinstance(after, Task), f"commit gives {after!r}")
     expect(np.array_equal(before, trial.task.memory), "commit changes the memory of the task itself")  # type: ignore[arg-type]
     expect(all(map(torch.equal, trial.batch, trial.sample())), "commit changes the samples of the task itself")
+    learned = Trial(after).sample()
     if (memory := after.memory) is not None:
-        again: Any = trial.task.recall(memory).memory
-        expect(np.array_equal(again, memory), "recall gives a task with another memory")
+        again = trial.task.recall(memory)
+        expect(np.array_equal(again.memory, memory), "recall gives a task with another memory")  # type: ignore[arg-type]
+        expect(all(map(torch.equal, learned, Trial(again).sample())), "recall gives a task with other samples")
+    else:
+        expect(all(map(torch.equal, learned, trial.batch)), "samples change by commit, and memory is None")
+    reports: list[dict[str, Any]] = [trial.task.report(), after.report()]
+    expect(reports[0].keys() == reports[1].keys(), f"report has the names {[*reports[0]]}, then {[*reports[1]]}")
+    for name, value in reports[1].items():
+        expect(name not in IN_ROWS and "." not in name, f"report has {name}, which rows of a run have already")
+        expect(isinstance(value, int | float), f"report has {name} = {value!r}, which is no number")
 
 
 def plays(trial: Trial) -> None:
@@ -288,7 +340,8 @@ def plays(trial: Trial) -> None:
 
 TASK_CHECKS = (
     is_dataclass_of_options, is_made_again, is_pickled, has_layout, prepares, network_is_reversible,
-    sample_is_well_formed, sample_is_keyed, network_predicts_stacks, network_repeats, loss_is_a_value_a_row,
-    rows_are_their_own, loss_is_twice_differentiable, splits_are_well_formed, splits_are_disjoint, truth_fits,
-    metrics_are_right, commit_leaves_self, plays,
+    sample_is_well_formed, sample_is_keyed, sample_refuses_what_is_outside, network_predicts_stacks, network_repeats,
+    loss_is_a_value_a_row, rows_are_their_own, loss_is_twice_differentiable, splits_are_well_formed,
+    splits_are_disjoint, truth_fits, metrics_are_right, figures_are_drawn, commit_leaves_self, plays,
+    is_pickled_when_used,
 )  # fmt: skip
