@@ -332,6 +332,7 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     "no_domain": ({"domain": None}, "domain is None.*is a Domain"),
     "domain_anew": ({"domain": property(Slopes.domain.func)}, "another one whenever it is asked for.*cached_property"),  # type: ignore[attr-defined]
     "broken": ({"prepare": lambda self: 1 / 0}, "ZeroDivisionError.*load all that is needed"),
+    "broken_domain": (targets(same, prepare=lambda self: 1 / 0), "ZeroDivisionError.*load all that is needed"),
     "tuple": ({"sample": lambda self, *given: tuple(Slopes.sample(self, *given))}, r"sample gives \(tensor.*a Batch"),
     "arrays": (of_batch(lambda b: {"image": b.image.numpy()}), "sample gives Batch.*of three tensors"),
     "no_channels": (of_batch(lambda b: {"mask": b.mask[:, 0]}), r"mask \(3, 4, 4\): not four axes each"),
