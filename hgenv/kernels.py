@@ -45,7 +45,7 @@ def kept_in() -> Path | None:
     places = [Path(CONFIG.CACHE_DIR)] if CONFIG.CACHE_DIR else []
     places += [_PACKAGE / "__pycache__", *([own] if own else [])]
     for place in places:
-        folder = place / f"kernels-{_digest()}"
+        folder = place.absolute() / f"kernels-{_digest()}"
         if writable(folder):
             return folder
     say_once(
