@@ -26,9 +26,10 @@ COST = tuple(f.name for f in dataclasses.fields(Ledger))
 class Player(Protocol):
     """What the loop asks of an optimizer (optimizers.Optimizer)."""
 
-    uses_gradient: Any
-    spread: Any
-
+    @property
+    def uses_gradient(self) -> bool: ...
+    @property
+    def spread(self) -> str | None: ...
     @property
     def uses_steps(self) -> bool: ...
 
