@@ -75,11 +75,10 @@ class EnvOptions:
 
 
 class Knob(typing.NamedTuple):
-    """One plain option: the field it sets, the part that has it, where a part does, and the choice it belongs to."""
+    """One plain option: the field it sets, and the part that has it, where a part does."""
 
     field: dataclasses.Field
     part: str = ""
-    choice: str = ""
 
 
 def knobs(cls: type) -> dict[str, Knob]:
@@ -90,7 +89,7 @@ def knobs(cls: type) -> dict[str, Knob]:
         for choice, owner in _owners(part):
             prefix = f"{part.name}_" if choice else ""
             for field in dataclasses.fields(owner):
-                found.setdefault(prefix + field.name, Knob(field, part.name, choice))
+                found.setdefault(prefix + field.name, Knob(field, part.name))
     return found
 
 
