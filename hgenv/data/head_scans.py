@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from hgenv.batch import Split
 from hgenv.data.face_models import checked_faces, checked_head
-from hgenv.data.model import load_picture
+from hgenv.data.picture import load_picture
 from hgenv.data.wavefront import read_obj
 from hgenv.render.mesh import Mesh, plain_mesh, vertex_normals
 from hgenv.scenes.faces import head_frame

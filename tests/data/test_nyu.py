@@ -281,7 +281,7 @@ def test_a_truncated_depth_and_an_empty_one_are_named(tmp_path: Path) -> None:
     path = tmp_path / "a_depth.png"
     whole = path.read_bytes()
     path.write_bytes(whole[:40])
-    with pytest.raises(ValueError, match=r"a_depth\.png is not a whole PNG"):
+    with pytest.raises(ValueError, match=r"a_depth\.png is not a picture, or not a whole one"):
         nyu.load(tmp_path, 10)
     cv2.imwrite(str(path), np.zeros((48, 64), np.uint16))
     with pytest.raises(ValueError, match="a: no normal can be had"):
