@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import warnings
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ MOST = 2**26
 """Pixels, as of 8192 x 8192, that a picture may have with 8 bits a channel; with 16 half, with floats a quarter as
 many, so that none takes a gigabyte; of formats whose decoders take more accordingly fewer."""
 _WEIGHTS = {"WEBP": 2, "JPEG2000": 4}
+_MOST_SCANS = 100
 _FORMATS = ("BMP", "DDS", "GIF", "JPEG", "JPEG2000", "PCX", "PNG", "PPM", "SGI", "TGA", "TIFF", "WEBP")
 _BITS, _WHITE_IS, _SAMPLE_FORMAT, _FLOAT = 258, 262, 339, 3  # of TIFF
 _EIGHT_OF_SIXTEEN = np.round(np.arange(65536) / 257.0).astype(np.uint8)
@@ -44,10 +46,11 @@ def read_picture(path: Path, most: int = MOST) -> NDArray:
     with path.open("rb") as file:
         with _sound(path, most):
             header = _header(file)
-        width, height = header.size
-        if not 0 < width * height * header.weight <= most:
-            allowed = f"expected 1 to {most // header.weight} of its kind"
-            raise ValueError(f"{path} has {width} x {height} pixels: {allowed}")
+        if not 0 < header.pixels <= most:
+            raise ValueError(
+                f"{path} has {' x '.join(map(str, header.size))} pixels, which take as much memory as {header.pixels} "
+                f"of 8 bits a channel: expected 1 to {most}"
+            )
         with _sound(path, most):
             pixels = _pixels(path, header)
     if problem := _problem(header.image, pixels):
@@ -79,14 +82,14 @@ def shrunk(picture: NDArray[np.uint8], largest: int | None) -> NDArray[np.uint8]
 
 
 class _Header(NamedTuple):
-    """What a file says of itself: width and height, and the memory a pixel takes, in those of 8 bits a channel.
+    """What a file says of itself: width and height; what it takes to decode it, in pixels of 8 bits a channel.
 
     image: None where Pillow cannot read it and OpenCV can, which are colours as floats.
     """
 
     image: ImageFile.ImageFile | None
     size: tuple[int, int]
-    weight: int
+    pixels: int
 
 
 @contextmanager
@@ -114,11 +117,32 @@ def _header(file: IO[bytes]) -> _Header:
         tags = _tiff_tags(file)
         if set(tags.get(_SAMPLE_FORMAT, ())) != {_FLOAT}:
             raise ValueError(f"expected one of {', '.join(_FORMATS)}") from None
-        return _Header(None, (int(tags[256]), int(tags[257])), max(tags[_BITS]) // 8)
+        size = (int(tags[256]), int(tags[257]))
+        return _Header(None, size, max(math.prod(size), _tile(tags)) * max(tags[_BITS]) // 8)
+    if image.format in ("JPEG", "MPO") and _scans(file) > _MOST_SCANS:
+        raise ValueError(f"it is drawn {_scans(file)} times over, at most {_MOST_SCANS} times are read")
+    pixels = math.prod(image.size)
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        pixels = max(pixels, _tile(image.tag_v2))
+    return _Header(image, image.size, pixels * _weight(image))
+
+
+def _weight(image: ImageFile.ImageFile) -> int:
+    """Bytes a channel, or what a decoder's own memory comes to."""
     if image.mode in ("I", "F"):
-        return _Header(image, image.size, 4)
-    weight = 2 if "16" in image.mode or _is_deep(image) else 1
-    return _Header(image, image.size, _WEIGHTS.get(image.format or "", weight))
+        return 4
+    return _WEIGHTS.get(image.format or "", 2 if "16" in image.mode or _is_deep(image) else 1)
+
+
+def _scans(file: IO[bytes]) -> int:
+    """How often a JPEG goes over its pixels, at no cost of bytes: progressive ones do about ten times."""
+    file.seek(0)
+    return file.read().count(b"\xff\xda")
+
+
+def _tile(tags: TiffImagePlugin.ImageFileDirectory_v2 | dict) -> int:
+    """Pixels of a TIFF's tile, which may be larger than the picture."""
+    return int(tags.get(322, 0)) * int(tags.get(323, 0))
 
 
 def _is_deep(image: ImageFile.ImageFile) -> bool:
