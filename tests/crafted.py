@@ -8,12 +8,15 @@ import h5py
 import numpy as np
 
 
-def zeros(count: int, start: bytes = b"", wbits: int = 15) -> bytes:
-    """A deflated stream of `start` and so many zeros, but for its checksum, made without making them."""
-    part, block = zlib.compressobj(9, wbits=wbits), bytes(2**20)
+def zeros(count: int, start: bytes = b"") -> bytes:
+    """A zlib stream of `start` and so many zeros, made without making them."""
+    part, block = zlib.compressobj(9, wbits=-15), bytes(2**20)
     begun = part.compress(start) + part.flush(zlib.Z_FULL_FLUSH)
     again = part.compress(block) + part.flush(zlib.Z_FULL_FLUSH)
-    return begun + again * (count // 2**20) + part.compress(bytes(count % 2**20)) + part.flush()
+    ended = part.compress(bytes(count % 2**20)) + part.flush()
+    high, low = divmod(zlib.adler32(start), 2**16)
+    checksum = struct.pack(">HH", (high + count * low) % 65521, low)
+    return b"\x78\xda" + begun + again * (count // 2**20) + ended + checksum
 
 
 def _chunk(name: bytes, content: bytes) -> bytes:
@@ -51,7 +54,7 @@ def tiff(tags: dict[int, int], pixels: bytes, order: str = "<") -> bytes:
 def element(kind: int, content: bytes, size: int | None = None, order: str = "<") -> bytes:
     """An element of a MATLAB v5 file; size is what it says, if that is not the truth."""
     tag = struct.pack(f"{order}II", kind, len(content) if size is None else size)
-    return tag + content + bytes(-len(content) % 8)
+    return tag + content + bytes(0 if kind == 15 else -len(content) % 8)
 
 
 def matrix(name: str, shape: tuple[int, ...], content: bytes, kind: int = 6, order: str = "<") -> bytes:
@@ -63,7 +66,7 @@ def matrix(name: str, shape: tuple[int, ...], content: bytes, kind: int = 6, ord
 
 def mat(elements: bytes, order: str = "<") -> bytes:
     """A MATLAB v5 file."""
-    return bytes(124) + {"<": b"\0\1IM", ">": b"\1\0MI"}[order] + elements
+    return b"MATLAB 5.0 MAT-file".ljust(124) + {"<": b"\0\1IM", ">": b"\1\0MI"}[order] + elements
 
 
 def mat_bomb(name: str, count: int) -> bytes:
@@ -75,7 +78,7 @@ def mat_bomb(name: str, count: int) -> bytes:
 def npz_bomb(name: str, count: int) -> bytes:
     """An .npz with an array of so many bytes, all 0."""
     text = f"{{'descr': '|u1', 'fortran_order': False, 'shape': ({count},), }}".ljust(117) + "\n"
-    content = zeros(count, b"\x93NUMPY\x01\x00" + struct.pack("<H", 118) + text.encode(), wbits=-15)
+    content = zeros(count, b"\x93NUMPY\x01\x00" + struct.pack("<H", 118) + text.encode())[2:-4]
     member = f"{name}.npy".encode()
     sizes = struct.pack("<LLLHH", 0, len(content), 128 + count, len(member), 0)
     first = struct.pack("<4s5H", b"PK\3\4", 20, 0, 8, 0, 0) + sizes + member + content

@@ -29,8 +29,8 @@ MARKERS = (ICT_FILE, f"FaceXModel/{ICT_NEUTRAL}", ICT_NEUTRAL, *BASEL_FILES)
 _ICT_VERTICES = 11_248  # face, head and neck come first
 _ICT_HEAD = 0.67  # share of the height, from the top, that is head
 _IDENTITIES, _EXPRESSIONS = 100, 57
-_MOST_ICT = 2**26  # bytes; in doubles it has 42 MB
-_MOST_BASEL = 5 * 2**27  # the release has 257 MB, and twice as much in doubles
+_MOST_ICT = 2**26  # bytes; in doubles it would have 43 MB
+_MOST_BASEL = 570_000_000  # bytes; the release has 257 MB, one of doubles with expressions 550
 _BASEL = {"shapeMU", "shapePC", "shapeEV", "texMU", "texPC", "texEV", "expMU", "expPC", "expEV", "tl", "tri", "model"}
 
 
