@@ -57,6 +57,7 @@ def write(out: Path, cells: list[Cell], command: str) -> Path:
         if mine:
             _section(out, env, mine, text, body)
     _overall(results, text, body)
+    _failed_steps(results, text, body)
     _failures(cells, text, body)
     (out / "report.md").write_text("\n".join(text))
     page = out / "report.html"
@@ -180,6 +181,16 @@ def _failures(cells: list[Cell], text: list[str], body: list[str]) -> None:
         text.append("\n## Not measured\n")
         body.append("<h2>Not measured</h2>")
         _add_table(["cell", "reason"], failed, text, body)
+
+
+def _failed_steps(results: list[Result], text: list[str], body: list[str]) -> None:
+    """Runs with steps that were not committed, as something in them was not finite."""
+    rows = [[r.folder.name, f"{r.last.get('failed_steps', 0):.0f} of {r.last['step']:.0f}"] for r in results]
+    rows = [row for row, r in zip(rows, results, strict=True) if r.last.get("failed_steps", 0)]
+    if rows:
+        text.append("\n## Failed steps\n")
+        body.append("<h2>Failed steps</h2>")
+        _add_table(["cell", "steps that were not finite, and not committed"], rows, text, body)
 
 
 def _add_table(header: list[str], rows: Rows, text: list[str], body: list[str]) -> None:
