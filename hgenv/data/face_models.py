@@ -124,7 +124,9 @@ def _ict(path: Path, mean: Array, faces: NDArray, identity: Array, expression: A
 
 def checked_head(path: Path, vertices: Array) -> Array:
     """The vertices (v, 3), which must be finite and of some height. Raises ValueError for others."""
-    if not np.isfinite(vertices).all() or not np.ptp(vertices[:, 1]) > 0:
+    with np.errstate(over="ignore", invalid="ignore"):
+        extent = np.ptp(vertices, axis=0)
+    if not np.isfinite(extent).all() or not extent[1] > 0:
         raise ValueError(f"{path} must have finite vertices of some height")
     return vertices
 
@@ -197,4 +199,8 @@ def _components(path: Path, fields: Mapping[str, Variable], kind: str, length: i
     deviations = _numbers(path, fields, f"{kind}EV").reshape(-1)
     if len(deviations) < COMPONENTS:
         raise ValueError(f"{path}: {kind}EV has {len(deviations)} numbers, at least {COMPONENTS} are needed")
-    return (_numbers(path, fields, f"{kind}PC", (length, len(deviations))) * deviations).T
+    with np.errstate(over="ignore"):
+        found = _numbers(path, fields, f"{kind}PC", (length, len(deviations))) * deviations
+    if not np.isfinite(found).all():
+        raise ValueError(f"{path}: {kind}PC times {kind}EV must be finite")
+    return found.T

@@ -22,6 +22,7 @@ EXPECTED = (
 )
 
 _MOST = 2**23  # pixels of a photograph, as `read_picture` counts them
+_HIGHEST = 1e9  # pixels; what is not below is unknown
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ def load_object(folder: Path) -> Photograph:
         raise ValueError(
             f"{folder}: shading.png {shading.shape}, mask.png {mask.shape} and Z.mat {height.shape} differ in size"
         )
-    normal = sobel_normals(np.where(mask, height, np.nan))
+    normal = sobel_normals(np.where(mask & (np.abs(height) < _HIGHEST), height, np.nan))
     # SIRFS scores the pixels whose 3 x 3 neighbours are all inside the mask.
     interior = cv2.erode(mask.astype(np.uint8), np.ones((3, 3), np.uint8), borderValue=0) > 0
     valid = interior & np.isfinite(normal).all(axis=0)

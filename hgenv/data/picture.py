@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 import warnings
 from collections.abc import Iterator
@@ -41,9 +42,7 @@ def read_picture(path: Path, most: int = MOST) -> NDArray:
     not read (OpenEXR, Radiance), for more than `most` pixels (MOST says how they count), for floats outside of [0, 1]
     or not finite, for integers of which the largest is not known to be white.
     """
-    if not path.is_file():
-        raise FileNotFoundError(f"no file {path}")
-    with path.open("rb") as file:
+    with _opened(path) as file:
         with _sound(path, most):
             header = _header(file)
         if not 0 < header.pixels <= most:
@@ -90,6 +89,15 @@ class _Header(NamedTuple):
     image: ImageFile.ImageFile | None
     size: tuple[int, int]
     pixels: int
+
+
+def _opened(path: Path) -> IO[bytes]:
+    if not os.path.isfile(path):  # unlike Path's, of any name
+        raise FileNotFoundError(f"no file {path}")
+    try:
+        return path.open("rb")
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error.strerror}") from error
 
 
 @contextmanager

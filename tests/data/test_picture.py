@@ -194,8 +194,10 @@ def test_names_that_opencv_cannot_open(tmp_path: Path) -> None:
         np.testing.assert_array_equal(read_picture(path), RGB)
     with pytest.raises(FileNotFoundError, match=r"no file .*nowhere"):
         read_picture(tmp_path / "nowhere.png")
-    with pytest.raises(FileNotFoundError, match="no file"):
-        read_picture(tmp_path)
+    (tmp_path / "loop").symlink_to("loop")
+    for path in (tmp_path, tmp_path / "loop", tmp_path / ("long" * 100), tmp_path / "zero\0"):
+        with pytest.raises(FileNotFoundError, match="no file"):
+            read_picture(path)
 
 
 def test_a_user_sees_no_warnings_of_decoders(tmp_path: Path) -> None:
