@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from hgenv.bench.compare import CONTROLS, RANDOM_FIXED, Cell, failure_of
 from hgenv.bench.statistics import Result, interquartile_mean, interval, median_and_band, ranks, read
+from hgenv.files import whole, write_text
 from hgenv.registry import short
 from hgenv.run import COST_AXES
 from hgenv.runs.folder import open_run, start_at
@@ -59,9 +60,9 @@ def write(out: Path, cells: list[Cell], command: str) -> Path:
     _overall(results, text, body)
     _failed_steps(results, text, body)
     _failures(cells, text, body)
-    (out / "report.md").write_text("\n".join(text))
+    write_text(out / "report.md", "\n".join(text))
     page = out / "report.html"
-    page.write_text(_PAGE.format(title="hgenv bench", body="\n".join(body)))
+    write_text(page, _PAGE.format(title="hgenv bench", body="\n".join(body)))
     return page
 
 
@@ -102,7 +103,8 @@ def _section(out: Path, env: str, results: list[Result], text: list[str], body: 
     }
     for name, (title, figure) in shown.items():
         path = out / f"{slug}-{name}.png"
-        figure.savefig(path, dpi=90)
+        with whole(path) as partial:
+            figure.savefig(partial, dpi=90)
         text.append(f"\n![{title}]({path.name})")
         body.append(_picture(path, title))
 
@@ -210,7 +212,7 @@ def _picture(path: Path, title: str) -> str:
 
 
 def _write_cells(path: Path, results: list[Result]) -> None:
-    with path.open("w", newline="") as file:
+    with whole(path) as partial, partial.open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["env", "optimizer", "seed", "metric", "test", "retrained", *COST_AXES, "best_step"])
         for r in results:
