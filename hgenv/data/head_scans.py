@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from hgenv.batch import Split
 from hgenv.data.face_models import checked_faces, checked_head
-from hgenv.data.model import load_picture
+from hgenv.data.picture import load_picture
 from hgenv.data.wavefront import read_obj
 from hgenv.render.mesh import Mesh, plain_mesh, vertex_normals
 from hgenv.scenes.faces import head_frame
@@ -85,9 +85,10 @@ def load_table(folder: str | Path) -> list[HeadView]:
     if not len(numbers) or not np.isfinite(numbers).all():
         raise ValueError(f"{path} has no rows, or numbers that are not finite")
     lights, poses, focals = numbers[:, :3], numbers[:, 3:6], numbers[:, 6]
-    lengths = np.linalg.norm(lights, axis=1)
+    with np.errstate(over="ignore"):
+        lengths = np.linalg.norm(lights, axis=1)
     if not ((lengths > 0) & np.isfinite(lengths)).all() or not (np.abs(poses) <= 2 * np.pi).all():
-        raise ValueError(f"{path}: lights must not be 0, and angles are in radians")
+        raise ValueError(f"{path}: lights must be neither 0 nor endless, and angles are in radians")
     if not ((focals >= FOCALS[0]) & (focals <= FOCALS[1])).all():
         raise ValueError(f"{path}: focal lengths are in heights of a picture, within {FOCALS}")
     rows = zip(lights / lengths[:, None], poses, focals, strict=True)

@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
+from hgenv.data.picture import load_picture
 from hgenv.data.wavefront import GREY, Material, Shape, read_mtl, read_obj
 from hgenv.render.mesh import Mesh
 
@@ -88,24 +87,3 @@ def _allowed(file: Path, inside: Path | None, path: Path) -> Path:
     if inside is not None and not file.resolve().is_relative_to(inside.resolve()):
         raise ValueError(f"{path} names {file}, which lies outside of it")
     return file
-
-
-def load_picture(path: Path, largest: int | None = None) -> Pixels:
-    """A picture as (h, w, 3) RGB. Raises FileNotFoundError, or ValueError for what is damaged or truncated."""
-    if not path.is_file():
-        raise FileNotFoundError(f"no file {path}")
-    try:
-        with Image.open(path) as image:
-            pixels = np.array(image.convert("RGB"), np.uint8)
-    except Exception as error:  # Pillow raises many types on damaged files
-        raise ValueError(f"{path} is not a picture, or not a whole one: {error}") from error
-    return shrunk(pixels, largest)
-
-
-def shrunk(picture: Pixels, largest: int | None) -> Pixels:
-    """The picture with no side longer than `largest` pixels, by averaging: the renderer has no mip-maps."""
-    scale = 1.0 if largest is None else min(1.0, largest / max(picture.shape[:2]))
-    if scale < 1.0:
-        size = [max(1, round(scale * side)) for side in picture.shape[1::-1]]
-        picture = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
-    return np.ascontiguousarray(picture)

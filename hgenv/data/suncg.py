@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hgenv.data.model import Look, Model, load_obj, load_picture
+from hgenv.data.model import Look, Model, load_obj
+from hgenv.data.picture import load_picture
 from hgenv.render.mesh import Mesh, coarsened, joined, pack
 from hgenv.scenes.furniture import box
 from hgenv.scenes.interiors import Interior, View, look
