@@ -79,7 +79,7 @@ def load_piece(path: str | Path, piece: Piece, largest: int | None = None, mater
         if not (folder / inner.name).is_file():
             raise ValueError(f"{path} has no {inner}, which its entry {piece.id!r} names")
         try:
-            model = load_obj(folder / inner.name, None, largest, materials, inside=folder)
+            model = load_obj(folder / inner.name, None, largest, materials, inside=[folder])
         except (ValueError, FileNotFoundError) as error:
             message = str(error).replace(f"{folder}/", "")
             raise type(error)(f"{path}, {inner.parent}: {message}") from error

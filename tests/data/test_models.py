@@ -123,7 +123,7 @@ def test_colours_polygons_and_relative_indices(tmp_path: Path) -> None:
         ("newmtl m\nmap_Kd gone.jpg\n", FileNotFoundError, r"gone\.jpg"),
         ("newmtl m\nmap_Kd model.obj\n", ValueError, r"model\.obj is not a picture"),
         ("newmtl m\nmap_Kd -s 1 1\n", ValueError, "names no picture"),
-        ("newmtl m\nKd 255 128 0\n", ValueError, r"a\.mtl, line 2: Kd"),
+        ("newmtl m\nKd 255 128 0\n", ValueError, r"a\.mtl, line 2: kd"),
         ("newmtl m\nKd nan 0 0\n", ValueError, "in \\[0, 1\\]"),
         ("", ValueError, "no newmtl"),
     ],
@@ -148,10 +148,10 @@ def test_models_stay_in_their_folder_if_they_have_to(tmp_path: Path) -> None:
         path = write_model(tmp_path / "in", f"newmtl m\nmap_Kd {outside}\n")
         assert load_obj(path).textures
         with pytest.raises(ValueError, match="outside"):
-            load_obj(path, inside=tmp_path / "in")
+            load_obj(path, inside=[tmp_path / "in"])
     (tmp_path / "b.mtl").write_text("newmtl m\nKd 1 1 1\n")
     with pytest.raises(ValueError, match="outside"):
-        load_obj(write_model(tmp_path / "in", "", head="mtllib ../b.mtl\n"), inside=tmp_path / "in")
+        load_obj(write_model(tmp_path / "in", "", head="mtllib ../b.mtl\n"), inside=[tmp_path / "in"])
 
 
 # -- shapes from disk
