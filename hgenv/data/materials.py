@@ -89,10 +89,10 @@ def _with(material: Material, folder: Path, word: str, rest: str, ignored: Count
         if rest.split(None, 1)[:1] in (["spectral"], ["xyz"]):
             note(ignored, f"Kd {rest.split()[0]}")
             return material
-        colour = np.array(numbers(rest))
-        if colour.shape not in ((1,), (3,)) or not ((colour >= 0) & (colour <= 1)).all():
+        values = numbers(rest)
+        if len(values) not in (1, 3) or not all(0.0 <= value <= 1.0 for value in values):
             raise ValueError("a colour needs three numbers in [0, 1]")
-        return material._replace(colour=np.broadcast_to(colour, 3).copy())
+        return material._replace(colour=np.array(values if len(values) == 3 else 3 * values))
     if word == "map_kd":
         return material._replace(picture=_picture(folder, rest, ignored))
     if word in ("d", "tr", "map_d"):

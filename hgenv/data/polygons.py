@@ -15,7 +15,7 @@ _NOTHING = 1e-24  # square of a polygon's area, by the square of its largest sid
 
 
 class _Fans(NamedTuple):
-    """Polygons (p,) as fans: where the corners of each start, and its triangles; the polygon of every triangle, (t,)."""
+    """Polygons (p,) as fans: where the corners of each start, and its triangles; owner (t,), whose a triangle is."""
 
     sizes: Index
     start: Index

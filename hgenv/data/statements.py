@@ -21,7 +21,24 @@ _MOST_KINDS = 8  # of what was ignored, that are told apart
 _BLANK = " \t\r\n\f\v"
 # Statements that hold names, in which # and \ may be letters; those of all other statements are numbers.
 _NAMED = frozenset(
-    "o g usemtl mtllib newmtl usemap maplib bump disp decal refl norm shadow_obj trace_obj call csh".split()
+    {
+        "o",
+        "g",
+        "usemtl",
+        "mtllib",
+        "newmtl",
+        "usemap",
+        "maplib",
+        "bump",
+        "disp",
+        "decal",
+        "refl",
+        "norm",
+        "shadow_obj",
+        "trace_obj",
+        "call",
+        "csh",
+    }
 )
 
 

@@ -25,7 +25,9 @@ MOST_FACES, MOST_VERTICES, MOST_CORNERS, MOST_LIBRARIES = 1_000_000, 3_000_000, 
 _MOST_BYTES = 2**28
 _WHITE = (1.0, 1.0, 1.0)  # of vertices without a colour, among others that have one
 # What says nothing about surfaces or their colours.
-_PASSED = frozenset("vn vp g s o mg lod bevel c_interp d_interp shadow_obj trace_obj p l".split())
+_PASSED = frozenset(
+    {"vn", "vp", "g", "s", "o", "mg", "lod", "bevel", "c_interp", "d_interp", "shadow_obj", "trace_obj", "p", "l"}
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +84,8 @@ class _Reader:
         self.sizes, self.rows = array("i"), array("i")
         self.faces, self.current = 0, -1
         self.materials: dict[str, int] = {}
-        self.libraries: dict[str, list[Path]] = {}
+        self.libraries: dict[str, None] = {}
+        self.files: dict[Path, None] = {}
         self.ignored: Counter[str] = Counter()
 
     def add(self, word: str, rest: str) -> None:
@@ -100,8 +103,9 @@ class _Reader:
             bounded(len(self.materials), MOST_MATERIALS, "materials")
         elif word == "mtllib":
             if rest not in self.libraries:
-                self.libraries[rest] = _libraries(self.path.parent, rest)
-            bounded(len(self.libraries), MOST_LIBRARIES, "libraries of materials")
+                self.libraries[rest] = None
+                self.files |= dict.fromkeys(_libraries(self.path.parent, rest))
+            bounded(max(len(self.libraries), len(self.files)), MOST_LIBRARIES, "libraries of materials")
         elif word not in _PASSED:
             note(self.ignored, f"statement {word[:20]!r}")
 
@@ -143,11 +147,10 @@ class _Reader:
         corners = np.array(self.corners, np.int64)
         fans, owner = triangles(vertices[corners], np.array(self.sizes, np.int64))
         uv = table[np.maximum(np.array(self.coordinates, np.int64), -1)[fans]]
-        libraries = [library for found in self.libraries.values() for library in found]
         colours = self._colours(len(vertices))
         return Shape(
             vertices, corners[fans], uv, colours, np.array(self.rows, np.int64)[owner], list(self.materials),
-            list(dict.fromkeys(libraries)), self.ignored,
+            list(self.files), self.ignored,
         )  # fmt: skip
 
     def _colours(self, count: int) -> Array | None:
@@ -192,13 +195,14 @@ def _index(text: str, count: int) -> int:
 
 def _libraries(folder: Path, rest: str) -> list[Path]:
     """The files that a statement names: one, several that end in .mtl and may hold blanks, or several words."""
-    whole = named_file(folder, rest)
-    if os.path.isfile(whole) or len(rest.split()) == 1:
+    words, whole = rest.split(), named_file(folder, rest)
+    if os.path.isfile(whole) or len(words) < 2:
         return [whole]
+    bounded(len(words), MOST_LIBRARIES, "words")
     names = [""]
-    for word in rest.split():
+    for word in words:
         names[-1] = f"{names[-1]} {word}".strip()
         if word.strip('"').lower().endswith(".mtl"):
             names.append("")
     files = [named_file(folder, name) for name in names if name]
-    return files if all(os.path.isfile(file) for file in files) else [named_file(folder, word) for word in rest.split()]
+    return files if all(os.path.isfile(file) for file in files) else [named_file(folder, word) for word in words]

@@ -13,7 +13,7 @@ from hgenv.beta.noise import Noise
 from hgenv.data.bare_shapes import load_shapes
 from hgenv.data.model import load_obj
 from hgenv.data.shapenet import find_models, load_model
-from hgenv.data.sweethome import load_piece, pieces
+from hgenv.data.sweethome import Piece, entries, load_piece
 from hgenv.tasks.texture_intrinsics import TextureIntrinsics
 
 
@@ -175,6 +175,10 @@ depth#2=20
 height#2=30
 """
 ROOF = "mtllib roof.mtl\nv 0 0 0\nv 1 0 0\nv 0 1 1\nvt 0 0\nvt 1 0\nvt 0 1\nusemtl tiles\nf 1/1 2/2 3/3\n"
+
+
+def pieces(path: Path) -> list[Piece]:
+    return [entry.piece() for entry in entries(path)]
 
 
 def write_catalogue(path: Path, properties: str = PROPERTIES, roof: str = ROOF) -> None:
