@@ -90,7 +90,7 @@ def _joined(path: Path, file: io.TextIOWrapper) -> Iterator[tuple[int, str, str]
 
 def _split(text: str) -> tuple[str, str]:
     """Keyword and rest; both empty of a comment."""
-    if not text or text[0] == "#":
+    if not text.strip() or text[0] == "#":
         return "", ""
     word, *rest = text.split(None, 1)
     if word.endswith("\\") and not rest:

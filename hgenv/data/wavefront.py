@@ -134,7 +134,7 @@ class _Reader:
             self.corners.append(vertex)
             self.coordinates.append(coordinate)
             if coordinate < -1:
-                note(self.ignored, "texture coordinates that do not exist")
+                note(self.ignored, "a texture coordinate that does not exist")
 
     def shape(self) -> Shape:
         """All of it. Raises ValueError if there are no faces."""
