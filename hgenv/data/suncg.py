@@ -27,8 +27,8 @@ EXPECTED = (
     "expected FOLDER/house/ID/house.json, FOLDER/room/ID/*.obj, FOLDER/object/MODEL/MODEL.obj, FOLDER/texture/, and "
     "FOLDER/camera/ID/room_camera.txt (or house/ID/room_camera.txt), as SUNCG and the cameras of Zhang et al. (2017)"
 )
-MOST_BYTES, MOST_FACES, MOST_METRES = 2**24, 2_000_000, 1e6
-"""Of house.json and of a file of cameras; of a house; of any coordinate."""
+MOST_BYTES, MOST_FACES, MOST_OBJECTS, MOST_METRES = 2**24, 2_000_000, 20_000, 1e6
+"""Of house.json, and a quarter of it for its cameras; of a house; of any coordinate."""
 _LARGEST = 128  # side of a texture in pixels: pictures are small
 
 
@@ -120,8 +120,13 @@ class _Reader:
                 missing = isinstance(error, FileNotFoundError)
                 raise (FileNotFoundError(problem) if missing else ValueError(problem)) from error
             self.left_out.append(problem)
-        if self._faces > MOST_FACES or self._texels > MOST_TEXELS:
-            raise ValueError(f"{self.path} has more than {MOST_FACES:,} faces, or {MOST_TEXELS:,} texels of textures")
+        for count, most, what in (
+            (len(self.objects) + len(self.left_out), MOST_OBJECTS, "objects"),
+            (self._faces, MOST_FACES, "faces"),
+            (self._texels, MOST_TEXELS, "texels of textures"),
+        ):
+            if count > most:
+                raise ValueError(f"{self.path} has more than {most:,} {what}")
 
     def _add(self, node: dict[str, Any]) -> None:
         kind = node["type"]

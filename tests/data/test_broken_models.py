@@ -278,6 +278,10 @@ def test_members_that_no_file_can_be_are_named(name: str, tmp_path: Path) -> Non
 def test_a_house_has_bounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write_house(tmp_path, [{"id": "0_1", "type": "Box", "valid": 1, "dimensions": [1, 1, 1]}])
     assert len(load_house(path).objects) == 1
+    with monkeypatch.context() as patched:
+        patched.setattr(suncg, "MOST_OBJECTS", 0)
+        with pytest.raises(ValueError, match="more than 0 objects"):
+            load_house(path)
     monkeypatch.setattr(suncg, "MOST_FACES", 13)
     with pytest.raises(ValueError, match="more than 13 faces"):
         load_house(path)

@@ -455,13 +455,15 @@ def test_crafted_models_raise_only_what_is_documented(tmp_path: Path) -> None:
     ]
     base = (OBJ + "f -1 -2 -3 1\nv 0 1 1 1 0 0\n", MTL + "newmtl n\nKd 0.1\nmap_Kd -s 1 1 1 my green.png\n")
     whole, told = 0, []
+    path = write(tmp_path)
     for _ in range(400):
         texts = [[*text] for text in base]
         for _ in range(rng.randint(1, 6)):
             text = rng.choice(texts)
             at = rng.randrange(len(text))
             text[at : at + rng.choice((0, 1, 1, 1, 5, 40))] = rng.choice(odd)
-        path = write(tmp_path, *("".join(text) for text in texts))
+        for name, text in zip(("m.obj", "a.mtl"), texts, strict=True):
+            (tmp_path / name).write_bytes("".join(text).encode())
         try:
             whole += len(load_obj(path).mesh.corners) > 0
         except (ValueError, FileNotFoundError) as error:
