@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hgenv.data.matlab import Variable, read_variables
-from hgenv.data.wavefront import read_obj
+from hgenv.data.wavefront import read_obj, read_vertices
 from hgenv.files import read_arrays
 from hgenv.scenes.faces import COMPONENTS, FaceModel, head_frame
 
@@ -90,25 +90,13 @@ def load_ict_objs(folder: Path) -> FaceModel:
         )
     parts = []
     for paths in (identities, others):
-        moved = [_vertices(path) for path in paths]
+        moved = [read_vertices(path) for path in paths]
         for path, vertices in zip(paths, moved, strict=True):
             if vertices.shape != neutral.shape:
                 raise ValueError(f"{path} has {len(vertices)} vertices, {ICT_NEUTRAL} {len(neutral)}")
         parts.append(np.stack(moved)[:, :_ICT_VERTICES] - neutral[:_ICT_VERTICES])
     inside = (faces < _ICT_VERTICES).all(1)
     return _ict(folder / ICT_NEUTRAL, neutral[:_ICT_VERTICES], faces[inside], *parts)
-
-
-def _vertices(path: Path) -> Array:
-    """The vertices of an OBJ in the file's order, (v, 3)."""
-    try:
-        rows = [line.split()[1:4] for line in path.read_text(errors="replace").splitlines() if line.startswith("v ")]
-        found = np.array(rows, np.float64).reshape(len(rows), 3)
-    except ValueError as error:
-        raise ValueError(f"{path} has vertices that are not three numbers: {error}") from error
-    if not len(found) or not np.isfinite(found).all():
-        raise ValueError(f"{path} has no vertices, or some that are not finite")
-    return found
 
 
 def _ict(path: Path, mean: Array, faces: NDArray, identity: Array, expression: Array) -> FaceModel:
@@ -125,7 +113,7 @@ def _ict(path: Path, mean: Array, faces: NDArray, identity: Array, expression: A
 def checked_head(path: Path, vertices: Array) -> Array:
     """The vertices (v, 3), which must be finite and of some height. Raises ValueError for others."""
     with np.errstate(over="ignore", invalid="ignore"):
-        extent = np.ptp(vertices, axis=0)
+        extent = np.ptp(vertices, axis=0) if len(vertices) else np.zeros(3)
     if not np.isfinite(extent).all() or not extent[1] > 0:
         raise ValueError(f"{path} must have finite vertices of some height")
     return vertices

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import re
 import warnings
 from collections.abc import Iterator
@@ -16,11 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile, TiffImagePlugin, UnidentifiedImageError
 
+from hgenv.data.reading import opened
+
 MOST = 2**26
 """Pixels, as of 8192 x 8192, that a picture may have with 8 bits a channel; with 16 half, with floats a quarter as
 many, so that none takes a gigabyte; of formats whose decoders take more accordingly fewer."""
 _WEIGHTS = {"WEBP": 2, "JPEG2000": 4}
-_MOST_SCANS = 100
+_MOST_SCANS, _MOST_BYTES = 100, 2**29
 _FORMATS = ("BMP", "DDS", "GIF", "JPEG", "JPEG2000", "PCX", "PNG", "PPM", "SGI", "TGA", "TIFF", "WEBP")
 _BITS, _WHITE_IS, _SAMPLE_FORMAT, _FLOAT = 258, 262, 339, 3  # of TIFF
 _EIGHT_OF_SIXTEEN = np.round(np.arange(65536) / 257.0).astype(np.uint8)
@@ -42,7 +43,7 @@ def read_picture(path: Path, most: int = MOST) -> NDArray:
     not read (OpenEXR, Radiance), for more than `most` pixels (MOST says how they count), for floats outside of [0, 1]
     or not finite, for integers of which the largest is not known to be white.
     """
-    with _opened(path) as file:
+    with opened(path, _MOST_BYTES) as file:
         with _sound(path, most):
             header = _header(file)
         if not 0 < header.pixels <= most:
@@ -89,15 +90,6 @@ class _Header(NamedTuple):
     image: ImageFile.ImageFile | None
     size: tuple[int, int]
     pixels: int
-
-
-def _opened(path: Path) -> IO[bytes]:
-    if not os.path.isfile(path):  # unlike Path's, of any name
-        raise FileNotFoundError(f"no file {path}")
-    try:
-        return path.open("rb")
-    except OSError as error:
-        raise ValueError(f"{path} cannot be read: {error.strerror}") from error
 
 
 @contextmanager
