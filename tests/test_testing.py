@@ -232,6 +232,14 @@ class Numpy(torch.autograd.Function):
         return torch.from_numpy(1.0 * gradient.numpy())
 
 
+class Fused(nn.Conv2d):
+    """By a kernel of torch's whose second derivative takes the norm for a constant."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        weight = torch._weight_norm(self.weight, torch.ones(len(self.weight), 1, 1, 1), 0)
+        return nn.functional.conv2d(x, weight, self.bias, padding=self.padding)
+
+
 def remembers(**members: Any) -> dict[str, Any]:
     """A task that remembers the beta of its steps."""
 
@@ -380,6 +388,7 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
         "the derivative of the loss by weights and weights is 0.*both linear",
     ),
     "blind": (networks(does(torch.zeros_like)), "the derivative of the loss by weights and images is 0"),
+    "fused": (networks(lambda: Fused(1, 1, 3, padding=1)), "second derivative by the weights is .* one way.*some fused kernels"),
     "absolute": (
         losses(lambda p, b: (p - b.target).abs().mean((0, 2, 3, 4))), "weights and targets is 0.*absolute error"
     ),

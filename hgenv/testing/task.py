@@ -223,18 +223,25 @@ def rows_are_their_own(trial: Trial) -> None:
 
 def loss_is_twice_differentiable(trial: Trial) -> None:
     """Training is differentiated through: the weights' gradient has a derivative by images, weights and targets that
-    is finite and not 0. Loss and network do not detach, round or leave torch, are not both linear, and add a small
-    constant inside sqrt and norm; an absolute error does not tell by how much a target is off."""
+    is finite and not 0, and symmetric in the weights. Loss and network do not detach, round or leave torch, are not
+    both linear, and add a small constant inside sqrt and norm; an absolute error does not tell by how much a target is
+    off; what computes its own derivative, as some fused kernels do, computes that of the derivative too."""
     weights = trial.model.initial.clone().requires_grad_()
     batch = Batch(*(part.detach().clone().requires_grad_() for part in trial.batch))
     loss = trial.task.quantity.loss(trial.model.predict(weights, batch.image), batch).mean()
     (gradient,) = torch.autograd.grad(loss, weights, create_graph=True)
-    along = torch.randn(gradient.shape, generator=torch.Generator().manual_seed(0), dtype=gradient.dtype)
+    random = torch.Generator().manual_seed(0)
+    along, across = (torch.randn(gradient.shape, generator=random, dtype=gradient.dtype) for _ in range(2))
     inputs = [batch.image, weights, batch.target]
-    found = torch.autograd.grad(gradient, inputs, along, allow_unused=True, materialize_grads=True)
+    kept = {"allow_unused": True, "materialize_grads": True, "retain_graph": True}
+    found = torch.autograd.grad(gradient, inputs, along, **kept)
+    (turned,) = torch.autograd.grad(gradient, weights, across, **kept)
     for name, second in zip(("images", "weights", "targets"), found, strict=True):
         expect(second.isfinite().all(), f"the derivative of the loss by weights and {name} is not finite")
         expect(second.any(), f"the derivative of the loss by weights and {name} is 0")
+    one, two = (torch.dot(a, b).item() for a, b in ((found[1], across), (turned, along)))
+    rounding = 1e-3 * (found[1].norm() * across.norm()).item()
+    expect(abs(one - two) < rounding, f"the second derivative by the weights is {one:g} one way and {two:g} the other")
 
 
 def splits_are_well_formed(trial: Trial) -> None:
