@@ -99,7 +99,9 @@ class DataGenEnv(gymnasium.Env[Observation, Observation]):
         chosen, task = int(self.np_random.integers(2**63)), self._first_task
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(chosen)
-            model = FlatNetwork(task.network().to(self.device))
+            network = task.network()
+            task.pretrain(network, self.device)
+        model = FlatNetwork(network.to(self.device))
         self._learner = Learner(model, task.quantity, self.options.inner, self.options.weight_average, self.device)
         state = self._learner.start()
         now = Episode(

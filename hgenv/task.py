@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import nn
 
@@ -44,6 +45,12 @@ class Task(ABC):
 
         It must be twice differentiable, without dropout or buffers that change (GroupNorm, not BatchNorm); torch's seed
         is set before. Parameters with requires_grad=False stay as they are.
+        """
+
+    def pretrain(self, network: nn.Module, device: torch.device) -> None:
+        """Give a fresh network the trained weights that every episode starts with, in place; nothing if there are none.
+
+        The network and its weights are on the CPU; training may run on the device.
         """
 
     def prepare(self) -> None:

@@ -43,7 +43,7 @@ def with_right_derivatives(network: nn.Module) -> nn.Module:
             if isinstance(hook, HookedWeightNorm):
                 raise ValueError("the network has torch.nn.utils.weight_norm: use torch.nn.utils.parametrizations'")
         if parametrize.is_parametrized(module):
-            for steps in module.parametrizations.values():  # type: ignore[union-attr, operator]
+            for steps in module.parametrizations.values():  # type: ignore[operator]
                 for i, step in enumerate(steps):
                     if type(step) is parametrizations._WeightNorm:
                         steps[i] = WeightNorm(step.dim)

@@ -63,7 +63,9 @@ class Trial:
     def model(self) -> FlatNetwork:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            return FlatNetwork(self.task.network())
+            network = self.task.network()
+            self.task.pretrain(network, torch.device("cpu"))
+        return FlatNetwork(network)
 
     def predict(self, batch: Batch) -> Tensor:
         with torch.no_grad():

@@ -296,7 +296,7 @@ def test_weight_norm_has_the_right_second_derivative() -> None:
 def test_weight_norm_of_before_torch_2_is_refused() -> None:
     with pytest.warns(FutureWarning, match="deprecated"):
         network = nn.utils.weight_norm(nn.Conv2d(1, 2, 1))
-    with pytest.raises(ValueError, match="use torch.nn.utils.parametrizations"):
+    with pytest.raises(ValueError, match=r"use torch\.nn\.utils\.parametrizations'"):
         FlatNetwork(network)
 
 
@@ -319,7 +319,7 @@ class Headed(Waves):
 
 def test_where_the_gradient_is_rounding_noise_the_estimate_is_that_of_float64() -> None:
     """The second moment of the direction is 1e-17. Adam's rule is reversed through it as it is; by the second
-    derivative that torch's own weight_norm has, the estimates of four of these seeds were 1e9 to 1e11 times too large."""
+    derivative that torch's own weight_norm has, four of these estimates were 1e9 to 1e11 times too large."""
     for seed in range(12):
         found = []
         for bits in (32, 64):
