@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from hgenv.files import read_arrays, write_arrays
 
 
 def load_snapshot(path: Path) -> dict[str, NDArray]:
@@ -17,11 +18,7 @@ def load_snapshot(path: Path) -> dict[str, NDArray]:
         path = path / "best.npz"
     if not path.is_file():
         raise FileNotFoundError(f"no file {path}: expected a run folder, or the best.npz in it")
-    try:
-        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
-            content = {name: file[name] for name in file.files}
-    except Exception as error:  # zipfile and numpy raise many types on damaged files
-        raise ValueError(f"{path} is not a snapshot of a run: {error}") from error
+    content = read_arrays(path)
     if "beta" not in content or "state.weights" not in content:
         raise ValueError(f"{path} is not a snapshot of a run: it lacks beta or state.weights")
     beta = content["beta"]
@@ -35,7 +32,5 @@ def save_snapshot(path: Path, state: Mapping[str, Any], row: Mapping[str, float]
     one is whole."""
     beta = np.array([value for name, value in row.items() if name.startswith("beta.")])
     scores = {name: value for name, value in row.items() if name.startswith(("validation.", "test."))}
-    partial = path.with_name(path.stem + ".partial.npz")
     content: dict[str, Any] = {"beta": beta, "step": row["step"], **scores}
-    np.savez(partial, **content, **{f"state.{name}": value for name, value in state.items()})
-    os.replace(partial, path)
+    write_arrays(path, content | {f"state.{name}": value for name, value in state.items()})
