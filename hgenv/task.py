@@ -47,7 +47,7 @@ class Task(ABC):
         is set before. Parameters with requires_grad=False stay as they are.
         """
 
-    def pretrain(self, network: nn.Module, device: torch.device) -> None:
+    def pretrain(self, network: nn.Module, device: torch.device) -> None:  # noqa: B027  (most tasks have nothing to do)
         """Give a fresh network the trained weights that every episode starts with, in place; nothing if there are none.
 
         The network and its weights are on the CPU; training may run on the device.

@@ -388,7 +388,7 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
         "the derivative of the loss by weights and weights is 0.*both linear",
     ),
     "blind": (networks(does(torch.zeros_like)), "the derivative of the loss by weights and images is 0"),
-    "fused": (networks(lambda: Fused(1, 1, 3, padding=1)), "second derivative by the weights .* one way.*fused kernels"),
+    "fused": (networks(lambda: Fused(1, 1, 3, padding=1)), "second derivative by the weights .* way.*fused kernels"),
     "absolute": (
         losses(lambda p, b: (p - b.target).abs().mean((0, 2, 3, 4))), "weights and targets is 0.*absolute error"
     ),

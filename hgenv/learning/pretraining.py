@@ -21,6 +21,7 @@ from tqdm import tqdm
 from hgenv.batch import Batch
 from hgenv.beta.noise import keys
 from hgenv.cache import cache_folder, say_once, writable
+from hgenv.files import read_arrays, write_arrays
 from hgenv.learning.learner import Learner
 from hgenv.learning.training import Adam, FlatNetwork
 from hgenv.quantities.quantity import Quantity
@@ -56,25 +57,25 @@ def pretrain(
     trains anew, which a line on stderr says.
     """
     kept, chosen = folder or cache_folder(), folder is not None or "HGENV_CACHE" in os.environ
+    learner = _learner(network, quantity, device)
     with torch.enable_grad():
         if kept is None or not (chosen or writable(kept)):
             say_once("the trained start of networks cannot be kept: set HGENV_CACHE to a folder that can be written")
-            _set(network, _trained(_learner(network, quantity, device), sample, steps), "this training")
+            _set(network, _trained(learner, sample, steps), "this training")
             return
         # The digest's gradients are the CPU's: those of a GPU may differ from run to run.
-        digest = _digest(_learner(network, quantity, "cpu"), sample, steps, f"{key} {torch.device(device).type}")
+        digest = _digest(_learner(network, quantity, "cpu"), sample, steps, f"{key} {learner.device.type}")
         path = kept / f"pretrained-{digest}.npz"
         if not path.is_file():
             kept.mkdir(parents=True, exist_ok=True)
             with FileLock(path.with_suffix(".lock")):  # two runs that start together train it once
                 if not path.is_file():
-                    _save(path, _trained(_learner(network, quantity, device), sample, steps))
+                    write_arrays(path, {"weights": _trained(learner, sample, steps).numpy()})
     try:
-        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
-            weights = torch.from_numpy(file["weights"])
-    except Exception as error:  # zipfile and numpy raise many types on damaged files
+        weights = read_arrays(path)["weights"]
+    except (ValueError, KeyError) as error:
         raise ValueError(f"{path} is damaged, delete it: {error}") from error
-    _set(network, weights, path)
+    _set(network, torch.from_numpy(weights), path)
 
 
 def fingerprint(value: Any) -> str:
@@ -99,12 +100,6 @@ def _learner(network: nn.Module, quantity: Quantity, device: torch.device | str)
     """What trains a copy of the network on a device."""
     there = copy.deepcopy(network).to(device)
     return Learner(FlatNetwork(there), quantity, Adam(), 0.98, torch.device(device))
-
-
-def _save(path: Path, weights: Tensor) -> None:
-    partial = path.with_suffix(".partial.npz")
-    np.savez(partial, weights=weights.numpy())
-    os.replace(partial, path)
 
 
 def _set(network: nn.Module, weights: Tensor, path: Path | str) -> None:
