@@ -158,8 +158,9 @@ class DataGenEnv(gymnasium.Env[Observation, Observation]):
         # All that may fail or be interrupted is done: commit.
         losses = np.array([loss, *now.losses[:-1]])
         self._episode = now = dataclasses.replace(
-            now, action=moved, steps=now.steps + 1, losses=losses, failed=int(failed), **found
-        )
+            now, action=moved, steps=now.steps + 1, losses=losses, failed=int(failed),
+            failures=now.failures + 1 if failed else 0, **found,
+        )  # fmt: skip
         return observed(now, o), -loss, False, False, self.info() | hybrid
 
     def render(self) -> NDArray[np.uint8] | None:

@@ -26,7 +26,7 @@ from hgenv.task import REDRAWS, sampled
 from hgenv.tasks.shape_evolution import ShapeEvolution
 from hgenv.tasks.toy_shading import ToyShading
 
-PLAYED = {"steps", "action", "losses", "failed"}
+PLAYED = {"steps", "action", "losses", "failed", "failures"}
 """What a failed step changes in the state, besides the ledger."""
 Array = NDArray[np.float64]
 
@@ -39,7 +39,7 @@ def made(task: hgenv.Task | None = None, **options: Any) -> DataGenEnv:
 
 def failed(env: DataGenEnv, failure: Failure, action: Array | None = None) -> dict[str, Any]:
     """The info of a step that has to fail, and to commit nothing."""
-    before, signal, task = env.state_dict(), env.episode.signal, env.task
+    before, signal, task, failures = env.state_dict(), env.episode.signal, env.task, env.episode.failures
     action = env.start if action is None else action
     observation, reward, terminated, truncated, info = env.step(action)
     after = env.state_dict()
@@ -52,6 +52,7 @@ def failed(env: DataGenEnv, failure: Failure, action: Array | None = None) -> di
     assert not terminated
     assert not truncated
     assert info["failed"] == env.episode.failed == failure
+    assert env.episode.failures == failures + 1
     assert info["failed_steps"] == before["ledger.failed_steps"] + 1
     assert info["train_steps"] == before["ledger.train_steps"] + 3, "it is paid for"
     assert "hybrid_gradient" not in info
@@ -97,6 +98,7 @@ def test_a_gradient_that_is_not_finite_fails_its_step(monkeypatch: pytest.Monkey
         assert np.isfinite(failed(env, Failure.GRADIENT)["val_loss"])
     info = env.step(env.start)[4]
     assert info["failed"] == Failure.NONE
+    assert env.episode.failures == 0
     assert np.isfinite(info["hybrid_gradient"]).all()
 
 
