@@ -51,8 +51,8 @@ class EnvOptions:
     """Validation losses of past steps that the observation shows."""
     observe_gradient: bool = False
     """Show the direction of the last hybrid gradient in the observation."""
-    episode_steps: Annotated[int, AtLeast(2)] = 100_000
-    """Environment steps until the episode is truncated."""
+    observed_steps: Natural = 100_000
+    """Environment steps after which the progress that the observation shows is full."""
     device: str = "cpu"
     """Where the network trains; rendering runs on the CPU."""
 

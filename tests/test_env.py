@@ -320,7 +320,7 @@ def test_gradient_every_so_many_steps() -> None:
 def test_an_agent_can_see_beta_recent_losses_progress_and_the_gradient() -> None:
     options = EnvOptions(
         gradient=ImageDifference(steps=1), gradient_every=2, train_steps=2, observed_losses=3,
-        observe_gradient=True, episode_steps=10,
+        observe_gradient=True, observed_steps=10,
     )  # fmt: skip
     env = DataGenEnv(Waves(), options)
     first, info = env.reset(seed=0)
@@ -373,13 +373,23 @@ def test_rendering_shows_samples() -> None:
     assert small().reset(seed=0) is not None
 
 
-def test_episodes_are_truncated_and_observations_bounded() -> None:
-    env = DataGenEnv(Waves(), EnvOptions(train_steps=1, episode_steps=3))
+def test_an_episode_ends_where_gymnasium_says() -> None:
+    """One notion of an episode's end, max_episode_steps, which wrappers see; an environment that is made directly, as
+    by a run, goes on."""
+    env = gymnasium.make("hgenv/ToyShading-v0", max_episode_steps=3, observed_steps=2, train_steps=1)
+    assert env.spec is not None
+    assert env.spec.max_episode_steps == 3
+    env = gymnasium.wrappers.RecordEpisodeStatistics(gymnasium.wrappers.TimeAwareObservation(env, normalize_time=True))
     env.reset(seed=0)
-    results = [env.step(env.start) for _ in range(3)]
+    results = [env.step(np.zeros(3, np.float32)) for _ in range(3)]
     assert [r[3] for r in results] == [False, False, True]
     assert not any(r[2] for r in results)
+    assert [r[0][-1] for r in results] == pytest.approx([1 / 3, 2 / 3, 1])
+    assert [r[0][-2] for r in results] == [0.5, 1.0, 1.0]
     assert env.observation_space.contains(results[-1][0])
+    assert results[-1][4]["episode"]["r"] == pytest.approx(sum(r[1] for r in results))
+    assert results[-1][4]["episode"]["l"] == 3
+    assert env.unwrapped.step(np.zeros(3, np.float32))[3] is False
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")

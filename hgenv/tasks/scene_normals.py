@@ -128,21 +128,29 @@ class SceneNormals(RenderedTask):
         return self.drawn(self._drawings(noise, chosen, still, np.zeros((len(seeds), 6))))
 
     def network(self) -> nn.Module:
-        """A network that is trained already; the same for every seed, unless pretrain_steps is 0."""
-        network = StackedHourglass(3, 3, self.hourglass)
+        return StackedHourglass(3, 3, self.hourglass)
+
+    def pretrain(self, network: nn.Module, device: torch.device) -> None:
+        """The same weights for every seed, unless pretrain_steps is 0."""
         if self.pretrained is not None:
             from_snapshot(network, Path(self.pretrained))
         elif self.pretrain_steps:
-            network.load_state_dict(self._start)
-        return network
+            if device not in self._starts:
+                self._starts[device] = self._start(device)
+            network.load_state_dict(self._starts[device])
 
     @cached_property
-    def _start(self) -> dict[str, Tensor]:
+    def _starts(self) -> dict[torch.device, dict[str, Tensor]]:
+        """The trained weights by the device that has trained them."""
+        return {}
+
+    def _start(self, device: torch.device) -> dict[str, Tensor]:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            network = StackedHourglass(3, 3, self.hourglass)
-        made_from = "" if self.scenes is None else fingerprint(Path(self.scenes))
-        pretrain(network, self.unperturbed, self.quantity, self.pretrain_steps, f"{self} {made_from}")
+            network = self.network()
+        # What the samples are made from, and nothing else that the task is made of.
+        key = f"{self.size} {self.ambient} {self.shadow} {self.renderer} {fingerprint(self.interiors)}"
+        pretrain(network, self.unperturbed, self.quantity, self.pretrain_steps, key, device)
         return network.state_dict()
 
     @cached_property
@@ -154,4 +162,4 @@ class SceneNormals(RenderedTask):
     def prepare(self) -> None:
         super().prepare()
         if self.pretrained is not None:  # a broken snapshot shows now
-            self.network()
+            self.pretrain(self.network(), torch.device("cpu"))
