@@ -136,6 +136,8 @@ def played(run: Run) -> int:
             return interruption_status(interruption)
         except DivergedError as error:
             ended, status = f"diverged: {error}", DIVERGED
+    if not status and folder.last["failed_steps"] == folder.last["step"] > 0:
+        ended, status = f"diverged: all {folder.last['step']} steps failed", DIVERGED
     if not folder.best:
         ended, status = f"no validation {key} was finite", DIVERGED
     folder.finish(ended)
@@ -189,7 +191,7 @@ def _summed_up(folder: RunFolder, key: str) -> str:
         f"{folder.path}: {int(row['step'])} steps, {int(row['train_steps'])} training steps, "
         f"{int(row['renders'])} renders, {row['cpu_seconds']:.0f} CPU s"
     )
-    if failed := int(row.get("failed_steps", 0)):
+    if failed := int(row["failed_steps"]):
         text += f", {failed} failed steps"
     if best:
         text += (

@@ -129,7 +129,8 @@ def words(out: Path, *more: str) -> list[str]:
 def test_a_comparison_makes_its_report_keeps_cells_and_names_failures(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    optimizers = ["--optimizers", "cma", "broken=nevergrad --name Nonsense", "--", "--test-size", "8"]
+    faulty = ["broken=nevergrad --name Nonsense", "diverging=fixed --inner-learning-rate 1e30"]
+    optimizers = ["--optimizers", "cma", *faulty, "--", "--test-size", "8"]
     assert cli.main(words(tmp_path, *optimizers)) == 1
     assert "not measured: broken-s0: nevergrad" in capsys.readouterr().err
     failure = json.loads((tmp_path / "ToyShading-v0" / "broken-s0.failed.json").read_text())
@@ -139,6 +140,8 @@ def test_a_comparison_makes_its_report_keeps_cells_and_names_failures(
     assert report.count("\n| cma | ") == 1
     assert report.count("\n| broken-s") == 2
     assert "has no optimizer 'Nonsense'" in report
+    assert "\n| diverging-s1 | diverged: all 2 steps failed |" in report
+    assert "\n| diverging | " not in report, "it is not ranked"
     assert all(f"\n| {name} | " in report for name in ("fixed", "random-beta", "best", "median", "worst"))
     page = Page()
     page.feed((tmp_path / "report.html").read_text())
@@ -151,12 +154,17 @@ def test_a_comparison_makes_its_report_keeps_cells_and_names_failures(
     assert len(rows) == 3 * 2 + 3
     assert all(float(row["retrained"]) > 0 for row in rows)
     kept = {path: path.stat().st_mtime for path in tmp_path.rglob("metrics.csv")}
+    reasons = {path: path.stat().st_mtime for path in tmp_path.rglob("*.failed.json")}
+    assert len(reasons) == 4
     (tmp_path / "ToyShading-v0" / "fixed-s1" / "summary.json").unlink()  # as if it had been interrupted
     assert cli.main(words(tmp_path, *optimizers)) == 1
     again = {path: path.stat().st_mtime for path in tmp_path.rglob("metrics.csv")}
     renewed = {path.parent.name for path in kept if again[path] != kept[path]}
     assert renewed == {"fixed-s1", "fixed-s1-retrained"}, "what was found anew is retrained anew"
     assert (tmp_path / "report.md").read_text() == report
+    assert all(path.stat().st_mtime == when for path, when in reasons.items()), "nor is what failed tried again"
+    assert cli.main(words(tmp_path, "--retry", *optimizers)) == 1
+    assert all(path.stat().st_mtime != when for path, when in reasons.items()), "unless it is asked for"
     capsys.readouterr()
     other = words(tmp_path, *optimizers)
     other[other.index("--retrain-steps") + 1] = "40"
