@@ -94,6 +94,18 @@ def _read(file: IO[bytes], member: zipfile.ZipInfo, left: int) -> tuple[NDArray,
     return array, left - size
 
 
+def read_json(path: Path) -> Any:
+    """What a JSON file holds. Raises FileNotFoundError, or ValueError that names the file for one that is damaged."""
+    if not path.is_file():
+        raise FileNotFoundError(f"no file {path}")
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except RecursionError as error:
+        raise ValueError(f"{path} is no JSON that can be read: it is nested too deeply") from error
+    except ValueError as error:
+        raise ValueError(f"{path} is no JSON: {error}") from error
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write JSON, which has no NaN and no infinity: null stands for them. OSError as whole()."""
     text = json.dumps(_finite(value), indent=2, allow_nan=False)

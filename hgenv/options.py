@@ -15,7 +15,7 @@ from typing import Annotated, Any, TypeVar
 import torch
 
 from hgenv.beta.box import Coordinates
-from hgenv.fields import AtLeast, Decay, MisfitError, Natural, check, plain
+from hgenv.fields import MOST, AtLeast, AtMost, Decay, Many, MisfitError, Natural, check, plain
 from hgenv.learning.gradient import ESTIMATORS, Estimator
 from hgenv.learning.training import INNER_OPTIMIZERS, Adam, InnerOptimizer
 from hgenv.registry import load_plugins
@@ -31,7 +31,7 @@ class EnvOptions:
         default=None, metadata={"choices": ESTIMATORS, "plugins": "hgenv.estimators"}
     )
     """Estimator of the hybrid gradient in info["hybrid_gradient"]; None computes none."""
-    gradient_every: Natural = 1
+    gradient_every: Many = 1
     """Compute the gradient every so many environment steps."""
     train_steps: Natural = 20
     """Inner training steps an environment step."""
@@ -47,11 +47,11 @@ class EnvOptions:
     """Decay of the averaged weights that are scored and kept; 0 scores the weights themselves."""
     validation_images: Natural | None = 16
     """Validation images a step, a fresh draw each step, for reward and gradient; None takes all."""
-    observed_losses: Annotated[int, AtLeast(0)] = 4
+    observed_losses: Annotated[int, AtLeast(0), MOST] = 4
     """Validation losses of past steps that the observation shows."""
     observe_gradient: bool = False
     """Show the direction of the last hybrid gradient in the observation."""
-    episode_steps: Annotated[int, AtLeast(2)] = 100_000
+    episode_steps: Annotated[int, AtLeast(2), AtMost(10**15)] = 100_000
     """Environment steps until the episode is truncated."""
     device: str = "cpu"
     """Where the network trains; rendering runs on the CPU."""

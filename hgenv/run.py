@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from hgenv.domains.domain import SPLITS
 from hgenv.env import DataGenEnv
 from hgenv.episode import Ledger
-from hgenv.fields import Natural, Positive, check
+from hgenv.fields import Many, Positive, check
 
 Array = NDArray[np.float64]
 Row = dict[str, float]
@@ -46,11 +46,11 @@ class Budget:
 
     max_seconds: Positive | None = None
     """CPU seconds."""
-    max_train_steps: Natural | None = None
+    max_train_steps: Many | None = None
     """Inner training steps, probes included."""
-    max_renders: Natural | None = None
+    max_renders: Many | None = None
     """Rendered samples."""
-    max_steps: Natural | None = None
+    max_steps: Many | None = None
     """Environment steps."""
 
     def __post_init__(self) -> None:

@@ -18,6 +18,7 @@ from hgenv.csg import raycast as ray_csg
 from hgenv.csg.export import to_mesh
 from hgenv.csg.grammar import derive
 from hgenv.csg.shapes import Shapes
+from hgenv.fields import Natural, OnDisk, Side, check
 from hgenv.render import raster
 from hgenv.render.choice import find_renderer
 from hgenv.render.renderer import Camera, Scene
@@ -36,20 +37,21 @@ Frame = Callable[[], object]
 class RenderOptions:
     """Speed of the renderers, at the start beta of every environment."""
 
-    count: int = 48
+    count: Natural = 48
     """Samples a frame."""
-    repeats: int = 5
+    repeats: Natural = 5
     """Repetitions; the median counts."""
-    resolutions: tuple[int, ...] = (32, 64, 128)
+    resolutions: tuple[Side, ...] = (32, 64, 128)
     """Sides of the pictures in pixels; of the environments of meshes, widths from 64 on."""
-    scenes: str | None = None
+    scenes: OnDisk | None = None
     """Folder of scenes in SUNCG's layout, measured besides the procedural rooms."""
-    model: str | None = None
+    model: OnDisk | None = None
     """Folder of a morphable face model, measured besides the procedural head."""
 
     def __post_init__(self) -> None:
-        if not self.resolutions or min(self.count, self.repeats, *self.resolutions) < 1:
-            raise ValueError("count, repeats and resolutions must be positive")
+        check(self)
+        if not self.resolutions:
+            raise ValueError("name at least one resolution")
 
 
 def measure(o: RenderOptions) -> Iterator[str]:
@@ -88,7 +90,7 @@ def _rival(name: str, check: Callable[[], object], frames: list[Frame], o: Rende
     return _row(name, frames, o)
 
 
-def _seconds(frame: Frame, repeats: int) -> float:
+def _seconds(frame: Frame, repeats: Natural) -> float:
     frame()  # compiles, makes contexts
     seconds = []
     for _ in range(repeats):

@@ -75,7 +75,7 @@ def _fidelity(words: list[str]) -> int:
     with Progress("vectors") as progress:
         for done, total in fidelity.measure(s.task, s.training, settings, s.bench):
             progress.show(done, total)
-    print((Path(s.bench.out) / "table.md").read_text(), end="")
+    print((Path(s.bench.out) / "table.md").read_text(encoding="utf-8"), end="")
     return 0
 
 

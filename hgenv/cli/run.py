@@ -15,7 +15,7 @@ from hgenv.cli.commands import AGENT
 from hgenv.cli.options import DefaultBudget, EnvChoice, chosen_task, parse, start_from
 from hgenv.cli.progress import Progress
 from hgenv.env import DataGenEnv
-from hgenv.fields import Natural, Seed, check
+from hgenv.fields import Many, Seed, check
 from hgenv.options import EnvOptions, flat
 from hgenv.registry import loaded, short, unknown
 from hgenv.run import Row, check_served, run
@@ -37,7 +37,7 @@ class RunOptions:
     """Run folder whose best beta is the start, JSON file {"NAME": VALUE} of some coordinates of beta, or "random"."""
     figures: bool = True
     """Draw the run's figures when it is over."""
-    report_every: Natural = 5
+    report_every: Many = 5
     """Environment steps between metrics of the whole validation and test splits."""
 
     def __post_init__(self) -> None:

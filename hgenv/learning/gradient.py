@@ -22,7 +22,7 @@ from torch import Tensor
 from hgenv.batch import Batch
 from hgenv.beta.box import Spread, spread_about
 from hgenv.beta.noise import Noise
-from hgenv.fields import AtLeast, Natural, Positive, check
+from hgenv.fields import MOST, AtLeast, Natural, Positive, check
 from hgenv.learning.training import Loss, ReversedStep, Tape, directional_derivative, reverse
 
 Array = NDArray[np.float64]
@@ -252,7 +252,7 @@ class Score(Estimator):
 
     baseline: bool = True
     """Subtract from each influence the mean of all others (leave one out)."""
-    samples: Annotated[int, AtLeast(0)] = 0
+    samples: Annotated[int, AtLeast(0), MOST] = 0
     """Fresh samples a differentiated step; 0 takes those trained on."""
     exact: bool = False
     """Influence in forward mode; otherwise by a difference of two forward passes, at half the cost."""
