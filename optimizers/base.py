@@ -10,6 +10,8 @@ from typing import ClassVar, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from optimizers.state import State, gather, spread_out
+
 Array = NDArray[np.float64]
 
 
@@ -48,6 +50,21 @@ class Optimizer(ABC):
     def found(self) -> Array:
         """The answer (d,) so far, which differs from recommend() only where what is committed explores."""
         return self.recommend()
+
+    def state_dict(self) -> State:
+        """Everything a continued run depends on, as plain arrays: the attributes that are not fields.
+
+        Those may be arrays, numbers, text, None, lists of numbers or arrays, generators of numpy, and objects whose
+        attributes are such. Another optimizer has to override both methods; TypeError says so.
+        """
+        return spread_out(self)
+
+    def load_state_dict(self, state: State) -> None:
+        """Go on from what state_dict() gave, after init() as it was then.
+
+        Raises ValueError that names what does not fit; nothing has changed then.
+        """
+        gather(self, state)
 
 
 T = TypeVar("T", bound=type[Optimizer])

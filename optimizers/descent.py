@@ -38,17 +38,20 @@ class Descent(Optimizer):
             )
 
 
+@dataclass
 class Averages:
     """The running averages of one descent, and the updates that follow from them."""
 
-    def __init__(self, options: Descent) -> None:
-        self._options, self._count = options, 0
+    options: Descent
+
+    def __post_init__(self) -> None:
+        self._count = 0
         self._square: Array | float = 0.0
         self._mean: Array | float = 0.0
 
     def update(self, gradient: Array) -> Array:
         """What to add to the point (d,) for a finite gradient (d,)."""
-        o = self._options
+        o = self.options
         step = o.step if o.decay_after is None else o.step * (1.0 + self._count / o.decay_after) ** -0.75
         self._count += 1
         square = np.full_like(gradient, np.mean(gradient**2)) if o.rule == "momentum" else gradient**2

@@ -241,6 +241,47 @@ def test_nevergrads_that_cannot_play_are_refused(name: str, message: str) -> Non
         Nevergrad(name=name).init(np.zeros(4), np.random.default_rng(0))
 
 
+@pytest.mark.parametrize("name", ["Powell", "SQP", "BO"])
+def test_nevergrads_that_take_a_point_at_a_time_play_and_go_on(name: str) -> None:
+    search, again = (Nevergrad(name=name, evaluations=1, plan=20) for _ in range(2))
+    path = play(search, 12)
+    again.init(np.zeros(4), np.random.default_rng(0))
+    again.load_state_dict(search.state_dict())
+    np.testing.assert_array_equal(again.recommend(), path[-1])
+    np.testing.assert_array_equal(again.ask(), search.ask())
+
+
+def test_another_nevergrad_is_not_taken_for_the_one_that_played() -> None:
+    search = Nevergrad(name="CMA")
+    play(search, 3)
+    state = search.state_dict() | {"seed": np.array(5)}
+    before = search.recommend()
+    with pytest.raises(ValueError, match="CMA does not play again what it played"):
+        search.load_state_dict(state)
+    with pytest.raises(ValueError, match="no state of Nevergrad"):
+        search.load_state_dict({"told": np.zeros((2, 4))})
+    np.testing.assert_array_equal(search.recommend(), before)
+
+
+def test_a_state_that_does_not_fit_is_refused() -> None:
+    policy = Reinforce()
+    policy.init(np.zeros(4), np.random.default_rng(0))
+    state = policy.state_dict()
+    assert state.keys() >= {"_rng", "_baseline?", "_of_mean._count", "_costs"}
+    for wrong, message in (
+        ({"_mean": None}, "lacks '_mean' of Reinforce"),
+        ({"_other.x": 1}, "'_other', which Reinforce has not"),
+        ({"tell": 1}, "'tell', which Reinforce has not"),
+        ({"_rng": "{}"}, "_rng is no state of PCG64"),
+    ):
+        given = {name: value for name, value in (state | wrong).items() if value is not None}
+        with pytest.raises(ValueError, match=message):
+            policy.load_state_dict(given)
+    assert {name: array.tolist() for name, array in policy.state_dict().items()} == {
+        name: array.tolist() for name, array in state.items()
+    }
+
+
 def test_reinforce_by_hand() -> None:
     """Two probes: the mean moves along the losses less the baseline, times the scores."""
     policy = Reinforce(

@@ -600,6 +600,16 @@ FAULTS: dict[str, tuple[dict[str, Any], str]] = {
     "gradient_of_nan": (told(follows), r"ask\(\) is not finite.*may be inf or NaN.*np.isfinite"),
     "no_gradient": (told(descends), "TypeError.*the gradient None"),
     "losses_of_nan": (told(weighs), r"is not finite.*left out"),
+    "keeps_a_set": (begun(lambda self, x0: setattr(self, "_seen", {1})), r"_seen = \{1\} is no array.*override"),
+    "keeps_too_little": (
+        {
+            "state_dict": lambda self: {"_x": self._x},
+            "load_state_dict": lambda self, state: setattr(self, "_x", state["_x"]),
+        },
+        "loaded with its state after 0 steps, it goes elsewhere.*another instance",
+    ),
+    "is_disturbed": ({"state_dict": lambda self: (Walk.state_dict(self), Walk.ask(self))[0]}, "asked for its state"),
+    "pickles": ({"state_dict": lambda self: {"me": self}}, r"state_dict\(\)\['me'\] is no plain array"),
 }
 
 

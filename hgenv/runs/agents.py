@@ -42,7 +42,7 @@ class AgentOptions:
     """Width of the two hidden layers of its networks."""
     warmup: Natural | None = None
     """SAC, TD3: environment steps with actions from the whole box before learning begins; None: 20."""
-    noise: Annotated[float, AtLeast(0)] | None = None
+    noise: Annotated[float, AtLeast(0), MOST] | None = None
     """TD3: standard deviation of the exploration about its action; None: 0.15."""
     rollout: Annotated[int, AtLeast(2), MOST] | None = None
     """PPO: environment steps an update; None: 16."""

@@ -55,22 +55,31 @@ Look = Callable[[Array, str, int], Array]
 """What in_box does, and perhaps more."""
 
 
+STEPS = 16
+
+
 def loop(
-    optimizer: Player, told: Told = quadratic, hand: Callable[[Array], Array] = np.copy, look: Look = in_box
+    optimizer: Player,
+    told: Told = quadratic,
+    hand: Callable[[Array], Array] = np.copy,
+    look: Look = in_box,
+    steps: range = range(STEPS),
+    begin: bool = True,
 ) -> Array:
     """All points of an optimizer in the loop of hgenv.run; arrays are handed to it by `hand`, and got by `look`."""
-    optimizer.init(hand(START), np.random.default_rng(0))
-    path = []
-    for step in range(16):
+    if begin:
+        optimizer.init(hand(START), np.random.default_rng(0))
+    path = [np.empty((0, len(START)))]
+    for step in steps:
         points = look(optimizer.ask(), "ask()", 2)
         if len(points):
             optimizer.tell(hand(points), hand(told(points, step)[0]))
         x = look(optimizer.recommend(), "recommend()", 1)
-        path += [*points, x, look(optimizer.found(), "found()", 1)]
+        path.append(np.stack([*points, x, look(optimizer.found(), "found()", 1)]))
         if optimizer.uses_steps:
             loss, gradient = told(x[None], step)
             optimizer.tell(hand(x[None]), hand(loss), None if gradient is None else hand(gradient))
-    return np.array(path)
+    return np.concatenate(path)
 
 
 def is_dataclass_with_defaults(cls: type[Any]) -> None:
@@ -140,7 +149,27 @@ def survives(cls: type[Any]) -> None:
         loop(cls(), partial(spoilt, bad, rows))
 
 
+def can_be_resumed(cls: type[Any]) -> None:
+    """state_dict() gives plain arrays by name; another instance, after init, that load_state_dict() gives them goes on
+    as the first does, at any step, and nothing has changed the first. Attributes that are arrays, numbers, text, None,
+    lists of these, generators of numpy or objects of these are kept by themselves; others need both methods."""
+    whole = loop(cls())
+    for step in (0, 5):
+        first, second = cls(), cls()
+        begun = loop(first, steps=range(step))
+        state = {name: np.array(value) for name, value in first.state_dict().items()}
+        for name, array in state.items():
+            expect(not array.dtype.hasobject, f"state_dict()[{name!r}] is no plain array")
+        second.init(START.copy(), np.random.default_rng(1 + step))  # what differs must come from the state
+        second.load_state_dict(state)
+        for one in (second, first):
+            rest = loop(one, steps=range(step, STEPS), begin=False)
+            same = np.array_equal(whole, np.concatenate([begun, rest]))
+            what = "loaded with" if one is second else "asked for"
+            expect(same, f"{what} its state after {step} steps, it goes elsewhere")
+
+
 OPTIMIZER_CHECKS = (
     is_dataclass_with_defaults, begins_at_the_start, stays_in_the_box, is_keyed, leaves_its_arguments,
-    leaves_its_answers, survives,
+    leaves_its_answers, survives, can_be_resumed,
 )  # fmt: skip
