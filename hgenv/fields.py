@@ -82,6 +82,8 @@ Processes = Annotated[int, AtLeast(1), AtMost(1024)]
 """Or threads, at a time."""
 Seed = Annotated[int, AtLeast(0), AtMost(2**32 - 1)]
 Positive = Annotated[float, Over(0)]
+Length = Annotated[float, Over(0), MOST]
+"""Of a move in the box, whose coordinates are 2 long."""
 Share = Annotated[float, AtLeast(0), Under(1)]
 Decay = Share
 

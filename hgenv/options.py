@@ -37,7 +37,7 @@ class EnvOptions:
     """Inner training steps an environment step."""
     coordinates: Coordinates = "all"
     """Coordinates of beta that the action moves; the others stay at the start."""
-    spread: Annotated[float, AtLeast(0)] | typing.Literal["uniform"] | None = None
+    spread: Annotated[float, AtLeast(0), MOST] | typing.Literal["uniform"] | None = None
     """Beta of the samples: the action itself, action + spread N(0, 1) a sample, or anywhere in the box."""
     batch_size: Natural = 8
     """Samples an inner step."""

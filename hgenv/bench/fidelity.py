@@ -16,6 +16,8 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
@@ -27,7 +29,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from hgenv.env import DataGenEnv
-from hgenv.fields import MOST, AtLeast, Natural, Positive, Processes, Seed, check
+from hgenv.fields import MOST, AtLeast, Length, Natural, Processes, Seed, check
 from hgenv.options import EnvOptions, flat
 from hgenv.task import Task
 
@@ -55,7 +57,7 @@ class FidelityOptions:
     """Estimates a setting and age."""
     references: Natural = 8
     """Repetitions of the short reference; an even number."""
-    delta: Positive = 0.1
+    delta: Length = 0.1
     """Length of the reference's differences, where each coordinate of the box is 2 long."""
     long_steps: Natural = 300
     """Training steps from scratch of the long reference."""
@@ -101,16 +103,32 @@ def measure(
     missing = [job for job in jobs if job not in done]
     yield len(jobs) - len(missing), len(jobs)
     if missing:
-        with ProcessPoolExecutor(o.workers, multiprocessing.get_context("spawn")) as pool:
+        with _other_processes(o.workers) as pool:
             futures = [pool.submit(_vector, task, settings.get(job.kind, options), o, job) for job in missing]
             try:
                 for count, future in enumerate(as_completed(futures), 1):
                     _append(folder / "vectors.csv", future.result())
                     yield len(jobs) - len(missing) + count, len(jobs)
+            except BrokenProcessPool as error:
+                raise OSError("a process was killed, as by the system when memory runs out; start again") from error
             finally:
                 pool.shutdown(wait=False, cancel_futures=True)
     (folder / "table.md").write_text(table(read(folder), o), encoding="utf-8")
     figure(read(folder), o).savefig(folder / "figure.png", dpi=110)
+
+
+@contextmanager
+def _other_processes(count: int) -> Iterator[ProcessPoolExecutor]:
+    """Processes that are started while this lasts, and do not import from the current folder first."""
+    before = os.environ.get("PYTHONSAFEPATH")
+    os.environ["PYTHONSAFEPATH"] = "1"
+    try:
+        with ProcessPoolExecutor(count, multiprocessing.get_context("spawn")) as pool:
+            yield pool
+    finally:
+        os.environ.pop("PYTHONSAFEPATH")
+        if before is not None:
+            os.environ["PYTHONSAFEPATH"] = before
 
 
 def _config(task: Task, options: EnvOptions, o: FidelityOptions) -> dict[str, Any]:
@@ -196,7 +214,7 @@ def _line(job: Job, env: DataGenEnv, gradient: Callable[[], Array]) -> dict[str,
     return job._asdict() | cost | seconds | {f"g{i}": value for i, value in enumerate(vector)}
 
 
-def _brute_force(env: DataGenEnv, delta: Positive) -> Array:
+def _brute_force(env: DataGenEnv, delta: Length) -> Array:
     """dL/d(action) at the start by central differences of whole trainings on common seeds."""
     x = np.tile(env.start, (len(env.start), 1))
     plus, minus = np.clip(x + delta * np.eye(len(x)), -1, 1), np.clip(x - delta * np.eye(len(x)), -1, 1)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hgenv.env import DataGenEnv
-from hgenv.fields import Natural, Positive, Seed, check
+from hgenv.fields import Length, Natural, Seed, check
 from hgenv.learning.gradient import ImageDifference, InfluenceDifference, Score
 from hgenv.options import EnvOptions
 from hgenv.task import Task
@@ -26,7 +26,7 @@ Array = NDArray[np.float64]
 class LinearityOptions:
     """Scalars that stand for a difference of influence."""
 
-    sigmas: tuple[Positive, ...] = (0.02, 0.05, 0.1, 0.2)
+    sigmas: tuple[Length, ...] = (0.02, 0.05, 0.1, 0.2)
     """Standard deviations of the directions, where each coordinate of the box is 2 long."""
     age: Natural = 400
     """Training steps at the start beta before the first measurement."""
