@@ -2,16 +2,20 @@
 
 import contextlib
 import io
+import json
 import os
 import re
 import resource
+import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import numpy as np
 
 SECONDS = 30
 PARSER = 42
@@ -209,3 +213,62 @@ def bases() -> dict[str, Base]:
     found["film"] = Base(["film", "run", "--frames", "2"], ["film"])
     found["completion"] = Base(["completion", "bash"], ["completion"])
     return found
+
+
+def positions() -> dict[str, list[str]]:
+    """Commands that lack their last word."""
+    return {
+        "hgenv": [], "import": ["list", "--import"], "run": ["run"], "bench": ["bench"], "signal": ["bench", "signal"],
+        "plot": ["plot"], "film": ["film"], "data": ["data"], "list": ["list"], "completion": ["completion"],
+        "complete": ["completion", "--complete", "--", "run"], "resolution": ["bench", "render", "--resolutions", "32"],
+        "every run": ["bench", "hgenv/ToyShading-v0", "--optimizers", "fixed", "--max-steps", "1", "--"],
+    }  # fmt: skip
+
+
+def broken_runs(run: Path, folder: Path) -> Iterator[Path]:
+    """Copies of a run with one file each that is not what it should be."""
+    rows = (run / "metrics.csv").read_text()
+    table = rows.splitlines()
+    beta = next(name for name in table[0].split(",") if name.startswith("beta."))
+    contents: dict[str, bytes | str] = {
+        "nothing": b"", "zeros": bytes(100), "binary": bytes(range(256)), "deep": "[" * 100_000, "list": "[1]",
+        "null": "null", "empty": "{}", "latin": "é".encode("latin-1"), "long": "9" * 200_000, "nan": '{"env": NaN}',
+    }  # fmt: skip
+    for name in ("config.json", "metrics.csv", "best.npz"):
+        for what, content in contents.items():
+            yield _copied(run, folder / f"{name} {what}", name, content)
+    config = json.loads((run / "config.json").read_text())
+    changes: list[tuple[str, Any]] = [
+        (key, value) for key in config for value in (None, 1, [], {}, "x", [[]], {"x": 1})
+    ]
+    for number, (key, value) in enumerate(changes):
+        yield _copied(run, folder / f"config {number}", "config.json", json.dumps(config | {key: value}))
+    for key in config:
+        without = {name: value for name, value in config.items() if name != key}
+        yield _copied(run, folder / f"config without {key}", "config.json", json.dumps(without))
+    for what in ("x", "nan", "inf", "1e30", "", "1,2"):
+        column = table[0].split(",").index(beta)
+        last = table[-1].split(",")
+        last[column] = what
+        lines = [*table[:-1], ",".join(last)]
+        yield _copied(run, folder / f"beta {what}", "metrics.csv", "\n".join(lines) + "\n")
+    yield _copied(run, folder / "columns", "metrics.csv", rows.replace(beta, "beta.other"))
+    yield _copied(run, folder / "steps", "metrics.csv", rows.replace("train_steps", "steps"))
+    yield _copied(run, folder / "header", "metrics.csv", table[0] + "\n")
+    outside = np.load(run / "best.npz")["beta"] + 100.0
+    for what, value in (
+        ("outside", outside),
+        ("short", outside[:1]),
+        ("nan", outside * np.nan),
+        ("text", np.array("x")),
+    ):
+        copy = _copied(run, folder / f"best {what}", "summary.json", "{}")
+        np.savez(copy / "best.npz", **{**np.load(run / "best.npz"), "beta": value})
+        yield copy
+
+
+def _copied(run: Path, where: Path, name: str, content: bytes | str) -> Path:
+    """A copy of a run, of which one file holds something else."""
+    shutil.copytree(run, where)
+    (where / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+    return where

@@ -57,5 +57,7 @@ def test_python_m_hgenv_finds_its_own_optimizers(hostile: Path) -> None:
 @pytest.mark.usefixtures("hostile")
 @pytest.mark.parametrize("name", ["json", "optimizers"])
 def test_a_module_that_one_of_ours_hides_is_not_taken_for_it(name: str) -> None:
-    with pytest.raises(ValueError, match=rf"{name}.py cannot be imported as {name}: .* is found first, rename the file"):
+    with pytest.raises(
+        ValueError, match=rf"{name}.py cannot be imported as {name}: .* is found first, rename the file"
+    ):
         registry.load(name)
