@@ -45,7 +45,8 @@ class Episode:
     """weights: those being trained, with their moments; average (p,): those scored and kept. start (d_all,), action
     (d,): in the box. losses: the last validation losses, newest first. direction (d,): of the last hybrid gradient.
     task, first_task: now and at reset; they differ where the generator remembers. random_state: of Gymnasium's
-    generator, as words. signal: what the last differentiated step knows, which is not kept."""
+    generator, as words. failures: failed steps in a row. signal: what the last differentiated step knows, which is not
+    kept."""
 
     seed: int
     steps: int
@@ -60,7 +61,12 @@ class Episode:
     task: Task
     first_task: Task
     random_state: NDArray[np.uint64]
+    failures: int = 0
     signal: Signal | None = None
+
+    def at_rest(self) -> Episode:
+        """The episode as it is now, whose ledger does not run along."""
+        return dataclasses.replace(self, ledger=dataclasses.replace(self.ledger), signal=None)
 
     def to_arrays(self) -> dict[str, Any]:
         """The fields as plain arrays and numbers; what has parts of its own is spread out."""

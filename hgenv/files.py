@@ -43,6 +43,22 @@ def not_written(path: Path, error: OSError) -> OSError:
     return OSError(error.errno, f"{path} cannot be written: {error.strerror or error}")
 
 
+def append(path: Path, text: str) -> None:
+    """Write text at the end of a file, all of it or nothing. OSError names path."""
+    left = text.encode()
+    try:
+        with path.open("ab", buffering=0) as file:
+            before = file.seek(0, os.SEEK_END)
+            try:
+                while left:
+                    left = left[file.write(left) :]
+            except BaseException:
+                file.truncate(before)
+                raise
+    except OSError as error:
+        raise not_written(path, error) from error
+
+
 def write_arrays(path: Path, content: Mapping[str, ArrayLike]) -> None:
     """Write arrays and numbers by name as .npz. OSError as whole(); TypeError for what needs pickling."""
     arrays = {name: np.asarray(value) for name, value in content.items()}
@@ -108,9 +124,13 @@ def read_json(path: Path) -> Any:
 
 def write_json(path: Path, value: Any) -> None:
     """Write JSON, which has no NaN and no infinity: null stands for them. OSError as whole()."""
-    text = json.dumps(_finite(value), indent=2, allow_nan=False)
+    write_text(path, json.dumps(_finite(value), indent=2, allow_nan=False) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file. OSError as whole()."""
     with whole(path) as partial:
-        partial.write_text(text + "\n", encoding="utf-8")
+        partial.write_text(text, encoding="utf-8", newline="")
 
 
 def _finite(value: Any) -> Any:

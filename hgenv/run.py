@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hgenv.checkpoint import Checkpoint, part
 from hgenv.domains.domain import SPLITS
 from hgenv.env import DataGenEnv
 from hgenv.episode import Ledger
@@ -38,6 +39,8 @@ class Player(Protocol):
     def tell(self, x: Array, loss: Array, gradient: Array | None = None) -> None: ...
     def recommend(self) -> Array: ...
     def found(self) -> Array: ...
+    def state_dict(self) -> dict[str, NDArray]: ...
+    def load_state_dict(self, state: dict[str, NDArray]) -> None: ...
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,11 +71,15 @@ class Budget:
         return max(done / limit for done, limit in used if limit is not None)
 
 
-class Clock:
-    """CPU and wall seconds since the start, without the pauses."""
+class DivergedError(RuntimeError):
+    """Too many steps in a row have failed."""
 
-    def __init__(self) -> None:
-        self._start, self._paused = self._now(), np.zeros(2)
+
+class Clock:
+    """CPU and wall seconds since the start, without the pauses; it may go on from what another has read."""
+
+    def __init__(self, before: Array | None = None) -> None:
+        self._start, self._paused = self._now() - (0.0 if before is None else before), np.zeros(2)
 
     @staticmethod
     def _now() -> Array:
@@ -93,34 +100,72 @@ class Clock:
             self._paused += self._now() - begin
 
 
-def run(env: DataGenEnv, optimizer: Player, budget: Budget, seed: int = 0, report_every: int = 5) -> Iterator[Row]:
-    """Play until the budget is spent; one row after reset and one a committed step.
+def run(
+    env: DataGenEnv,
+    optimizer: Player,
+    budget: Budget,
+    seed: int = 0,
+    report_every: int = 5,
+    checkpoint: Checkpoint | None = None,
+    max_failed_steps: int = 10,
+) -> Generator[Row, None, None]:
+    """Play until the budget is spent; one row after reset and one a step.
 
     A row: step, val_loss, the ledger, cpu_seconds and wall_seconds, what the task reports, beta.NAME of every
     coordinate of the optimizer's answer so far, and, every `report_every` steps, validation.METRIC and test.METRIC of
     the averaged weights on the whole splits.
     All but the seconds depend on the seed and the options only.
-    Raises ValueError if the environment does not give what the optimizer needs.
+
+    With a checkpoint whose file is there the run goes on from it, if all is made as it was then: the rows are those
+    after the checkpoint's step.
+    Raises ValueError if the environment does not give what the optimizer needs, or the checkpoint is another run's;
+    DivergedError after `max_failed_steps` failed steps (DataGenEnv.step) in a row.
     """
     check_served(env, optimizer)
+    before = {} if checkpoint is None else checkpoint.read()
     _, info = env.reset(seed=seed)
+    if before:
+        env.load_state_dict(part(before, "env"))
     optimizer.init(env.start, np.random.default_rng([seed, 1]))
-    clock, step = Clock(), 0
-    with clock.pause():  # what becomes of the row is not the optimizer's time
-        yield make_row(env, (0.0, 0.0), step, info, env.start, report=True)
-    while budget.spent(step, env.ledger, clock.read()[0]) < 1.0:
-        points = optimizer.ask()
-        if len(points):
-            optimizer.tell(points, env.evaluate(points))
-        x = optimizer.recommend()
-        _, _, _, _, info = env.step(x)
-        if optimizer.uses_steps:
-            optimizer.tell(x[None], np.array([info["val_loss"]]), info.get("hybrid_gradient"))
-        step += 1
-        seconds = clock.read()
-        with clock.pause():
-            report = step % report_every == 0 or budget.spent(step, env.ledger, seconds[0]) >= 1.0
-            yield make_row(env, seconds, step, info, optimizer.found(), report)
+    if before:
+        optimizer.load_state_dict(part(before, "player"))
+    clock, step = Clock(before.get("seconds")), int(before.get("step", 0))
+    if not before:
+        with clock.pause():  # what becomes of the row is not the optimizer's time
+            yield make_row(env, (0.0, 0.0), step, info, env.start, report=True)
+    try:
+        while budget.spent(step, env.ledger, clock.read()[0]) < 1.0:
+            if checkpoint is not None:
+                with clock.pause():
+                    checkpoint.hold(step, clock.read(), env, optimizer.state_dict())
+            info, step = _stepped(env, optimizer), step + 1
+            seconds = clock.read()
+            with clock.pause():
+                report = step % report_every == 0 or budget.spent(step, env.ledger, seconds[0]) >= 1.0
+                yield make_row(env, seconds, step, info, optimizer.found(), report)
+            check_progress(env, max_failed_steps)
+    finally:
+        if checkpoint is not None:
+            checkpoint.write()
+
+
+def _stepped(env: DataGenEnv, optimizer: Player) -> dict[str, Any]:
+    """The info of a step that the optimizer has chosen and learned from."""
+    points = optimizer.ask()
+    if len(points):
+        optimizer.tell(points, env.evaluate(points))
+    x = optimizer.recommend()
+    _, _, _, _, info = env.step(x)
+    if optimizer.uses_steps:
+        optimizer.tell(x[None], np.array([info["val_loss"]]), info.get("hybrid_gradient"))
+    return info
+
+
+def check_progress(env: DataGenEnv, max_failed_steps: int) -> None:
+    """Raise DivergedError if so many steps in a row have failed."""
+    now = env.episode
+    if now.failures >= max_failed_steps:
+        raise DivergedError(f"{now.failures} steps in a row, the last is step {now.steps}, were not finite")
 
 
 def check_served(env: DataGenEnv, optimizer: Player) -> None:

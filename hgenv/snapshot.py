@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hgenv.files import read_arrays, write_arrays
+from hgenv.files import read_arrays
 
 
 def load_snapshot(path: Path) -> dict[str, NDArray]:
@@ -27,10 +27,8 @@ def load_snapshot(path: Path) -> dict[str, NDArray]:
     return content
 
 
-def save_snapshot(path: Path, state: Mapping[str, Any], row: Mapping[str, float]) -> None:
-    """Write an environment's state, and beta and metrics of its row, as plain arrays; the old file stays until the new
-    one is whole."""
+def snapshot_of(state: Mapping[str, Any], row: Mapping[str, float]) -> dict[str, Any]:
+    """An environment's state, and beta and metrics of its row, as plain arrays by name."""
     beta = np.array([value for name, value in row.items() if name.startswith("beta.")])
     scores = {name: value for name, value in row.items() if name.startswith(("validation.", "test."))}
-    content: dict[str, Any] = {"beta": beta, "step": row["step"], **scores}
-    write_arrays(path, content | {f"state.{name}": value for name, value in state.items()})
+    return {"beta": beta, "step": row["step"], **scores, **{f"state.{name}": value for name, value in state.items()}}

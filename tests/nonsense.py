@@ -87,7 +87,7 @@ class Outcome(NamedTuple):
             return "traceback: " + self.errors.strip().rpartition("\n")[2][:300]
         if self.status == PARSER:
             return "" if self.errors.strip() else "refused in silence"
-        if self.status not in (0, 1, 2):
+        if self.status not in (0, 1, 2, 3):
             return f"status {self.status}"
         lines = [line for line in self.errors.splitlines() if line.strip()]
         if self.status == 2 and not lines:

@@ -18,6 +18,7 @@ LAYERS = (
     ("task",),
     ("options", "episode"),
     ("env", "tasks"),
+    ("checkpoint",),
     ("run",),
     ("runs",),
     ("bench",),

@@ -1,15 +1,16 @@
 """Files in the current folder may have any name: hgenv and its processes import none of them unasked."""
 
 import json
+import multiprocessing
 import os
 import subprocess
 import sys
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from hgenv import registry
-from hgenv.bench import fidelity
+from hgenv import interpreter, registry
 from hgenv.bench.compare import _Processes
 
 ROOT = Path(__file__).parents[1]
@@ -38,7 +39,8 @@ def test_what_is_asked_for_is_found_in_the_current_folder(hostile: Path) -> None
 
 @pytest.mark.usefixtures("hostile")
 def test_processes_that_measure_do_not_import_them() -> None:
-    with fidelity._other_processes(1) as pool:
+    spawn = multiprocessing.get_context("spawn")
+    with interpreter.safe_path(), ProcessPoolExecutor(1, spawn) as pool:
         assert pool.submit(os.getpid).result() != os.getpid()
     assert "PYTHONSAFEPATH" not in os.environ
 

@@ -1,7 +1,8 @@
 """Environments x optimizers x seeds at an equal budget: the cells of a comparison, each a run folder of its own.
 
-Cells are `hgenv run` processes of one thread. Finished ones are kept, so that an interrupted comparison continues; one
-that fails leaves its reason beside its folder, is named in the report and tried again the next time.
+Cells are `hgenv run` processes of one thread, which end with ours. Finished ones are kept and those that were cut short
+go on, so that an interrupted comparison continues; one that fails leaves its reason beside its folder, is named in the
+report and tried again on request.
 """
 
 from __future__ import annotations
@@ -20,12 +21,14 @@ from pathlib import Path
 from typing import Annotated, NamedTuple
 
 import tyro
-from filelock import FileLock, Timeout
 
 from hgenv import interpreter
 from hgenv.fields import MOST, AtLeast, AtMost, Many, Processes, check
+from hgenv.files import write_json
 from hgenv.registry import find, loaded, short
 from hgenv.run import Budget
+from hgenv.runs.folder import CHECKPOINT, CONFIG, ending, read_config
+from hgenv.runs.writer import check_free, sole_writer
 
 CONTROLS = ("fixed", "random-beta")
 METHODS = (
@@ -47,6 +50,7 @@ METHODS = (
     "td3=sb3 --algorithm TD3",
 )
 RANDOM_FIXED = "random-fixed"
+INTERRUPTED = "interrupted"
 _KEPT = 4000  # letters of a failed cell's standard error
 # What defines a cell: an option of every run would set it for the controls and the retraining too.
 _OURS = ("env", "out", "seed", "report-every", "figures", "no-figures")
@@ -73,6 +77,8 @@ class CompareOptions:
     """Environment steps between scores."""
     workers: Processes = os.cpu_count() or 1
     """Cells at a time."""
+    retry: bool = False
+    """Try cells again that have failed."""
 
     def __post_init__(self) -> None:
         check(self)
@@ -137,6 +143,10 @@ class Cell(NamedTuple):
         """The folder of the training from scratch on what this cell found."""
         return self.folder.with_name(self.folder.name + "-retrained")
 
+    def runs(self) -> list[tuple[Path, list[str]]]:
+        """The folder and the words of its run, and of the training from scratch."""
+        return [(self.folder, self.words), *([(self.retrained, self.again)] if self.again else [])]
+
     @property
     def failure(self) -> Path:
         """The file that says why the cell could not be run, if it could not: JSON, a Failure."""
@@ -185,27 +195,24 @@ def cells(o: CompareOptions, budget: Budget, common: list[str]) -> list[Cell]:
 
 
 def play(o: CompareOptions, budget: Budget, common: list[str]) -> Iterator[Played]:
-    """Run the cells that are not finished.
+    """Run the cells that are not finished, those that were cut short from where they were.
 
-    Raises ValueError, before anything is run, if a finished cell was made by another command, or if another comparison
-    is at work in the folder.
+    Raises ValueError, before anything is run, if a cell was made by another command, or if another process is at work
+    in the folder or in a cell's.
     """
     Path(o.out).mkdir(parents=True, exist_ok=True)
-    try:
-        with FileLock(Path(o.out) / ".lock", blocking=False):
-            yield from _play(cells(o, budget, common), o.workers)
-    except Timeout as error:
-        raise ValueError(f"another comparison is at work in {o.out}") from error
+    with sole_writer(Path(o.out)):
+        yield from _play(cells(o, budget, common), o.workers, o.retry)
 
 
-def _play(todo: list[Cell], at_a_time: int) -> Iterator[Played]:
+def _play(todo: list[Cell], at_a_time: int, retry: bool) -> Iterator[Played]:
     for cell in todo:
-        _check(cell.folder, cell.words)
-        if cell.again:
-            _check(cell.retrained, cell.again)
+        for folder, words in cell.runs():
+            check_free(folder)
+            _check(folder, words)
     processes = _Processes()
     with ThreadPoolExecutor(at_a_time) as pool:
-        futures = {pool.submit(_play_cell, cell, processes): cell for cell in todo}
+        futures = {pool.submit(_play_cell, cell, processes, retry): cell for cell in todo}
         try:
             for count, future in enumerate(as_completed(futures), 1):
                 yield Played(count, len(todo), futures[future], future.result())
@@ -225,15 +232,20 @@ class _Processes:
         imports = [word for what in loaded() for word in ("--import", what)]
         words = json.dumps([[*command, *imports] for command in commands])
         one_thread = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "MKL", "OPENBLAS", "NUMBA")}
-        with self._lock:
-            if self._stopped:
-                return None
-            process = subprocess.Popen(
-                [*interpreter.COMMAND, "-m", "hgenv.cli.cell", words], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                text=True, env=interpreter.surroundings() | one_thread,
-            )  # fmt: skip
-            self._running.add(process)
-        answer, errors = process.communicate()
+        read, write = os.pipe()  # nothing comes: the process ends when nobody is left who could write, as we die
+        try:
+            with self._lock:
+                if self._stopped:
+                    return None
+                process = subprocess.Popen(
+                    [*interpreter.COMMAND, "-m", "hgenv.cli.cell", words], stdin=read, stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE, text=True, env=interpreter.surroundings() | one_thread,
+                )  # fmt: skip
+                self._running.add(process)
+            answer, errors = process.communicate()
+        finally:
+            os.close(read)
+            os.close(write)
         with self._lock:
             self._running.discard(process)
             if self._stopped or process.returncode == 0:
@@ -244,23 +256,31 @@ class _Processes:
         return Failure(f"killed by signal {-code}" if code < 0 else f"ended with status {code}", errors[-_KEPT:])
 
     def stop(self) -> None:
+        """End them; they have a moment for a last checkpoint."""
         with self._lock:
-            self._stopped = True
-            for process in self._running:
-                process.terminate()
+            self._stopped, running = True, list(self._running)
+        for process in running:
+            process.terminate()
+        for process in running:
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
 
 
-def _play_cell(cell: Cell, processes: _Processes) -> Failure | None:
+def _play_cell(cell: Cell, processes: _Processes, retry: bool) -> Failure | None:
+    if (failure := failure_of(cell)) is not None and not retry:
+        return failure
     cell.folder.parent.mkdir(parents=True, exist_ok=True)
     cell.failure.unlink(missing_ok=True)
-    commands = _missing(cell.folder, cell.words)
-    if commands and cell.retrained.exists():  # it belongs to a beta that is found anew
+    if not finished(cell.folder) and cell.retrained.exists():  # it belongs to a beta that is found anew
         shutil.rmtree(cell.retrained)
-    if cell.again:
-        commands += _missing(cell.retrained, cell.again)
+    commands = [words for run in cell.runs() for words in _missing(*run)]
     failure = processes.run(commands) if commands else None
     if failure is not None:
-        cell.failure.write_text(json.dumps(failure._asdict(), indent=1) + "\n")
+        failure = failure._replace(reason=_ended(cell) or failure.reason)
+        if failure.reason != INTERRUPTED:  # it goes on the next time
+            write_json(cell.failure, failure._asdict())
     return failure
 
 
@@ -270,29 +290,36 @@ def failure_of(cell: Cell) -> Failure | None:
 
 
 def finished(folder: Path) -> bool:
-    """Whether a run has come to its end."""
-    return (folder / "summary.json").is_file()
+    """Whether a run has come to the end of its budget."""
+    return ending(folder) == "budget"
+
+
+def _ended(cell: Cell) -> str:
+    """How a cell ended that did not come to the end of its budget; nothing if it was cut short."""
+    return next((end for folder, _ in cell.runs() if (end := ending(folder)) not in ("", "budget")), "")
 
 
 def _missing(folder: Path, words: list[str]) -> list[list[str]]:
-    """The command that makes a run, unless it is there; what was cut short is removed."""
+    """The command that makes a run or goes on with it, unless it is finished; what cannot go on is removed."""
     if finished(folder):
         return []
-    if (folder / "config.json").is_file():
+    if (folder / CHECKPOINT).is_file() and not ending(folder):
+        return [["resume", str(folder)]]
+    if (folder / CONFIG).is_file():
         shutil.rmtree(folder)
-    return [["run", *words, *_ending(folder)]]
+    return [["run", *words, *_last_words(folder)]]
 
 
-def _ending(folder: Path) -> list[str]:
+def _last_words(folder: Path) -> list[str]:
     return ["--no-figures", "--out", str(folder)]
 
 
 def _check(folder: Path, words: list[str]) -> None:
-    """Raise ValueError if a finished run was made by other words than these, or with other imports."""
-    if not finished(folder):
+    """Raise ValueError if a run was made by other words than these, or with other imports."""
+    if not (folder / CONFIG).is_file():
         return
-    config = json.loads((folder / "config.json").read_text())
-    made = config["words"][: -len(_ending(folder))]
+    config = read_config(folder)
+    made = config["words"][: -len(_last_words(folder))]
     if made != words:
         raise ValueError(f"{folder} was made by {shlex.join(made)!r}, not {shlex.join(words)!r}: name another --out")
     if config["imports"] != loaded():

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import io
 import json
 import multiprocessing
 import os
+import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
@@ -28,9 +29,12 @@ import torch
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from hgenv import interpreter
 from hgenv.env import DataGenEnv
 from hgenv.fields import MOST, AtLeast, Length, Natural, Processes, Seed, check
+from hgenv.files import append, whole, write_json, write_text
 from hgenv.options import EnvOptions, flat
+from hgenv.runs.writer import LOCK, WRITER, sole_writer
 from hgenv.task import Task
 
 Array = NDArray[np.float64]
@@ -95,7 +99,15 @@ def measure(
         if age % options.train_steps:
             raise ValueError(f"ages must be multiples of train_steps ({options.train_steps}), got {age}")
     folder = Path(o.out)
-    _prepare(folder, _config(task, options, o))
+    folder.mkdir(parents=True, exist_ok=True)
+    with sole_writer(folder):
+        _prepare(folder, _config(task, options, o))
+        yield from _measured(folder, task, options, settings, o)
+
+
+def _measured(
+    folder: Path, task: Task, options: EnvOptions, settings: Mapping[str, EnvOptions], o: FidelityOptions
+) -> Iterator[tuple[int, int]]:
     jobs = [Job("short", age, k) for age in o.ages for k in range(o.references)]
     jobs += [Job("long", 0, k) for k in range(o.long_references)]
     jobs += [Job(text, age, k) for text in settings for age in o.ages for k in range(o.estimates)]
@@ -103,7 +115,10 @@ def measure(
     missing = [job for job in jobs if job not in done]
     yield len(jobs) - len(missing), len(jobs)
     if missing:
-        with _other_processes(o.workers) as pool:
+        with (
+            interpreter.safe_path(),
+            ProcessPoolExecutor(o.workers, multiprocessing.get_context("spawn"), _end_with_parent) as pool,
+        ):
             futures = [pool.submit(_vector, task, settings.get(job.kind, options), o, job) for job in missing]
             try:
                 for count, future in enumerate(as_completed(futures), 1):
@@ -111,24 +126,25 @@ def measure(
                     yield len(jobs) - len(missing) + count, len(jobs)
             except BrokenProcessPool as error:
                 raise OSError("a process was killed, as by the system when memory runs out; start again") from error
-            finally:
-                pool.shutdown(wait=False, cancel_futures=True)
-    (folder / "table.md").write_text(table(read(folder), o), encoding="utf-8")
-    figure(read(folder), o).savefig(folder / "figure.png", dpi=110)
+            except BaseException:
+                for process in multiprocessing.active_children():  # what they are at may take long
+                    process.terminate()
+                raise
+    write_text(folder / "table.md", table(read(folder), o))
+    with whole(folder / "figure.png") as path:
+        figure(read(folder), o).savefig(path, dpi=110)
 
 
-@contextmanager
-def _other_processes(count: int) -> Iterator[ProcessPoolExecutor]:
-    """Processes that are started while this lasts, and do not import from the current folder first."""
-    before = os.environ.get("PYTHONSAFEPATH")
-    os.environ["PYTHONSAFEPATH"] = "1"
-    try:
-        with ProcessPoolExecutor(count, multiprocessing.get_context("spawn")) as pool:
-            yield pool
-    finally:
-        os.environ.pop("PYTHONSAFEPATH")
-        if before is not None:
-            os.environ["PYTHONSAFEPATH"] = before
+def _end_with_parent() -> None:
+    """A process of the pool ends when its parent dies, who would not say so."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _config(task: Task, options: EnvOptions, o: FidelityOptions) -> dict[str, Any]:
@@ -138,8 +154,7 @@ def _config(task: Task, options: EnvOptions, o: FidelityOptions) -> dict[str, An
 
 
 def _prepare(folder: Path, config: dict[str, Any]) -> None:
-    """Make the folder, or check that it is of the same measurement and drop a last line that was cut short."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Begin, or check that the folder is of the same measurement and drop a last line that was cut short."""
     path, vectors = folder / "config.json", folder / "vectors.csv"
     config = json.loads(json.dumps(config))
     if path.exists():
@@ -149,24 +164,20 @@ def _prepare(folder: Path, config: dict[str, Any]) -> None:
                 raise ValueError(
                     f"{folder} was measured with {name}={old.get(name)}, not {config.get(name)}: name another --out"
                 )
-    elif any(folder.iterdir()):
+    elif {path.name for path in folder.iterdir()} - {LOCK, WRITER}:
         raise FileExistsError(f"{folder} exists and is not a measurement of fidelity: name another folder with --out")
-    path.write_text(json.dumps(config, indent=2) + "\n")
+    write_json(path, config)
     if vectors.is_file():
         lines = vectors.read_text().splitlines(keepends=True)
         if lines and not lines[-1].endswith("\n"):
-            partial_file = folder / "vectors.partial.csv"
-            partial_file.write_text("".join(lines[:-1]))
-            os.replace(partial_file, vectors)
+            write_text(vectors, "".join(lines[:-1]))
 
 
 def _append(path: Path, row: dict[str, Any]) -> None:
     new = not path.exists() or path.stat().st_size == 0
-    with path.open("a", newline="") as file:
-        writer = csv.DictWriter(file, row.keys(), lineterminator="\n")
-        if new:
-            writer.writeheader()
-        writer.writerow(row)
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([*([row.keys()] if new else []), row.values()])
+    append(path, text.getvalue())
 
 
 def read(folder: Path) -> list[dict[str, str]]:

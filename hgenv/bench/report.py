@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from hgenv.bench.compare import CONTROLS, RANDOM_FIXED, Cell, failure_of
 from hgenv.bench.statistics import Result, interquartile_mean, interval, median_and_band, ranks, read
+from hgenv.files import whole, write_text
 from hgenv.registry import short
 from hgenv.run import COST_AXES
 from hgenv.runs.folder import open_run, start_at
@@ -57,10 +58,11 @@ def write(out: Path, cells: list[Cell], command: str) -> Path:
         if mine:
             _section(out, env, mine, text, body)
     _overall(results, text, body)
+    _failed_steps(results, text, body)
     _failures(cells, text, body)
-    (out / "report.md").write_text("\n".join(text))
+    write_text(out / "report.md", "\n".join(text))
     page = out / "report.html"
-    page.write_text(_PAGE.format(title="hgenv bench", body="\n".join(body)))
+    write_text(page, _PAGE.format(title="hgenv bench", body="\n".join(body)))
     return page
 
 
@@ -101,7 +103,8 @@ def _section(out: Path, env: str, results: list[Result], text: list[str], body: 
     }
     for name, (title, figure) in shown.items():
         path = out / f"{slug}-{name}.png"
-        figure.savefig(path, dpi=90)
+        with whole(path) as partial:
+            figure.savefig(partial, dpi=90)
         text.append(f"\n![{title}]({path.name})")
         body.append(_picture(path, title))
 
@@ -182,6 +185,16 @@ def _failures(cells: list[Cell], text: list[str], body: list[str]) -> None:
         _add_table(["cell", "reason"], failed, text, body)
 
 
+def _failed_steps(results: list[Result], text: list[str], body: list[str]) -> None:
+    """Runs with steps that were not committed, as something in them was not finite."""
+    rows = [[r.folder.name, f"{r.last.get('failed_steps', 0):.0f} of {r.last['step']:.0f}"] for r in results]
+    rows = [row for row, r in zip(rows, results, strict=True) if r.last.get("failed_steps", 0)]
+    if rows:
+        text.append("\n## Failed steps\n")
+        body.append("<h2>Failed steps</h2>")
+        _add_table(["cell", "steps that were not finite, and not committed"], rows, text, body)
+
+
 def _add_table(header: list[str], rows: Rows, text: list[str], body: list[str]) -> None:
     lines = ["| " + " | ".join(" ".join(c.split()).replace("|", "\\|") for c in row) + " |" for row in (header, *rows)]
     text.append("\n".join([lines[0], "|---" * len(header) + "|", *lines[1:]]) + "\n")
@@ -199,7 +212,7 @@ def _picture(path: Path, title: str) -> str:
 
 
 def _write_cells(path: Path, results: list[Result]) -> None:
-    with path.open("w", newline="") as file:
+    with whole(path) as partial, partial.open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["env", "optimizer", "seed", "metric", "test", "retrained", *COST_AXES, "best_step"])
         for r in results:

@@ -9,9 +9,14 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import stat
 import sys
+import threading
+import time
 import traceback
 
+from hgenv.cli.interruption import interruptible, interruption_status
 from hgenv.cli.main import execute, told
 
 
@@ -20,8 +25,8 @@ def play(commands: list[list[str]]) -> tuple[int, str]:
     for words in commands:
         try:
             status = execute(words)
-        except KeyboardInterrupt:
-            return 130, "interrupted"
+        except KeyboardInterrupt as interruption:
+            return interruption_status(interruption), "interrupted"
         except SystemExit as stop:  # of the parser, which has written more to standard error
             return int(stop.code or 0) or 2, f"the options of `hgenv {' '.join(words[:2])}` were refused"
         except Exception as error:
@@ -32,10 +37,21 @@ def play(commands: list[list[str]]) -> tuple[int, str]:
     return 0, ""
 
 
+def end_with_parent() -> None:
+    """Be terminated when standard input, a pipe of which nothing comes, is closed: whoever holds its other end died."""
+    os.read(0, 1)
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(3.0)  # for a last checkpoint
+    os._exit(143)
+
+
 if __name__ == "__main__":
+    if stat.S_ISFIFO(os.fstat(0).st_mode):
+        threading.Thread(target=end_with_parent, daemon=True).start()
     answer = os.fdopen(os.dup(1), "w")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    status, reason = play(json.loads(sys.argv[1]))
+    with interruptible():
+        status, reason = play(json.loads(sys.argv[1]))
     if reason:
         print(json.dumps({"reason": reason}), file=answer)
     answer.close()

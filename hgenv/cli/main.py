@@ -10,6 +10,7 @@ from importlib import import_module
 
 from hgenv import __version__
 from hgenv.cli.commands import COMMANDS, usage
+from hgenv.cli.interruption import importing, interruptible, interruption_status
 from hgenv.registry import load, unknown
 
 KINDS = {
@@ -20,13 +21,14 @@ KINDS = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit status: 2 for a mistake of the user's, 130 for an interruption."""
+    """Run one command; returns the exit status: 2 for a mistake of the user's, 130 or 143 for an interruption."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a path may hold what no encoding has
     try:
-        status = execute(list(sys.argv[1:] if arguments is None else arguments))
-        sys.stdout.flush()
-        return status
+        with interruptible():
+            status = execute(list(sys.argv[1:] if arguments is None else arguments))
+            sys.stdout.flush()
+            return status
     except BrokenPipeError:  # the reader has seen enough, as `head` has
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains at its exit
         return 1
@@ -35,9 +37,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         print(f"hgenv: error: {told(error)}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interruption:
         print("interrupted", file=sys.stderr)
-        return 130
+        return interruption_status(interruption)
 
 
 def execute(arguments: list[str]) -> int:
@@ -53,7 +55,8 @@ def execute(arguments: list[str]) -> int:
         raise ValueError(unknown("command", words[0], COMMANDS))
     for what in imports:
         load(what)
-    command = import_module(f"hgenv.cli.{COMMANDS[words[0]].module}").command
+    with importing():
+        command = import_module(f"hgenv.cli.{COMMANDS[words[0]].module}").command
     if torch := sys.modules.get("torch"):
         torch.set_num_threads(1)  # two threads on two busy cores were several times slower
     return int(command(words[1:]))

@@ -4,25 +4,31 @@ from __future__ import annotations
 
 import dataclasses
 import shlex
-from collections.abc import Callable
+import sys
+from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from hgenv.cli import commands
 from hgenv.cli.commands import AGENT
+from hgenv.cli.interruption import check_interruption, interruption_status
+from hgenv.cli.main import told
 from hgenv.cli.options import DefaultBudget, EnvChoice, chosen_task, parse, start_from
 from hgenv.cli.progress import Progress
 from hgenv.env import DataGenEnv
-from hgenv.fields import Many, Seed, check
+from hgenv.fields import Many, Natural, Positive, Seed, check
+from hgenv.files import whole
 from hgenv.options import EnvOptions, flat
 from hgenv.registry import loaded, short, unknown
-from hgenv.run import Row, check_served, run
+from hgenv.run import Budget, DivergedError, Row, check_served
+from hgenv.run import run as play
 from hgenv.runs import agents
 from hgenv.runs.folder import RunFolder, described
 
-Sink = Callable[[Row], None]
+DIVERGED = 3
+"""Exit status of a run that has no end that counts."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,6 +45,12 @@ class RunOptions:
     """Draw the run's figures when it is over."""
     report_every: Many = 5
     """Environment steps between metrics of the whole validation and test splits."""
+    checkpoint_seconds: Positive = 60.0
+    """Wall seconds between checkpoints, from which `hgenv resume` goes on."""
+    checkpoint_steps: Natural | None = None
+    """Environment steps between checkpoints, if they come sooner."""
+    max_failed_steps: Natural = 10
+    """Steps in a row whose loss, weights or gradient are not finite after which the run ends, with exit status 3."""
 
     def __post_init__(self) -> None:
         check(self)
@@ -81,20 +93,8 @@ def command(words: list[str]) -> int:
     imports = [word for what in loaded() for word in ("--import", what)]
     config: dict[str, Any] = {"command": shlex.join(["hgenv", "run", *words, *imports]), "words": words}
     config |= {"optimizer_name": name} | {part: flat(getattr(s, part)) for part in ("run", "budget", "optimizer")}
-    folder = RunFolder(path, config | described(chosen, s.task, env.options))
-    status = _record(env, name, s, folder)
-    if not folder.best:
-        if status:
-            return status
-        raise ValueError(f"no validation {env.task.quantity.primary} of the run was finite: there is no snapshot")
-    if s.run.figures:
-        from hgenv.runs import plot
-
-        plot.of_run(env, folder.path)
-    if not status:
-        folder.finish()
-    print(_summed_up(folder, env.task.quantity.primary))
-    return status
+    with RunFolder.new(path, config | described(chosen, s.task, env.options), *checkpoints(s.run)) as folder:
+        return played(Run(env, name, s.optimizer, s.budget, s.run, folder))
 
 
 def _demanded(options: EnvOptions, optimizer: Any) -> EnvOptions:
@@ -104,42 +104,93 @@ def _demanded(options: EnvOptions, optimizer: Any) -> EnvOptions:
     return options
 
 
-def _record(env: DataGenEnv, name: str, s: Any, folder: RunFolder) -> int:
-    """Play; the rows go to the folder and the progress. Exit status: 130 if it was interrupted, which keeps all."""
-    key = env.task.quantity.primary
+def checkpoints(options: RunOptions) -> tuple[float, int | None]:
+    """How often they are written."""
+    return options.checkpoint_seconds, options.checkpoint_steps
+
+
+class Run(NamedTuple):
+    """All that a run is made of; player is an optimizer, or the options of an agent."""
+
+    env: DataGenEnv
+    name: str
+    player: Any
+    budget: Budget
+    options: RunOptions
+    folder: RunFolder
+
+
+def played(run: Run) -> int:
+    """Play to the end of the budget, or to an interruption. Exit status: DIVERGED if there is no end that counts."""
+    folder, key = run.folder, run.env.task.quantity.primary
+    ended, status = "budget", 0
     with Progress("%") as progress:
-
-        def sink(row: Row) -> None:
-            folder.write(env, row)
-            spent = s.budget.spent(int(row["step"]), env.ledger, row["cpu_seconds"])
-            best = folder.best.get(f"validation.{key}", np.nan)
-            note = f"step {row['step']:.0f}, val_loss {row['val_loss']:.4f}, best validation {key} {best:.4g}"
-            progress.show(min(100, int(100 * spent)), 100, note)
-
         try:
-            if name == AGENT:
-                _play_agent(env, s, folder.path, sink)
-            else:
-                for row in run(env, s.optimizer, s.budget, s.run.seed, s.run.report_every):
-                    sink(row)
-        except KeyboardInterrupt:
-            progress.say("interrupted: what was written until now is kept")
-            return 130
-    return 0
+            _play(run, progress)
+        except KeyboardInterrupt as interruption:
+            goes_on = f": hgenv resume {shlex.quote(str(folder.path))} goes on" if folder.last else ""
+            progress.say(f"interrupted{goes_on}")
+            return interruption_status(interruption)
+        except DivergedError as error:
+            ended, status = f"diverged: {error}", DIVERGED
+    if not folder.best:
+        ended, status = f"no validation {key} was finite", DIVERGED
+    folder.finish(ended)
+    if run.options.figures and folder.best:
+        _draw(run)
+    print(_summed_up(folder, key))
+    if status:
+        print(f"hgenv: {folder.path}: {ended}", file=sys.stderr)
+    return status
 
 
-def _play_agent(env: DataGenEnv, s: Any, path: Path, sink: Sink) -> None:
-    agent = agents.made(env, s.optimizer, s.run.seed)
+def _play(run: Run, progress: Progress) -> None:
+    env, folder, key = run.env, run.folder, run.env.task.quantity.primary
+
+    def sink(row: Row) -> None:
+        folder.write(env, row)
+        spent = run.budget.spent(int(row["step"]), env.ledger, row["cpu_seconds"])
+        best = folder.best.get(f"validation.{key}", np.nan)
+        note = f"step {row['step']:.0f}, val_loss {row['val_loss']:.4f}, best validation {key} {best:.4g}"
+        progress.show(min(100, int(100 * spent)), 100, note)
+        check_interruption()
+
+    o = run.options
+    common = (o.report_every, folder.checkpoint, o.max_failed_steps)
+    if run.name == AGENT:
+        agent = agents.made(env, run.player, o.seed)
+        try:
+            agents.play(env, agent, run.budget, sink, *common)
+        finally:  # interrupted as well
+            with whole(folder.path / "agent.zip") as partial:
+                agent.save(partial)
+        return
+    with closing(play(env, run.player, run.budget, o.seed, *common)) as rows:
+        for row in rows:
+            sink(row)
+
+
+def _draw(run: Run) -> None:
+    """The figures, of which none can make a run fail that has come to its end."""
     try:
-        agents.play(env, agent, s.budget, s.run.report_every, sink)
-    finally:  # interrupted as well
-        agent.save(path / "agent.zip")
+        from hgenv.runs import plot
+
+        plot.of_run(run.env, run.folder.path)
+    except Exception as error:
+        print(f"hgenv: the figures of {run.folder.path} could not be drawn: {told(error)}", file=sys.stderr)
 
 
 def _summed_up(folder: RunFolder, key: str) -> str:
     row, best = folder.last, folder.best
-    return (
+    text = (
         f"{folder.path}: {int(row['step'])} steps, {int(row['train_steps'])} training steps, "
-        f"{int(row['renders'])} renders, {row['cpu_seconds']:.0f} CPU s; best validation {key} "
-        f"{best[f'validation.{key}']:.4g} at step {int(best['step'])}, test {key} there {best[f'test.{key}']:.4g}"
+        f"{int(row['renders'])} renders, {row['cpu_seconds']:.0f} CPU s"
     )
+    if failed := int(row.get("failed_steps", 0)):
+        text += f", {failed} failed steps"
+    if best:
+        text += (
+            f"; best validation {key} {best[f'validation.{key}']:.4g} at step {int(best['step'])}, test {key} there "
+            f"{best[f'test.{key}']:.4g}"
+        )
+    return text

@@ -17,9 +17,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import gymnasium
 import numpy as np
 
+from hgenv.checkpoint import Checkpoint, part
 from hgenv.env import DataGenEnv
 from hgenv.fields import MOST, AtLeast, AtMost, Decay, Natural, Positive, check
-from hgenv.run import Budget, Clock, Row, make_row
+from hgenv.run import Budget, Clock, Row, check_progress, make_row
+from hgenv.runs.agent_state import load_state, state_of
 
 if TYPE_CHECKING:
     from stable_baselines3.common.base_class import BaseAlgorithm
@@ -82,15 +84,15 @@ class _OneEpisode(gymnasium.Wrapper):
     A reward that is not finite would poison the agent for good: it is told the lowest that was, or 0.
     """
 
-    _lowest = np.inf
+    lowest = np.inf
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
         observation, reward, _, _, info = self.env.step(action)
         value = float(reward)
         if np.isfinite(value):
-            self._lowest = min(self._lowest, value)
+            self.lowest = min(self.lowest, value)
         else:
-            value = self._lowest if np.isfinite(self._lowest) else 0.0
+            value = self.lowest if np.isfinite(self.lowest) else 0.0
         return observation, value, False, False, info
 
 
@@ -99,12 +101,29 @@ def made(env: DataGenEnv, options: AgentOptions, seed: int) -> BaseAlgorithm:
     return options.agent(_OneEpisode(env), seed)
 
 
-def play(env: DataGenEnv, agent: BaseAlgorithm, budget: Budget, report_every: int, sink: Callable[[Row], None]) -> None:
+def play(
+    env: DataGenEnv,
+    agent: BaseAlgorithm,
+    budget: Budget,
+    sink: Callable[[Row], None],
+    report_every: int = 5,
+    checkpoint: Checkpoint | None = None,
+    max_failed_steps: int = 10,
+) -> None:
     """Let an agent act and learn until the budget is spent; sink gets the rows that `hgenv.run.run` would give.
 
-    The committed actions explore; beta.NAME of a row is what the agent would do without exploring.
+    The committed actions explore; beta.NAME of a row is what the agent would do without exploring. Checkpoints are
+    taken where the agent has learned from all it has seen: before every step, PPO's before every rollout.
+    Raises as run() does.
     """
     from stable_baselines3.common.callbacks import BaseCallback
+
+    before = {} if checkpoint is None else checkpoint.read()
+    if before:
+        assert agent.env is not None
+        agent.env.reset()
+        env.load_state_dict(part(before, "env"))
+        load_state(agent, part(before, "player"))
 
     class Rows(BaseCallback):
         def _row(self, seconds: tuple[float, float], info: dict[str, Any], observation: Any, report: bool) -> None:
@@ -112,9 +131,15 @@ def play(env: DataGenEnv, agent: BaseAlgorithm, budget: Budget, report_every: in
             sink(make_row(env, seconds, self.num_timesteps, info, np.asarray(found[0], np.float64), report))
 
         def _on_training_start(self) -> None:
-            assert self.model._last_obs is not None
-            self._row((0.0, 0.0), env.info(), self.model._last_obs, report=True)
-            self._clock = Clock()  # what came before is not the agent's time, as in run()
+            if not before:
+                assert self.model._last_obs is not None
+                self._row((0.0, 0.0), env.info(), self.model._last_obs, report=True)
+            self._clock = Clock(before.get("seconds"))  # what came before is not the agent's time, as in run()
+
+        def _on_rollout_start(self) -> None:
+            if checkpoint is not None:
+                with self._clock.pause():
+                    checkpoint.hold(self.num_timesteps, self._clock.read(), env, state_of(self.model))
 
         def _on_step(self) -> bool:
             seconds = self._clock.read()
@@ -122,6 +147,11 @@ def play(env: DataGenEnv, agent: BaseAlgorithm, budget: Budget, report_every: in
             with self._clock.pause():
                 report = self.num_timesteps % report_every == 0 or over
                 self._row(seconds, self.locals["infos"][0], self.locals["new_obs"], report)
+            check_progress(env, max_failed_steps)
             return not over
 
-    agent.learn(2**62, callback=Rows())
+    try:
+        agent.learn(2**62, callback=Rows(), reset_num_timesteps=not before)
+    finally:
+        if checkpoint is not None:
+            checkpoint.write()

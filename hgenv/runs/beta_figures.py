@@ -15,6 +15,7 @@ from PIL import Image
 
 from hgenv.beta.layout import Layout
 from hgenv.env import DataGenEnv
+from hgenv.files import whole
 from hgenv.run import Row
 
 Array = NDArray[np.float64]
@@ -99,7 +100,8 @@ def distributions(layout: Layout, rows: list[Row], path: Path) -> None:
     rows = moments(rows, _MOMENTS)
     x = np.array([row["train_steps"] for row in rows])
     figure, _ = _figure(list(panels(layout, _betas(layout, rows))), x)
-    figure.savefig(path, dpi=100)
+    with whole(path) as partial:
+        figure.savefig(partial, dpi=100)
 
 
 def moments(rows: list[Row], count: int) -> list[Row]:
@@ -145,4 +147,5 @@ def film(env: DataGenEnv, rows: list[Row], path: Path, frames: int = 24) -> None
             above = Image.fromarray(sheet).resize(size, Image.Resampling.NEAREST)
             picture = np.concatenate([np.asarray(above), picture])
         pictures.append(Image.fromarray(picture).quantize(64))
-    pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=200, loop=0)
+    with whole(path) as partial:
+        pictures[0].save(partial, save_all=True, append_images=pictures[1:], duration=200, loop=0)

@@ -1,13 +1,15 @@
-"""The folder that keeps a run: configuration, rows, the best snapshot, the summary."""
+"""The folder that keeps a run: configuration, rows, checkpoint, the best snapshot, the summary."""
 
 from __future__ import annotations
 
 import csv
 import importlib.metadata
+import io
 import json
-import os
 import platform
 import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,12 +18,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hgenv import registry
+from hgenv.checkpoint import Checkpoint, part
 from hgenv.env import DataGenEnv
 from hgenv.fields import absolute
+from hgenv.files import append, write_arrays, write_json, write_text
 from hgenv.options import EnvOptions, build, flat
 from hgenv.run import Row
-from hgenv.snapshot import load_snapshot, save_snapshot
+from hgenv.runs.writer import LOCK, WRITER, check_free, sole_writer
+from hgenv.snapshot import load_snapshot, snapshot_of
 from hgenv.task import Task
+
+CONFIG, METRICS, CHECKPOINT, BEST, SUMMARY = (
+    "config.json", "metrics.csv", "checkpoint.npz", "best.npz", "summary.json"
+)  # fmt: skip
 
 
 def described(id: str, task: Task, options: EnvOptions) -> dict[str, Any]:
@@ -56,10 +65,10 @@ def open_run(path: Path | str) -> OpenRun:
     rows = read_rows(folder)
     if not rows:
         raise ValueError(f"{folder} has no row yet")
-    config = json.loads((folder / "config.json").read_text())
+    config = read_config(folder)
     env = made(config)
     env.start_from([rows[0][f"beta.{name}"] for name in env.task.layout.names])  # frozen coordinates stay there
-    return OpenRun(env, rows, load_snapshot(folder) if (folder / "best.npz").is_file() else {}, config)
+    return OpenRun(env, rows, load_snapshot(folder) if (folder / BEST).is_file() else {}, config)
 
 
 def made(config: dict[str, Any]) -> DataGenEnv:
@@ -71,33 +80,124 @@ def made(config: dict[str, Any]) -> DataGenEnv:
 
 
 class RunFolder:
-    """What a run leaves: config.json, metrics.csv line by line, best.npz of the lowest validation metric, and
-    summary.json when it is finished."""
+    """What a run leaves: config.json, metrics.csv line by line, checkpoint.npz now and then, best.npz of the lowest
+    validation metric, and summary.json when it has come to its end.
 
-    def __init__(self, path: Path, config: dict[str, Any]) -> None:
-        if path.exists() and (not path.is_dir() or any(path.iterdir())):
-            raise FileExistsError(f"{path} exists and is not empty: name another folder with --out")
-        path.mkdir(parents=True, exist_ok=True)
+    Its process alone writes to it until close(). checkpoint is what `hgenv.run.run` takes.
+    """
+
+    def __init__(self, path: Path) -> None:
         self.path, self.last, self.best = path, Row(), Row()
-        (path / "config.json").write_text(json.dumps(config | {"versions": versions()}, indent=2) + "\n")
+        self._columns, self._snapshot = list[str](), dict[str, Any]()
+        self._closing = ExitStack()
+
+    @classmethod
+    def new(cls, path: Path, config: dict[str, Any], seconds: float = 60.0, steps: int | None = None) -> RunFolder:
+        """A new or empty folder. seconds, steps: of its Checkpoint.
+
+        Raises FileExistsError for one that is not, BusyError for one that another process writes to.
+        """
+        made = not path.exists()
+        check_free(path)
+        _check_empty(path)
+        path.mkdir(parents=True, exist_ok=True)
+        run = cls(path)
+        try:
+            run._open(seconds, steps)
+            _check_empty(path)  # another may have been faster
+            run._closing.callback(run._forget, made)
+            write_json(path / CONFIG, config | {"versions": versions()})
+        except BaseException:
+            run.close()
+            raise
+        return run
+
+    @classmethod
+    def again(cls, path: Path, config: dict[str, Any], seconds: float = 60.0, steps: int | None = None) -> RunFolder:
+        """The folder of a run that goes on from its checkpoint, with a changed configuration.
+
+        What was written after the checkpoint is dropped, as it comes again. Raises ValueError if there is no checkpoint
+        or it is none of these rows, BusyError if another process writes to the folder.
+        """
+        run = cls(path)
+        run._open(seconds, steps)
+        try:
+            run._go_back()
+            write_json(path / CONFIG, config)
+            (path / SUMMARY).unlink(missing_ok=True)
+        except BaseException:
+            run.close()
+            raise
+        return run
+
+    def _open(self, seconds: float, steps: int | None) -> None:
+        self._closing.enter_context(sole_writer(self.path))
+        self.checkpoint = Checkpoint(self.path / CHECKPOINT, seconds, steps, lambda: self._snapshot)
+
+    def _go_back(self) -> None:
+        """Be as at the checkpoint."""
+        before = self.checkpoint.read()
+        if not before:
+            raise ValueError(f"{self.path} has no {CHECKPOINT}: there is nothing to go on from")
+        step, rows = int(before["step"]), read_rows(self.path)
+        if step >= len(rows) or rows[step]["step"] != step:
+            raise ValueError(f"{self.path / METRICS} has no row of step {step}, which {CHECKPOINT} goes on from")
+        with (self.path / METRICS).open(newline="") as file:
+            lines = file.readlines()
+        write_text(self.path / METRICS, "".join(lines[: step + 2]))
+        self._columns, self.last = next(csv.reader(lines)), rows[step]
+        self._snapshot = dict(part(before, "beside"))
+        if self._snapshot:
+            self.best = rows[int(self._snapshot["step"])]
+            write_arrays(self.path / BEST, self._snapshot)
 
     def write(self, env: DataGenEnv, row: Row) -> None:
         """Append a row, of which the first has every column; snapshot the state at every best validation metric."""
-        with (self.path / "metrics.csv").open("a", newline="") as file:
-            if not self.last:
-                self._columns = list(row)
-                csv.writer(file).writerow(self._columns)
-            csv.DictWriter(file, self._columns).writerow(row)
+        if not self._columns:
+            self._columns = list(row)
+            append(self.path / METRICS, _line(self._columns))
+        if unknown := row.keys() - set(self._columns):
+            raise ValueError(f"{self.path / METRICS} has no column {min(unknown)}: it is another version's")
+        append(self.path / METRICS, _line([row.get(name, "") for name in self._columns]))
         self.last, key = row, f"validation.{env.task.quantity.primary}"
         if row.get(key, np.inf) < self.best.get(key, np.inf):
+            self._snapshot = snapshot_of(env.state_dict(), row)
+            write_arrays(self.path / BEST, self._snapshot)
             self.best = row
-            save_snapshot(self.path / "best.npz", env.state_dict(), row)
 
-    def finish(self) -> None:
-        """Say that the run has come to its end, with its last and its best row."""
-        partial = self.path / "summary.partial.json"
-        partial.write_text(json.dumps({"last": self.last, "best": self.best}, indent=2) + "\n")
-        os.replace(partial, self.path / "summary.json")
+    def finish(self, ended: str) -> None:
+        """Say that the run has come to its end, and how, with its last and its best row."""
+        write_json(self.path / SUMMARY, {"ended": ended, "last": self.last, "best": self.best})
+
+    def close(self) -> None:
+        """Let others write to it. A new folder that got no row is as it was before, if it was there at all."""
+        self._closing.close()
+
+    def _forget(self, made: bool) -> None:
+        if not self.last:
+            for name in (CONFIG, METRICS, CHECKPOINT, BEST, LOCK, WRITER):
+                (self.path / name).unlink(missing_ok=True)
+            if made:
+                self.path.rmdir()
+
+    def __enter__(self) -> RunFolder:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _check_empty(path: Path) -> None:
+    if path.exists() and not path.is_dir():
+        raise FileExistsError(f"{path} is no folder: name another with --out")
+    if path.exists() and {file.name for file in path.iterdir()} - {LOCK, WRITER}:
+        raise FileExistsError(f"{path} exists and is not empty: name another folder with --out")
+
+
+def _line(values: Sequence[Any]) -> str:
+    text = io.StringIO()
+    csv.writer(text).writerow(values)
+    return text.getvalue()
 
 
 def restore(env: DataGenEnv, snapshot: dict[str, NDArray]) -> None:
@@ -111,9 +211,31 @@ def start_at(env: DataGenEnv, snapshot: dict[str, NDArray]) -> None:
     env.start_from(snapshot["beta"], snapshot.get("state.memory"))
 
 
+def read_config(folder: Path) -> dict[str, Any]:
+    """The configuration of a run. Raises FileNotFoundError for what is no run's folder, ValueError for a broken one."""
+    path = folder / CONFIG
+    if not path.is_file():
+        raise FileNotFoundError(f"no file {path}: expected the folder of a run")
+    try:
+        config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        if missing := {"env", "imports", "task", "training"} - config.keys():
+            raise ValueError(f"it lacks {min(missing)}")
+    except (ValueError, AttributeError, RecursionError) as error:
+        raise ValueError(f"{path} is not the configuration of a run: {error}") from error
+    return config
+
+
+def ending(folder: Path) -> str:
+    """How a run has ended, "budget" if by its budget; nothing if it has not, or cannot be read."""
+    try:
+        return str(json.loads((folder / SUMMARY).read_text(encoding="utf-8"))["ended"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+
+
 def read_rows(folder: Path) -> list[dict[str, float]]:
     """The rows of a run's metrics.csv, empty cells left out; a last line without its end is dropped."""
-    path = folder / "metrics.csv"
+    path = folder / METRICS
     if not path.is_file():
         raise FileNotFoundError(f"no file {path}: expected the folder of a run")
     with path.open(newline="") as file:

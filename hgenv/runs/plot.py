@@ -12,6 +12,7 @@ from matplotlib.ticker import EngFormatter
 from numpy.typing import NDArray
 
 from hgenv.env import DataGenEnv
+from hgenv.files import whole
 from hgenv.pictures import colours, sheet
 from hgenv.run import COST_AXES
 from hgenv.runs import beta_figures
@@ -22,8 +23,9 @@ from hgenv.snapshot import load_snapshot
 def write_png(path: Path, picture: NDArray[np.uint8], scale: int = 1) -> None:
     """Write a picture (h, w, 3) uint8, each pixel enlarged `scale` times."""
     large = picture.repeat(scale, 0).repeat(scale, 1)
-    if not cv2.imwrite(str(path), cv2.cvtColor(large, cv2.COLOR_RGB2BGR)):
-        raise OSError(f"could not write {path}")
+    coded = cv2.imencode(".png", cv2.cvtColor(large, cv2.COLOR_RGB2BGR))[1]
+    with whole(path) as partial:  # OpenCV itself does not say why it cannot write, and not to paths of any letters
+        partial.write_bytes(coded.tobytes())
 
 
 def curves(folders: list[Path], metric: str, path: Path) -> None:
@@ -52,7 +54,8 @@ def curves(folders: list[Path], metric: str, path: Path) -> None:
         panel.xaxis.set_major_formatter(EngFormatter(sep=""))
     panels[0].set_ylabel(metric)
     panels[-1].legend(fontsize=8)
-    figure.savefig(path, dpi=110)
+    with whole(path) as partial:
+        figure.savefig(partial, dpi=110)
 
 
 def _metrics(folder: Path) -> list[str]:
@@ -84,7 +87,8 @@ def predictions(env: DataGenEnv, path: Path, count: int = 10) -> None:
             cell.set_yticks([])
         line[0].set_ylabel(name)
     figure.colorbar(shown, ax=axes[3, :].tolist(), shrink=0.9)
-    figure.savefig(path, dpi=110)
+    with whole(path) as partial:
+        figure.savefig(partial, dpi=110)
 
 
 def of_run(env: DataGenEnv, folder: Path) -> None:

@@ -24,7 +24,7 @@ def played(algorithm: str, seed: int = 0, **budget: float) -> tuple[hgenv.DataGe
     env, rows = hgenv.DataGenEnv(ToyShading(), options), list[run.Row]()
     own = {"rollout": 4} if algorithm == "PPO" else {"warmup": 4}
     choice = agents.AgentOptions(algorithm=algorithm, **own)
-    agents.play(env, agents.made(env, choice, seed), run.Budget(**budget), 3, rows.append)
+    agents.play(env, agents.made(env, choice, seed), run.Budget(**budget), rows.append, 3)
     return env, rows
 
 
@@ -55,7 +55,7 @@ def test_agents_survive_a_loss_that_is_not_finite() -> None:
         own = {"rollout": 4} if algorithm == "PPO" else {"warmup": 2}
         env, rows = hgenv.DataGenEnv(Broken(), EnvOptions(train_steps=2)), list[run.Row]()
         agent = agents.made(env, agents.AgentOptions(algorithm=algorithm, **own), 0)
-        agents.play(env, agent, run.Budget(max_steps=12), 3, rows.append)
+        agents.play(env, agent, run.Budget(max_steps=12), rows.append, 3)
         assert len(rows) == 13
         assert np.isnan(rows[-1]["val_loss"])
         assert np.isfinite(rows[-1]["beta.light.mean"])

@@ -1,6 +1,7 @@
 """The folder of a run is opened from anywhere: what its environment reads lies by absolute paths."""
 
 import json
+import os
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -17,6 +18,7 @@ from hgenv.options import EnvOptions
 from hgenv.run import Budget, run
 from hgenv.runs import open_run
 from hgenv.runs.folder import RunFolder, described
+from hgenv.runs.writer import BusyError
 from hgenv.tasks.toy_shading import ToyShading
 from optimizers import Fixed, RandomSearch
 
@@ -34,12 +36,13 @@ class FiledGrey(Grey):
 
 def played(folder: Path, id: str, env: DataGenEnv, optimizer: object, steps: int = 3) -> dict:
     """A run that is kept, and the environment's state at its best validation."""
-    kept, best, state = RunFolder(folder, described(id, env.task, env.options)), np.inf, {}
+    kept, best, state = RunFolder.new(folder, described(id, env.task, env.options)), np.inf, {}
     for row in run(env, optimizer, Budget(max_steps=steps), report_every=1):  # type: ignore[arg-type]
         kept.write(env, row)
         if row[f"validation.{env.task.quantity.primary}"] < best:
             best, state = row[f"validation.{env.task.quantity.primary}"], env.state_dict()
-    kept.finish()
+    kept.finish("budget")
+    kept.close()
     return state
 
 
@@ -97,7 +100,7 @@ def test_what_is_not_a_run_is_named(tmp_path: Path, outside: ModuleType) -> None
     with pytest.raises(FileNotFoundError, match="folder of a run"):
         open_run(tmp_path)
     env = DataGenEnv(outside.Grey(), EnvOptions(train_steps=2))
-    kept = RunFolder(tmp_path / "run", described("outside/Grey-v0", env.task, env.options))
+    kept = RunFolder.new(tmp_path / "run", described("outside/Grey-v0", env.task, env.options))
     (tmp_path / "run" / "metrics.csv").write_text("step,val_loss\n0,")
     with pytest.raises(ValueError, match="no row yet"):
         open_run(tmp_path / "run")
@@ -110,5 +113,17 @@ def test_what_is_not_a_run_is_named(tmp_path: Path, outside: ModuleType) -> None
     assert opened.rows == [row]
     with pytest.raises(ValueError, match="no snapshot"):
         opened.restore()
+    with pytest.raises(BusyError, match=f"is being written by process {os.getpid()} on "):
+        RunFolder.new(tmp_path / "run", {})
+    kept.close()
     with pytest.raises(FileExistsError, match="not empty"):
-        RunFolder(tmp_path / "run", {})
+        RunFolder.new(tmp_path / "run", {})
+
+
+def test_a_new_folder_without_a_row_is_as_it_was(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    for name in ("empty", "new"):
+        with RunFolder.new(tmp_path / name, {}):
+            assert (tmp_path / name / "config.json").is_file()
+    assert [path.name for path in tmp_path.iterdir()] == ["empty"]
+    assert not list((tmp_path / "empty").iterdir())
