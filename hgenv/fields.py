@@ -33,7 +33,7 @@ class AtLeast(NamedTuple):
         return value >= self.limit
 
     def __str__(self) -> str:
-        return f">= {self.limit:.15g}"
+        return f">= {self.limit:.16g}"
 
 
 class Over(AtLeast):
@@ -43,7 +43,7 @@ class Over(AtLeast):
         return value > self.limit
 
     def __str__(self) -> str:
-        return f"> {self.limit:.15g}"
+        return f"> {self.limit:.16g}"
 
 
 class AtMost(AtLeast):
@@ -53,7 +53,7 @@ class AtMost(AtLeast):
         return value <= self.limit
 
     def __str__(self) -> str:
-        return f"<= {self.limit:.15g}"
+        return f"<= {self.limit:.16g}"
 
 
 class Under(AtLeast):
@@ -63,7 +63,7 @@ class Under(AtLeast):
         return value < self.limit
 
     def __str__(self) -> str:
-        return f"< {self.limit:.15g}"
+        return f"< {self.limit:.16g}"
 
 
 class _OnDisk(NamedTuple):
@@ -88,11 +88,16 @@ Share = Annotated[float, AtLeast(0), Under(1)]
 Decay = Share
 
 
+def on_disk(options: Any) -> dict[str, str]:
+    """The paths that options name, by the fields that say OnDisk."""
+    names = [name for name, hint in _hints(type(options)).items() if _is_path(hint)]
+    return {name: getattr(options, name) for name in names if getattr(options, name) is not None}
+
+
 def absolute(options: T) -> T:
     """The same options, with absolute paths where they say OnDisk."""
-    on_disk = [name for name, hint in _hints(type(options)).items() if _is_path(hint)]
-    given = {name: getattr(options, name) for name in on_disk if getattr(options, name) is not None}
-    return dataclasses.replace(options, **{name: os.path.abspath(path) for name, path in given.items()})  # type: ignore[type-var]
+    paths = {name: os.path.abspath(path) for name, path in on_disk(options).items()}
+    return dataclasses.replace(options, **paths)  # type: ignore[type-var]
 
 
 def _is_path(hint: Any) -> bool:
@@ -152,6 +157,8 @@ def _problem(hint: Any, value: Any) -> str:
     origin = get_origin(hint)
     if origin is Annotated:
         kind, *bounds = get_args(hint)
+        if _OnDisk() in bounds and isinstance(value, str) and not value:
+            return "the path of a file or folder"
         bounds = [b for b in bounds if isinstance(b, AtLeast)]
         if not _problem(kind, value) and (value is None or all(b.holds(value) for b in bounds)):
             return ""

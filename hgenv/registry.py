@@ -169,7 +169,7 @@ def load(what: str) -> None:
 
 
 def _check_not_hidden(top: str) -> None:
-    """Raise ValueError if a module in the current folder has the name of one of Python's or ours, which was imported."""
+    """Raise ValueError if a module in the current folder is named like one of Python's or ours, which was imported."""
     here = [Path.cwd() / f"{top}.py", Path.cwd() / top / "__init__.py"]
     first = Path(getattr(sys.modules[top], "__file__", None) or "built in").resolve()
     for path in here if top in {*sys.stdlib_module_names, "hgenv", "optimizers"} else []:

@@ -10,6 +10,7 @@ import shutil
 import signal
 import sys
 import tempfile
+import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -100,11 +101,29 @@ class Outcome(NamedTuple):
         return ""
 
 
+def warmed(folder: Path) -> Path:
+    """A run in the folder; what every environment needs is imported and compiled, so that children have it."""
+    import matplotlib
+    import torch
+
+    from hgenv.bench import render_speed, report  # noqa: F401
+    from hgenv.cli.main import main
+
+    torch.set_num_threads(1)
+    matplotlib.use("Agg")
+    for name, base in bases().items():
+        if name.startswith(("run ", "random-search", "nevergrad", "sb3 PPO")):
+            assert main([*base.words, "--out", str(folder / name.replace("/", "-"))]) == 0
+    return folder / "random-search"
+
+
 def tried(words: Sequence[str], run: Path) -> Outcome:
     """What `hgenv WORDS` comes to in a child of this process, in an empty folder but for `run`."""
     with tempfile.TemporaryFile() as errors, tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "run").symlink_to(run)
-        child = os.fork()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of threads, which the child does without
+            child = os.fork()
         if child == 0:
             _play(words, Path(folder), errors.fileno())
         _, status = os.waitpid(child, 0)

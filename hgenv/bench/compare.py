@@ -23,7 +23,7 @@ from typing import Annotated, NamedTuple
 import tyro
 
 from hgenv import interpreter
-from hgenv.fields import MOST, AtLeast, AtMost, Many, Processes, check
+from hgenv.fields import MOST, AtLeast, AtMost, Many, OnDisk, Processes, check
 from hgenv.files import write_json
 from hgenv.registry import find, loaded, short
 from hgenv.run import Budget
@@ -63,7 +63,7 @@ class CompareOptions:
 
     envs: tyro.conf.Positional[tuple[str, ...]] = ("hgenv/ToyShading-v0",)
     """Environment ids."""
-    out: str = "bench"
+    out: OnDisk = "bench"
     """Folder of the cells and the report."""
     optimizers: tuple[str, ...] = METHODS
     """LABEL=OPTIMIZER OPTIONS..., or the label of one of the defaults; fixed and random-beta are always there."""

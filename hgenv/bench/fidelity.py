@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 
 from hgenv import interpreter
 from hgenv.env import DataGenEnv
-from hgenv.fields import MOST, AtLeast, Length, Natural, Processes, Seed, check
+from hgenv.fields import MOST, AtLeast, Length, Natural, OnDisk, Processes, Seed, check
 from hgenv.files import append, whole, write_json, write_text
 from hgenv.options import EnvOptions, flat
 from hgenv.runs.writer import LOCK, WRITER, sole_writer
@@ -51,7 +51,7 @@ COSTS = ("renders", "train_steps", "differentiated_steps", "influences", "valida
 class FidelityOptions:
     """Estimates of the gradient against brute force."""
 
-    out: str = "fidelity"
+    out: OnDisk = "fidelity"
     """Folder for vectors.csv, table.md and figure.png; what it holds already is not measured again."""
     settings: tuple[str, ...] = SETTINGS
     """Estimators with their options, in the words of the command line: "NAME --gradient-OPTION VALUE ..."."""
@@ -115,10 +115,8 @@ def _measured(
     missing = [job for job in jobs if job not in done]
     yield len(jobs) - len(missing), len(jobs)
     if missing:
-        with (
-            interpreter.safe_path(),
-            ProcessPoolExecutor(o.workers, multiprocessing.get_context("spawn"), _end_with_parent) as pool,
-        ):
+        spawn = multiprocessing.get_context("spawn")
+        with interpreter.safe_path(), ProcessPoolExecutor(o.workers, spawn, _end_with_parent) as pool:
             futures = [pool.submit(_vector, task, settings.get(job.kind, options), o, job) for job in missing]
             try:
                 for count, future in enumerate(as_completed(futures), 1):

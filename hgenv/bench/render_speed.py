@@ -56,8 +56,6 @@ class RenderOptions:
 
 def measure(o: RenderOptions) -> Iterator[str]:
     """Lines of Markdown tables as they are measured. Core-seconds are CPU seconds of all threads of the process."""
-    yield f"images per core-second, {o.count} samples at the start beta, median of {o.repeats}:"
-    yield from _shapes(o)
     kinds: list[tuple[str, type[RenderedTask], dict[str, Any]]] = [
         ("SceneNormals, procedural rooms", SceneNormals, {}),
         ("FaceDepth, procedural head", FaceDepth, {}),
@@ -67,6 +65,11 @@ def measure(o: RenderOptions) -> Iterator[str]:
         kinds.append(("SceneNormals, scenes from disk", SceneNormals, {"scenes": o.scenes}))
     if o.model:
         kinds.append(("FaceDepth, model from disk", FaceDepth, {"model": o.model}))
+    for _, task, knobs in kinds:
+        if knobs:  # what cannot be read shows before anything is measured
+            task(**knobs).prepare()
+    yield f"images per core-second, {o.count} samples at the start beta, median of {o.repeats}:"
+    yield from _shapes(o)
     for title, task, knobs in kinds:
         yield from _meshes_of(title, task, knobs, o)
 
