@@ -85,9 +85,8 @@ def test_blender_is_run(
 def test_a_blender_that_is_not_there_fails(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setenv("HGENV_BLENDER", "/no/such/blender")
     assert cli.main(TOY) == 1
-    assert (
-        lines(capsys.readouterr().out)["blender"] == "FAILS: /no/such/blender cannot be run: No such file or directory"
-    )
+    found = lines(capsys.readouterr().out)["blender"]
+    assert found == "FAILS: /no/such/blender cannot be run: No such file or directory"
 
 
 @pytest.mark.usefixtures("without_processes")
