@@ -10,7 +10,6 @@ import importlib
 import os
 import shutil
 import subprocess
-import tempfile
 import warnings
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -21,7 +20,7 @@ import numpy as np
 import torch
 
 from hgenv import interpreter, kernels
-from hgenv.cache import cache_folder
+from hgenv.cache import cache_folder, make_writable
 from hgenv.cli.main import told
 from hgenv.cli.options import EnvChoice, chosen_task, parse, value_of
 from hgenv.env import DataGenEnv
@@ -92,12 +91,7 @@ def _cache() -> str:
     folder = cache_folder()
     if folder is None:
         raise OSError("no home, and $HGENV_CACHE is not set: pretrained networks are not kept")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder) as file:
-            file.write(bytes(4096))
-    except OSError as error:
-        raise OSError(f"{folder} cannot be written: {error}; set $HGENV_CACHE to a folder that can") from error
+    make_writable(folder)
     return f"{folder} can be written"
 
 

@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from hgenv.batch import Batch
 from hgenv.beta.noise import keys
-from hgenv.cache import cache_folder, say_once, writable
+from hgenv.cache import cache_folder, make_writable, say_once, writable
 from hgenv.learning.learner import Learner
 from hgenv.learning.training import Adam, FlatNetwork
 from hgenv.quantities.quantity import Quantity
@@ -55,7 +55,7 @@ def pretrain(
     with torch.enable_grad():
         path = kept / f"pretrained-{_digest(learner, sample, steps, key)}.npz"
         if not path.is_file():
-            kept.mkdir(parents=True, exist_ok=True)
+            make_writable(kept)
             with FileLock(path.with_suffix(".lock")):  # two runs that start together train it once
                 if not path.is_file():
                     _save(path, _trained(learner, sample, steps))

@@ -47,12 +47,12 @@ def test_a_cache_that_was_asked_for_has_to_work(
     monkeypatch.setenv("HGENV_CACHE", str(tmp_path / "file" / "cache"))
     assert cli.main(TOY) == 1
     said = lines(capsys.readouterr().out)["cache"]
-    assert said.startswith(f"FAILS: {tmp_path}/file/cache cannot be written")
+    assert said.startswith(f"FAILS: [Errno 20] {tmp_path}/file/cache cannot be written")
     assert "$HGENV_CACHE" in said
     monkeypatch.delenv("HGENV_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     assert cli.main(TOY) == 0
-    assert lines(capsys.readouterr().out)["cache"].startswith(f"no (not needed): {tmp_path}/file/hgenv cannot be")
+    assert lines(capsys.readouterr().out)["cache"].startswith(f"no (not needed): [Errno 20] {tmp_path}/file/hgenv can")
 
 
 def program(path: Path, text: str) -> str:
