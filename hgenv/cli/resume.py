@@ -41,7 +41,7 @@ class NewBudget(Budget):
 def command(words: list[str]) -> int:
     s = parse("resume", words, resume=ResumeOptions, budget=NewBudget)
     path = Path(s.resume.folder)
-    config, rows = read_config(path), read_rows(path)
+    config, rows = read_config(path, of_run=True), read_rows(path)
     budget = _budget(path, config, s.budget, rows)
     for module in config["imports"]:
         load(module)

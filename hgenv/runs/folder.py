@@ -227,19 +227,25 @@ def start_at(env: DataGenEnv, snapshot: dict[str, NDArray]) -> None:
 
 
 _KINDS = {"env": str, "imports": list, "task": dict, "training": dict}
-"""What a configuration must have."""
+"""What describes an environment."""
+_OF_RUNS = _KINDS | {"optimizer_name": str, "optimizer": dict, "run": dict, "budget": dict, "versions": dict}
+"""And what else a run that can go on needs."""
 
 
-def read_config(folder: Path) -> dict[str, Any]:
-    """The configuration of a run. Raises FileNotFoundError for what is no run's folder, ValueError for a broken one."""
+def read_config(folder: Path, of_run: bool = False) -> dict[str, Any]:
+    """The configuration of an environment, or of a run that can go on.
+
+    Raises FileNotFoundError for what is no run's folder, ValueError for a broken one.
+    """
+    kinds = _OF_RUNS if of_run else _KINDS
     path = folder / CONFIG
     if not path.is_file():
         raise FileNotFoundError(f"no file {path}: expected the folder of a run")
     try:
         config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        if missing := _KINDS.keys() - config.keys():
+        if missing := kinds.keys() - config.keys():
             raise ValueError(f"it lacks {min(missing)}")
-        for name, kind in _KINDS.items():
+        for name, kind in kinds.items():
             items = config[name] if kind is list else []
             if not isinstance(config[name], kind) or not all(isinstance(item, str) for item in items):
                 raise ValueError(f"{name} is {shown(config[name])}")
