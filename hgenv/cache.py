@@ -24,11 +24,21 @@ def cache_folder() -> Path | None:
 def writable(folder: Path) -> bool:
     """Whether files can be written to a folder, which is made if it can be."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=folder).close()
+        make_writable(folder)
     except OSError:
         return False
     return True
+
+
+def make_writable(folder: Path) -> None:
+    """Make a folder, if it is not there, and write to it. Raises OSError that names it and what to do."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(bytes(4096))
+    except OSError as error:
+        advice = f"{folder} cannot be written ({error.strerror}): set $HGENV_CACHE to a folder that can"
+        raise OSError(error.errno, advice) from error
 
 
 @cache

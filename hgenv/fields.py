@@ -13,8 +13,8 @@ class Options:
 from __future__ import annotations
 
 import dataclasses
-import math
 import os
+import sys
 import types
 import typing
 from typing import Annotated, Any, Literal, NamedTuple, TypeVar, Union, get_args, get_origin
@@ -33,7 +33,7 @@ class AtLeast(NamedTuple):
         return value >= self.limit
 
     def __str__(self) -> str:
-        return f">= {self.limit:g}"
+        return f">= {self.limit:.16g}"
 
 
 class Over(AtLeast):
@@ -43,7 +43,7 @@ class Over(AtLeast):
         return value > self.limit
 
     def __str__(self) -> str:
-        return f"> {self.limit:g}"
+        return f"> {self.limit:.16g}"
 
 
 class AtMost(AtLeast):
@@ -53,7 +53,7 @@ class AtMost(AtLeast):
         return value <= self.limit
 
     def __str__(self) -> str:
-        return f"<= {self.limit:g}"
+        return f"<= {self.limit:.16g}"
 
 
 class Under(AtLeast):
@@ -63,7 +63,7 @@ class Under(AtLeast):
         return value < self.limit
 
     def __str__(self) -> str:
-        return f"< {self.limit:g}"
+        return f"< {self.limit:.16g}"
 
 
 class _OnDisk(NamedTuple):
@@ -71,18 +71,33 @@ class _OnDisk(NamedTuple):
 
 
 OnDisk = Annotated[str, _OnDisk()]
-Natural = Annotated[int, AtLeast(1)]
-Seed = Annotated[int, AtLeast(0)]
+MOST = AtMost(10**6)
+"""Of what is there at once, or done without a word in between: more is a slip of the hand, and fills any memory."""
+Natural = Annotated[int, AtLeast(1), MOST]
+Many = Annotated[int, AtLeast(1), AtMost(10**15)]
+"""A number of things done one after another, which float64 counts exactly."""
+Side = Annotated[int, AtLeast(1), AtMost(4096)]
+"""Of a picture, in pixels."""
+Processes = Annotated[int, AtLeast(1), AtMost(1024)]
+"""Or threads, at a time."""
+Seed = Annotated[int, AtLeast(0), AtMost(2**32 - 1)]
 Positive = Annotated[float, Over(0)]
+Length = Annotated[float, Over(0), MOST]
+"""Of a move in the box, whose coordinates are 2 long."""
 Share = Annotated[float, AtLeast(0), Under(1)]
 Decay = Share
 
 
+def on_disk(options: Any) -> dict[str, str]:
+    """The paths that options name, by the fields that say OnDisk."""
+    names = [name for name, hint in _hints(type(options)).items() if _is_path(hint)]
+    return {name: getattr(options, name) for name in names if getattr(options, name) is not None}
+
+
 def absolute(options: T) -> T:
     """The same options, with absolute paths where they say OnDisk."""
-    on_disk = [name for name, hint in _hints(type(options)).items() if _is_path(hint)]
-    given = {name: getattr(options, name) for name in on_disk if getattr(options, name) is not None}
-    return dataclasses.replace(options, **{name: os.path.abspath(path) for name, path in given.items()})  # type: ignore[type-var]
+    paths = {name: os.path.abspath(path) for name, path in on_disk(options).items()}
+    return dataclasses.replace(options, **paths)  # type: ignore[type-var]
 
 
 def _is_path(hint: Any) -> bool:
@@ -98,13 +113,22 @@ class MisfitError(ValueError):
     """A field's value that its annotation does not admit."""
 
     def __init__(self, name: str, problem: str, value: Any) -> None:
-        super().__init__(f"{name} must be {problem}, got {value!r}")
+        super().__init__(f"{name} must be {problem}, got {shown(value)}")
         self.parts = (name, problem, value)
 
     def within(self, part: str) -> MisfitError:
         """The same, with the name that the option has in the whole of which `part` is a field."""
         name, problem, value = self.parts
         return MisfitError(f"{part}_{name}", problem, value)
+
+
+def shown(value: Any, most: int = 200) -> str:
+    """A value in one line of about so many letters."""
+    try:
+        text = " ".join(repr(value).split())
+    except ValueError:  # Python writes no integer of thousands of digits
+        return f"an integer of {value.bit_length()} bits" if isinstance(value, int) else type(value).__name__
+    return text if len(text) <= most else f"{text[: most // 2]} ... {text[-most // 4 :]}"
 
 
 def check(options: Any) -> None:
@@ -133,6 +157,8 @@ def _problem(hint: Any, value: Any) -> str:
     origin = get_origin(hint)
     if origin is Annotated:
         kind, *bounds = get_args(hint)
+        if _OnDisk() in bounds and isinstance(value, str) and not value:
+            return "the path of a file or folder"
         bounds = [b for b in bounds if isinstance(b, AtLeast)]
         if not _problem(kind, value) and (value is None or all(b.holds(value) for b in bounds)):
             return ""
@@ -154,7 +180,7 @@ def _fits(kind: Any, value: Any) -> bool:
     if kind is int:
         return isinstance(value, int) and not isinstance(value, bool)
     if kind is float:
-        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
     if kind is None or kind is type(None):
         return value is None
     return not isinstance(kind, type) or isinstance(value, kind)  # what is not a class is not checked

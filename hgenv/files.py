@@ -122,6 +122,18 @@ def _bytes(file: IO[bytes], size: int) -> bytearray:
     return content
 
 
+def read_json(path: Path) -> Any:
+    """What a JSON file holds. Raises FileNotFoundError, or ValueError that names the file for one that is damaged."""
+    if not path.is_file():
+        raise FileNotFoundError(f"no file {path}")
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except RecursionError as error:
+        raise ValueError(f"{path} is no JSON that can be read: it is nested too deeply") from error
+    except ValueError as error:
+        raise ValueError(f"{path} is no JSON: {error}") from error
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write JSON, which has no NaN and no infinity: null stands for them. OSError as whole()."""
     write_text(path, json.dumps(_finite(value), indent=2, allow_nan=False) + "\n")

@@ -15,7 +15,7 @@ from typing import Annotated, Any, TypeVar
 import torch
 
 from hgenv.beta.box import Coordinates
-from hgenv.fields import AtLeast, Decay, MisfitError, Natural, check, plain
+from hgenv.fields import MOST, AtLeast, Decay, Many, MisfitError, Natural, check, plain
 from hgenv.learning.gradient import ESTIMATORS, Estimator
 from hgenv.learning.training import INNER_OPTIMIZERS, Adam, InnerOptimizer
 from hgenv.registry import load_plugins
@@ -31,13 +31,13 @@ class EnvOptions:
         default=None, metadata={"choices": ESTIMATORS, "plugins": "hgenv.estimators"}
     )
     """Estimator of the hybrid gradient in info["hybrid_gradient"]; None computes none."""
-    gradient_every: Natural = 1
+    gradient_every: Many = 1
     """Compute the gradient every so many environment steps."""
     train_steps: Natural = 20
     """Inner training steps an environment step."""
     coordinates: Coordinates = "all"
     """Coordinates of beta that the action moves; the others stay at the start."""
-    spread: Annotated[float, AtLeast(0)] | typing.Literal["uniform"] | None = None
+    spread: Annotated[float, AtLeast(0), MOST] | typing.Literal["uniform"] | None = None
     """Beta of the samples: the action itself, action + spread N(0, 1) a sample, or anywhere in the box."""
     batch_size: Natural = 8
     """Samples an inner step."""
@@ -47,11 +47,11 @@ class EnvOptions:
     """Decay of the averaged weights that are scored and kept; 0 scores the weights themselves."""
     validation_images: Natural | None = 16
     """Validation images a step, a fresh draw each step, for reward and gradient; None takes all."""
-    observed_losses: Annotated[int, AtLeast(0)] = 4
+    observed_losses: Annotated[int, AtLeast(0), MOST] = 4
     """Validation losses of past steps that the observation shows."""
     observe_gradient: bool = False
     """Show the direction of the last hybrid gradient in the observation."""
-    observed_steps: Natural = 100_000
+    observed_steps: Many = 100_000
     """Environment steps after which the progress that the observation shows is full."""
     device: str = "cpu"
     """Where the network trains; rendering runs on the CPU."""

@@ -168,7 +168,18 @@ def load(what: str) -> None:
         raise ValueError(f"{what} cannot be imported: {type(error).__name__}: {error}") from error
     if name != what and Path(module.__file__ or "").resolve() != path:
         raise ValueError(f"{what} cannot be imported: {module.__file__} is found first, rename the file")
+    if name == what:
+        _check_not_hidden(name.partition(".")[0])
     _loaded[str(Path(what).resolve()) if name != what else what] = None
+
+
+def _check_not_hidden(top: str) -> None:
+    """Raise ValueError if a module in the current folder is named like one of Python's or ours, which was imported."""
+    here = [Path.cwd() / f"{top}.py", Path.cwd() / top / "__init__.py"]
+    first = Path(getattr(sys.modules[top], "__file__", None) or "built in").resolve()
+    for path in here if top in {*sys.stdlib_module_names, "hgenv", "optimizers"} else []:
+        if path.is_file() and first not in [other.resolve() for other in here]:
+            raise ValueError(f"{path} cannot be imported as {top}: {first} is found first, rename the file")
 
 
 def loaded() -> list[str]:

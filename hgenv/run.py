@@ -15,7 +15,7 @@ from hgenv.checkpoint import Checkpoint, part
 from hgenv.domains.domain import SPLITS
 from hgenv.env import DataGenEnv
 from hgenv.episode import Failure, Ledger
-from hgenv.fields import Natural, Positive, check
+from hgenv.fields import Many, Positive, check
 
 Array = NDArray[np.float64]
 Row = dict[str, float]
@@ -49,11 +49,11 @@ class Budget:
 
     max_seconds: Positive | None = None
     """CPU seconds."""
-    max_train_steps: Natural | None = None
+    max_train_steps: Many | None = None
     """Inner training steps, probes included."""
-    max_renders: Natural | None = None
+    max_renders: Many | None = None
     """Rendered samples."""
-    max_steps: Natural | None = None
+    max_steps: Many | None = None
     """Environment steps."""
 
     def __post_init__(self) -> None:

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from optimizers.base import Array, Optimizer
-from optimizers.choices import check_choices
+from optimizers.checks import check_fields
 
 
 @dataclass
@@ -30,7 +30,7 @@ class Descent(Optimizer):
     """Updates after which the step size has fallen to 0.6; None keeps it."""
 
     def __post_init__(self) -> None:
-        check_choices(self)
+        check_fields(self)
         if not (self.step > 0 and 0 <= self.decay < 1 and (self.decay_after is None or self.decay_after > 0)):
             raise ValueError(
                 "need step > 0, decay in [0, 1) and decay_after > 0 or None, got "

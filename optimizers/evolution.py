@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from optimizers.base import Array, Optimizer, register
+from optimizers.checks import check_fields
 
 
 @register("evolution")
@@ -31,6 +32,7 @@ class Evolution(Optimizer):
     """Standard deviation of the longest moves, where each coordinate of the box is 2 long."""
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if not (self.parents >= 1 and self.children >= 1 and self.sigma > 0):
             raise ValueError(f"need parents >= 1, children >= 1 and sigma > 0, got {self}")
         if not (0 <= self.crossover <= 1 and 0 <= self.mutation <= 1):

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from optimizers.base import Array, Optimizer, register
+from optimizers.checks import check_fields
 from optimizers.state import State
 
 
@@ -33,6 +34,7 @@ class Nevergrad(Optimizer):
     """Evaluations that the optimizer is told to expect, from which some choose their populations; a few end there."""
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if self.evaluations < 1 or self.plan < 1:
             raise ValueError(f"evaluations and plan must be positive, got {self.evaluations} and {self.plan}")
 

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from optimizers.base import Array, Optimizer, register
-from optimizers.choices import check_choices
+from optimizers.checks import check_fields
 
 
 @register("random-search")
@@ -34,7 +34,7 @@ class RandomSearch(Optimizer):
     """Directions that V1-t keeps, b."""
 
     def __post_init__(self) -> None:
-        check_choices(self)
+        check_fields(self)
         if not (self.pairs >= 1 and self.nu > 0 and self.step > 0 and 1 <= self.best <= self.pairs):
             raise ValueError(f"need pairs >= 1, nu > 0, step > 0 and 1 <= best <= pairs, got {self}")
 

@@ -1,5 +1,6 @@
 """The contract of every registered optimizer, and the textbook formulas of each."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -217,6 +218,25 @@ def test_normalised_random_search_steps_by_hand(variant: str, kept: list[int]) -
     deviation = np.std([*plus[kept], *minus[kept]])
     expected = -0.5 / len(kept) * sum((plus[k] - minus[k]) * delta[k] for k in kept) / deviation
     np.testing.assert_allclose(search.recommend(), np.clip(expected, -1, 1))
+
+
+FIELDS = [(name, field.name) for name, cls in OPTIMIZERS.items() for field in dataclasses.fields(cls)]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("name", "field"), FIELDS)
+def test_hyper_parameters_are_what_their_annotations_say(name: str, field: str) -> None:
+    cls = OPTIMIZERS[name]
+    for bad in (object(), [], b"x", 1j, np.zeros((50, 50)), np.nan, np.inf, 10**400, 10**5000, np.float32("inf"), 1e30):
+        with pytest.raises(ValueError, match=f"{field} must be") as refused:
+            cls(**{field: bad})
+        assert len(str(refused.value).splitlines()) == 1
+    value = getattr(cls(), field)
+    if isinstance(value, bool | int | float):
+        for bad in ("1", None, *([1, "no"] if isinstance(value, bool) else [True, np.bool_(True)])):
+            if (field, bad) != ("decay_after", None):
+                with pytest.raises(ValueError, match=f"{field} must be"):
+                    cls(**{field: bad})
+        assert type(getattr(cls(**{field: np.array(value)[()]}), field)) is type(value)
 
 
 @pytest.mark.parametrize("name", ["CMA", "DiagonalCMA", "DE", "PSO", "OnePlusOne", "ES", "TBPSA"])

@@ -14,6 +14,7 @@ from hgenv.learning.gradient import ESTIMATORS, Perturbed, Score
 from hgenv.learning.networks import HourglassSize
 from hgenv.learning.training import INNER_OPTIMIZERS, SGD, Adam
 from hgenv.options import EnvOptions, build, flat, knobs
+from hgenv.run import Budget
 from hgenv.tasks.shape_normals import ShapeNormals
 from hgenv.tasks.toy_shading import ToyShading
 
@@ -27,9 +28,20 @@ NUMBERS = [
 
 @pytest.mark.parametrize(("cls", "name"), FIELDS, ids=lambda v: getattr(v, "__name__", v))
 def test_no_field_takes_what_it_cannot_hold(cls: type, name: str) -> None:
-    for bad in (object(), [], {}, b"x", 1j, np.zeros(2), math.nan, np.float32("nan"), np.inf):
-        with pytest.raises(ValueError, match=name):
-            cls(**{name: bad})
+    bad: list[Any] = [object(), [], {}, b"x", 1j, np.zeros(2), math.nan, np.float32("nan"), np.inf, np.zeros((50, 50))]
+    for value in [*bad, 10**400, -(10**400), 10**5000]:
+        with pytest.raises(ValueError, match=name) as refused:
+            cls(**{name: value})
+        assert len(str(refused.value).splitlines()) == 1
+        assert len(str(refused.value)) < 400
+
+
+@pytest.mark.parametrize("value", [True, 0, -1, math.nan, math.inf, 10**400, "3", np.float64("nan"), np.zeros(1)])
+@pytest.mark.parametrize("name", [field.name for field in dataclasses.fields(Budget)])
+def test_a_budget_is_a_positive_number(name: str, value: Any) -> None:
+    with pytest.raises(ValueError, match=f"{name} must be"):
+        Budget(**{name: value})
+    assert Budget(**{name: np.int64(3)}) == Budget(**{name: 3})  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("cls", "name", "value"), NUMBERS, ids=lambda v: getattr(v, "__name__", v))

@@ -14,7 +14,6 @@ import re
 import shlex
 import shutil
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -23,7 +22,8 @@ from typing import Annotated, NamedTuple
 
 import tyro
 
-from hgenv.fields import AtLeast, Natural, check
+from hgenv import interpreter
+from hgenv.fields import MOST, AtLeast, AtMost, Many, OnDisk, Processes, check
 from hgenv.files import write_json
 from hgenv.registry import find, loaded, short
 from hgenv.run import Budget
@@ -63,19 +63,19 @@ class CompareOptions:
 
     envs: tyro.conf.Positional[tuple[str, ...]] = ("hgenv/ToyShading-v0",)
     """Environment ids."""
-    out: str = "bench"
+    out: OnDisk = "bench"
     """Folder of the cells and the report."""
     optimizers: tuple[str, ...] = METHODS
     """LABEL=OPTIMIZER OPTIONS..., or the label of one of the defaults; fixed and random-beta are always there."""
-    seeds: Annotated[int, AtLeast(2)] = 5
+    seeds: Annotated[int, AtLeast(2), AtMost(10_000)] = 5
     """Seeds of each, at least 2."""
-    random_fixed: Annotated[int, AtLeast(0)] = 10
+    random_fixed: Annotated[int, AtLeast(0), AtMost(10_000)] = 10
     """Random betas that are kept: their best, median and worst are reported (the paper's Table 1). 0 for none."""
-    retrain_steps: Annotated[int, AtLeast(0)] = 1000
+    retrain_steps: Annotated[int, AtLeast(0), MOST] = 1000
     """Training steps from scratch on each found beta, on seeds of their own; 0 for none."""
-    report_every: Natural = 5
+    report_every: Many = 5
     """Environment steps between scores."""
-    workers: Natural = os.cpu_count() or 1
+    workers: Processes = os.cpu_count() or 1
     """Cells at a time."""
     retry: bool = False
     """Try cells again that have failed."""
@@ -238,8 +238,8 @@ class _Processes:
                 if self._stopped:
                     return None
                 process = subprocess.Popen(
-                    [sys.executable, "-m", "hgenv.cli.cell", words], stdin=read, stdout=subprocess.PIPE,
-                    stderr=subprocess.PIPE, text=True, env=os.environ | one_thread,
+                    [*interpreter.COMMAND, "-m", "hgenv.cli.cell", words], stdin=read, stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE, text=True, env=interpreter.surroundings() | one_thread,
                 )  # fmt: skip
                 self._running.add(process)
             answer, errors = process.communicate()

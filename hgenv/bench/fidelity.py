@@ -18,9 +18,10 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 import scipy.stats
@@ -28,7 +29,9 @@ import torch
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from hgenv import interpreter
 from hgenv.env import DataGenEnv
+from hgenv.fields import MOST, AtLeast, Length, Natural, OnDisk, Processes, Seed, check
 from hgenv.files import append, whole, write_json, write_text
 from hgenv.options import EnvOptions, flat
 from hgenv.runs.writer import LOCK, WRITER, sole_writer
@@ -48,36 +51,33 @@ COSTS = ("renders", "train_steps", "differentiated_steps", "influences", "valida
 class FidelityOptions:
     """Estimates of the gradient against brute force."""
 
-    out: str = "fidelity"
+    out: OnDisk = "fidelity"
     """Folder for vectors.csv, table.md and figure.png; what it holds already is not measured again."""
     settings: tuple[str, ...] = SETTINGS
     """Estimators with their options, in the words of the command line: "NAME --gradient-OPTION VALUE ..."."""
-    ages: tuple[int, ...] = (20, 400)
+    ages: tuple[Natural, ...] = (20, 400)
     """Training steps at the start beta before the gradient is estimated."""
-    estimates: int = 32
+    estimates: Annotated[int, AtLeast(2), MOST] = 32
     """Estimates a setting and age."""
-    references: int = 8
+    references: Natural = 8
     """Repetitions of the short reference; an even number."""
-    delta: float = 0.1
+    delta: Length = 0.1
     """Length of the reference's differences, where each coordinate of the box is 2 long."""
-    long_steps: int = 300
+    long_steps: Natural = 300
     """Training steps from scratch of the long reference."""
-    long_references: int = 4
+    long_references: Annotated[int, AtLeast(0), MOST] = 4
     """Its repetitions; an even number, 0 for none."""
-    workers: int = 1
+    workers: Processes = 1
     """Processes, of one thread each."""
-    seed: int = 0
+    seed: Seed = 0
     """Seed of everything."""
 
     def __post_init__(self) -> None:
+        check(self)
         if not (self.settings and self.ages):
             raise ValueError("name at least one setting and one age")
-        if min(self.references, self.workers, self.long_steps, *self.ages) < 1 or self.estimates < 2 or self.delta <= 0:
-            raise ValueError("estimates must be at least 2; references, workers, long_steps, ages and delta positive")
-        if self.references % 2 or self.long_references % 2 or self.long_references < 0:
+        if self.references % 2 or self.long_references % 2:
             raise ValueError("references and long_references must be even: they are split in halves")
-        if self.seed < 0:
-            raise ValueError(f"seed must not be negative, got {self.seed}")
 
 
 class Job(NamedTuple):
@@ -115,12 +115,15 @@ def _measured(
     missing = [job for job in jobs if job not in done]
     yield len(jobs) - len(missing), len(jobs)
     if missing:
-        with ProcessPoolExecutor(o.workers, multiprocessing.get_context("spawn"), _end_with_parent) as pool:
+        spawn = multiprocessing.get_context("spawn")
+        with interpreter.safe_path(), ProcessPoolExecutor(o.workers, spawn, _end_with_parent) as pool:
             futures = [pool.submit(_vector, task, settings.get(job.kind, options), o, job) for job in missing]
             try:
                 for count, future in enumerate(as_completed(futures), 1):
                     _append(folder / "vectors.csv", future.result())
                     yield len(jobs) - len(missing) + count, len(jobs)
+            except BrokenProcessPool as error:
+                raise OSError("a process was killed, as by the system when memory runs out; start again") from error
             except BaseException:
                 for process in multiprocessing.active_children():  # what they are at may take long
                     process.terminate()
@@ -185,7 +188,7 @@ def read(folder: Path) -> list[dict[str, str]]:
 
 
 @lru_cache(8)
-def _aged(task: Task, options: EnvOptions, age: int, seed: int) -> tuple[DataGenEnv, dict[str, Any]]:
+def _aged(task: Task, options: EnvOptions, age: int, seed: Seed) -> tuple[DataGenEnv, dict[str, Any]]:
     """An environment, and its state after `age` training steps at the start beta."""
     env = DataGenEnv(task, options)
     env.reset(seed=seed)
@@ -220,7 +223,7 @@ def _line(job: Job, env: DataGenEnv, gradient: Callable[[], Array]) -> dict[str,
     return job._asdict() | cost | seconds | {f"g{i}": value for i, value in enumerate(vector)}
 
 
-def _brute_force(env: DataGenEnv, delta: float) -> Array:
+def _brute_force(env: DataGenEnv, delta: Length) -> Array:
     """dL/d(action) at the start by central differences of whole trainings on common seeds."""
     x = np.tile(env.start, (len(env.start), 1))
     plus, minus = np.clip(x + delta * np.eye(len(x)), -1, 1), np.clip(x - delta * np.eye(len(x)), -1, 1)

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hgenv.env import DataGenEnv
+from hgenv.fields import Length, Natural, Seed, check
 from hgenv.learning.gradient import ImageDifference, InfluenceDifference, Score
 from hgenv.options import EnvOptions
 from hgenv.task import Task
@@ -25,18 +26,19 @@ Array = NDArray[np.float64]
 class LinearityOptions:
     """Scalars that stand for a difference of influence."""
 
-    sigmas: tuple[float, ...] = (0.02, 0.05, 0.1, 0.2)
+    sigmas: tuple[Length, ...] = (0.02, 0.05, 0.1, 0.2)
     """Standard deviations of the directions, where each coordinate of the box is 2 long."""
-    age: int = 400
+    age: Natural = 400
     """Training steps at the start beta before the first measurement."""
-    repeats: int = 16
+    repeats: Natural = 16
     """Environment steps that are measured; all their differentiated samples count."""
-    seed: int = 0
+    seed: Seed = 0
     """Seed of everything."""
 
     def __post_init__(self) -> None:
-        if not self.sigmas or min(self.age, self.repeats, *self.sigmas) <= 0 or self.seed < 0:
-            raise ValueError("sigmas, age and repeats must be positive, seed not negative")
+        check(self)
+        if not self.sigmas:
+            raise ValueError("name at least one sigma")
 
 
 def measure(task: Task, options: EnvOptions, o: LinearityOptions) -> Iterator[str]:

@@ -18,6 +18,7 @@ from hgenv.csg import raycast as ray_csg
 from hgenv.csg.export import to_mesh
 from hgenv.csg.grammar import derive
 from hgenv.csg.shapes import Shapes
+from hgenv.fields import Natural, OnDisk, Side, check
 from hgenv.render import raster
 from hgenv.render.choice import find_renderer
 from hgenv.render.renderer import Camera, Scene
@@ -36,26 +37,25 @@ Frame = Callable[[], object]
 class RenderOptions:
     """Speed of the renderers, at the start beta of every environment."""
 
-    count: int = 48
+    count: Natural = 48
     """Samples a frame."""
-    repeats: int = 5
+    repeats: Natural = 5
     """Repetitions; the median counts."""
-    resolutions: tuple[int, ...] = (32, 64, 128)
+    resolutions: tuple[Side, ...] = (32, 64, 128)
     """Sides of the pictures in pixels; of the environments of meshes, widths from 64 on."""
-    scenes: str | None = None
+    scenes: OnDisk | None = None
     """Folder of scenes in SUNCG's layout, measured besides the procedural rooms."""
-    model: str | None = None
+    model: OnDisk | None = None
     """Folder of a morphable face model, measured besides the procedural head."""
 
     def __post_init__(self) -> None:
-        if not self.resolutions or min(self.count, self.repeats, *self.resolutions) < 1:
-            raise ValueError("count, repeats and resolutions must be positive")
+        check(self)
+        if not self.resolutions:
+            raise ValueError("name at least one resolution")
 
 
 def measure(o: RenderOptions) -> Iterator[str]:
     """Lines of Markdown tables as they are measured. Core-seconds are CPU seconds of all threads of the process."""
-    yield f"images per core-second, {o.count} samples at the start beta, median of {o.repeats}:"
-    yield from _shapes(o)
     kinds: list[tuple[str, type[RenderedTask], dict[str, Any]]] = [
         ("SceneNormals, procedural rooms", SceneNormals, {}),
         ("FaceDepth, procedural head", FaceDepth, {}),
@@ -65,6 +65,11 @@ def measure(o: RenderOptions) -> Iterator[str]:
         kinds.append(("SceneNormals, scenes from disk", SceneNormals, {"scenes": o.scenes}))
     if o.model:
         kinds.append(("FaceDepth, model from disk", FaceDepth, {"model": o.model}))
+    for _, task, knobs in kinds:
+        if knobs:  # what cannot be read shows before anything is measured
+            task(**knobs).prepare()
+    yield f"images per core-second, {o.count} samples at the start beta, median of {o.repeats}:"
+    yield from _shapes(o)
     for title, task, knobs in kinds:
         yield from _meshes_of(title, task, knobs, o)
 
@@ -88,7 +93,7 @@ def _rival(name: str, check: Callable[[], object], frames: list[Frame], o: Rende
     return _row(name, frames, o)
 
 
-def _seconds(frame: Frame, repeats: int) -> float:
+def _seconds(frame: Frame, repeats: Natural) -> float:
     frame()  # compiles, makes contexts
     seconds = []
     for _ in range(repeats):

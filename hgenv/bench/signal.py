@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hgenv.env import DataGenEnv
-from hgenv.fields import AtLeast, Seed, check
+from hgenv.fields import MOST, AtLeast, Seed, check
 from hgenv.options import EnvOptions
 from hgenv.task import Task
 
@@ -25,7 +25,7 @@ Array = NDArray[np.float64]
 class SignalOptions:
     """Agreement of successive estimates of the gradient at the start beta."""
 
-    estimates: Annotated[int, AtLeast(4)] = 20
+    estimates: Annotated[int, AtLeast(4), MOST] = 20
     """Estimates, one an environment step."""
     seed: Seed = 0
     """Seed of everything."""

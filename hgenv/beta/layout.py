@@ -22,6 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from hgenv.beta.distributions import Distribution, Parameter
 from hgenv.beta.noise import Bound, Draw, spread_axes
+from hgenv.fields import plain, shown
 
 Array = NDArray[np.float64]
 
@@ -92,11 +93,11 @@ class Layout:
         if unknown:
             close = get_close_matches(unknown[0], self.names, 3) or self.names[:3]
             raise ValueError(f"beta has no coordinate {unknown[0]!r}; {', '.join(close)}, ... see hgenv list -v")
-        beta = np.array([values.get(p.name, p.initial) for p in self.parameters], np.float64)
-        for p, value in zip(self.parameters, beta, strict=True):
-            if not p.low <= value <= p.high:
-                raise ValueError(f"{p.name} must be in its range [{p.low:g}, {p.high:g}], got {value:g}")
-        return beta
+        for p in self.parameters:
+            value = plain(values.get(p.name, p.initial))
+            if isinstance(value, bool) or not isinstance(value, int | float) or not p.low <= value <= p.high:
+                raise ValueError(f"{p.name} must be in its range [{p.low:g}, {p.high:g}], got {shown(value)}")
+        return np.array([values.get(p.name, p.initial) for p in self.parameters], np.float64)
 
     def to_action(self, beta: ArrayLike | Mapping[str, float]) -> Array:
         """Physical beta (..., d), or {name: value} as `named` takes it, -> box [-1, 1]^d, linearly."""

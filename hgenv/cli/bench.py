@@ -15,6 +15,8 @@ from hgenv.cli.interruption import interruption_status
 from hgenv.cli.options import DefaultBudget, EnvChoice, chosen_task, parse
 from hgenv.cli.progress import Progress
 from hgenv.cli.run import parse_run, players
+from hgenv.env import DataGenEnv
+from hgenv.fields import on_disk
 from hgenv.options import EnvOptions
 from hgenv.registry import find, loaded, unknown
 
@@ -46,9 +48,13 @@ def _compare(words: list[str]) -> int:
     s = parse("bench ENV ...", words[:cut], bench=compare.CompareOptions, budget=DefaultBudget)
     common, out, failed = words[cut + 1 :], Path(s.bench.out), 0
     todo = compare.cells(s.bench, s.budget, common)
+    tasks = {}
     for cell in todo:
         if cell.seed == 0:  # a mistake in an option shows before anything is run
-            parse_run(choices, cell.words)
+            tasks[cell.env] = parse_run(choices, cell.words).task
+    for task in tasks.values():
+        if on_disk(task):  # and so does what cannot be read
+            DataGenEnv(task)
     status = 0
     with Progress("cells") as progress:
         try:
@@ -74,7 +80,7 @@ def _fidelity(words: list[str]) -> int:
     with Progress("vectors") as progress:
         for done, total in fidelity.measure(s.task, s.training, settings, s.bench):
             progress.show(done, total)
-    print((Path(s.bench.out) / "table.md").read_text(), end="")
+    print((Path(s.bench.out) / "table.md").read_text(encoding="utf-8"), end="")
     return 0
 
 

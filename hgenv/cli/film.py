@@ -8,7 +8,7 @@ from typing import Annotated
 
 import tyro
 
-from hgenv.fields import AtLeast, check
+from hgenv.fields import MOST, AtLeast, check
 from hgenv.runs import beta_figures, open_run
 
 
@@ -20,7 +20,7 @@ class FilmOptions:
     """Run folder."""
     out: str = "beta.gif"
     """GIF to write."""
-    frames: Annotated[int, AtLeast(2)] = 24
+    frames: Annotated[int, AtLeast(2), MOST] = 24
     """Moments of the run that it shows."""
 
     def __post_init__(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -12,9 +13,17 @@ from hgenv.cli.commands import COMMANDS, usage
 from hgenv.cli.interruption import importing, interruptible, interruption_status
 from hgenv.registry import load, unknown
 
+KINDS = {
+    RecursionError: "nested too deeply: ", MemoryError: "more than memory can hold: ",
+    RuntimeError: "more than memory can hold: ", OverflowError: "a number is too large: ",
+}  # fmt: skip
+"""What errors are about that name neither option nor file."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status: 2 for a mistake of the user's, 130 or 143 for an interruption."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a path may hold what no encoding has
     try:
         with interruptible():
             status = execute(list(sys.argv[1:] if arguments is None else arguments))
@@ -23,8 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader has seen enough, as `head` has
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains at its exit
         return 1
-    except (ValueError, KeyError, TypeError, OSError) as error:
-        if os.environ.get("HGENV_TRACEBACK"):  # for those who look for the cause
+    except (ValueError, KeyError, TypeError, OSError, OverflowError, MemoryError, RuntimeError) as error:
+        if os.environ.get("HGENV_TRACEBACK") or not is_bad_input(error):  # for those who look for the cause
             raise
         print(f"hgenv: error: {told(error)}", file=sys.stderr)
         return 2
@@ -68,6 +77,17 @@ def split_imports(words: list[str]) -> tuple[list[str], list[str]]:
     return imports, rest
 
 
+def is_bad_input(error: BaseException) -> bool:
+    """Whether an error can be what was asked for. Of torch's RuntimeErrors only what does not fit in memory is."""
+    if not isinstance(error, RuntimeError) or isinstance(error, RecursionError):
+        return True
+    return any(word in str(error) for word in ("allocate memory", "out of memory", "Storage size"))
+
+
 def told(error: BaseException) -> str:
-    """What an error says: a KeyError would put its message in quotes."""
-    return str(error.args[0] if isinstance(error, KeyError) and error.args else error) or type(error).__name__
+    """What an error says, in one line of about a thousand letters at most."""
+    # A KeyError would put its message in quotes; torch adds where in its sources it was.
+    words = str(error.args[0] if isinstance(error, KeyError) and error.args else error)
+    line = " ".join(words.partition("\nException raised")[0].splitlines()).strip() or type(error).__name__
+    kind = next((what for cls, what in KINDS.items() if isinstance(error, cls)), "")
+    return kind + (line if len(line) <= 1000 else f"{line[:700]} ... {line[-200:]}")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import dataclasses
 import inspect
-import json
 import textwrap
 import typing
 from collections.abc import Mapping
@@ -21,6 +20,8 @@ from numpy.typing import NDArray
 
 from hgenv.beta.layout import Layout
 from hgenv.env import DataGenEnv, split_options
+from hgenv.fields import shown
+from hgenv.files import read_json
 from hgenv.options import build, choice_of, knobs
 from hgenv.registry import find, load_plugins, unknown
 from hgenv.run import Budget
@@ -75,8 +76,8 @@ def _choices_of(cls: type[Any], words: list[str], choices: Mapping[str, str | No
         known, name = field.metadata["choices"], field.name
         if "plugins" in field.metadata:
             load_plugins(field.metadata["plugins"])
-        found[name] = _value_of(words, name, choices.get(name, choice_of(known, field.default)))
-        if found[name] is not None and found[name] not in known:
+        found[name] = value_of(words, name, choices.get(name, choice_of(known, field.default)))
+        if found[name] not in known and not (found[name] is None and field.default is None):
             raise ValueError(unknown(f"--{name}", str(found[name]), known))
     return found
 
@@ -127,7 +128,7 @@ def _class_of(part: dataclasses.Field, chosen: Mapping[str, str | None]) -> type
     return None if name is None else part.metadata["choices"][name]
 
 
-def _value_of(words: list[str], name: str, default: str | None) -> str | None:
+def value_of(words: list[str], name: str, default: str | None) -> str | None:
     """The value that words give an option, if they do."""
     flag = f"--{name.replace('_', '-')}"
     for i, word in enumerate(words):
@@ -161,7 +162,7 @@ def field_docs(cls: Any) -> dict[str, str]:
 
 def chosen_task(words: list[str]) -> type[Task]:
     """The task named by --env, whose fields are options too."""
-    cls = find(_value_of(words, "env", DEFAULT_ENV) or DEFAULT_ENV)
+    cls = find(value_of(words, "env", DEFAULT_ENV) or DEFAULT_ENV)
     split_options(cls, {})
     return cls
 
@@ -174,16 +175,27 @@ def start_from(env: DataGenEnv, where: str, seed: int) -> None:
     elif where.endswith(".json"):
         env.start_from(_read_beta(layout, Path(where)))
     else:
-        start_at(env, load_snapshot(Path(where)))
+        snapshot, names = load_snapshot(Path(where)), layout.names
+        if snapshot["beta"].shape != (len(names),):
+            raise ValueError(f"{where} has a beta of {len(snapshot['beta'])} coordinates, expected {len(names)}")
+        _named(layout, dict(zip(names, snapshot["beta"].tolist(), strict=True)), where)
+        try:
+            start_at(env, snapshot)
+        except ValueError as error:
+            raise ValueError(f"{where}: {error}") from error
 
 
 def _read_beta(layout: Layout, path: Path) -> NDArray[np.float64]:
     """Beta (d,) with the coordinates that a JSON file names, the others as at the start."""
+    found = read_json(path)
+    if not isinstance(found, dict):
+        raise ValueError(f'{path} must hold {{"NAME": NUMBER, ...}}, got {shown(found)}')
+    return _named(layout, found, str(path))
+
+
+def _named(layout: Layout, values: Mapping[str, float], where: str) -> NDArray[np.float64]:
+    """Beta (d,) with the coordinates that are named; an error says where they come from."""
     try:
-        named = {str(name): float(value) for name, value in json.loads(path.read_text()).items()}
-    except (ValueError, TypeError, AttributeError) as error:
-        raise ValueError(f'{path} must hold {{"NAME": NUMBER, ...}}: {error}') from error
-    try:
-        return layout.named(named)
-    except (ValueError, KeyError) as error:
-        raise ValueError(f"{path}: {error.args[0]}") from error
+        return layout.named(values)
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from error

@@ -41,7 +41,7 @@ class NewBudget(Budget):
 def command(words: list[str]) -> int:
     s = parse("resume", words, resume=ResumeOptions, budget=NewBudget)
     path = Path(s.resume.folder)
-    config = read_config(path)
+    config = read_config(path, of_run=True)
     budget = _budget(path, config, s.budget)
     for module in config["imports"]:
         load(module)

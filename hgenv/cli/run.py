@@ -19,7 +19,7 @@ from hgenv.cli.main import told
 from hgenv.cli.options import DefaultBudget, EnvChoice, chosen_task, parse, start_from
 from hgenv.cli.progress import Progress
 from hgenv.env import DataGenEnv
-from hgenv.fields import Natural, Positive, Seed, check
+from hgenv.fields import Many, Natural, OnDisk, Positive, Seed, check
 from hgenv.files import whole
 from hgenv.options import EnvOptions, flat
 from hgenv.registry import loaded, short, unknown
@@ -36,15 +36,15 @@ DIVERGED = 3
 class RunOptions:
     """What to run, and where the results go."""
 
-    out: str | None = None
+    out: OnDisk | None = None
     """Folder for the results, new or empty; runs/ENV-OPTIMIZER-sSEED if not given."""
     seed: Seed = 0
     """Seed of everything: network, samples, directions."""
-    start: str | None = None
+    start: OnDisk | None = None
     """Run folder whose best beta is the start, JSON file {"NAME": VALUE} of some coordinates of beta, or "random"."""
     figures: bool = True
     """Draw the run's figures when it is over."""
-    report_every: Natural = 5
+    report_every: Many = 5
     """Environment steps between metrics of the whole validation and test splits."""
     checkpoint_seconds: Positive = 60.0
     """Wall seconds between checkpoints, from which `hgenv resume` goes on."""

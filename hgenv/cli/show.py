@@ -9,7 +9,7 @@ import numpy as np
 
 from hgenv.cli.options import EnvChoice, chosen_task, parse, start_from
 from hgenv.env import DataGenEnv
-from hgenv.fields import Natural, check
+from hgenv.fields import Natural, OnDisk, check
 from hgenv.options import EnvOptions
 
 
@@ -21,7 +21,7 @@ class ShowOptions:
     """PNG to write: samples above, target domain below."""
     count: Natural = 24
     """Pictures of each kind."""
-    start: str | None = None
+    start: OnDisk | None = None
     """What is shown instead of the start: a run folder, a JSON file of beta, or "random"."""
 
     def __post_init__(self) -> None:

@@ -22,7 +22,7 @@ from torch import Tensor
 from hgenv.batch import Batch
 from hgenv.beta.box import Spread, spread_about
 from hgenv.beta.noise import Noise
-from hgenv.fields import AtLeast, Natural, Positive, check
+from hgenv.fields import MOST, AtLeast, Length, Natural, check
 from hgenv.learning.training import Loss, ReversedStep, Tape, directional_derivative, reverse
 
 Array = NDArray[np.float64]
@@ -172,7 +172,7 @@ class Difference(Estimator):
     curvature: bool = True
     directions: Natural = 4
     """Directions an estimate (the paper's m)."""
-    sigma: Positive = 0.04
+    sigma: Length = 0.04
     """Length of the differences a coordinate, where each coordinate of the box is 2 long."""
     shared: bool = True
     """The same directions for all samples of an estimate; otherwise each sample has its own."""
@@ -234,7 +234,7 @@ class ImageDifference(Difference):
 class InfluenceDifference(Difference):
     """D_i = I_k(X+) - I_k(X-): the same chain rule without linearising in the image, which may change by much."""
 
-    sigma: Positive = 0.2
+    sigma: Length = 0.2
     exact: bool = False
     """Influence in forward mode; otherwise by a difference of two forward passes, at half the cost."""
 
@@ -256,7 +256,7 @@ class Score(Estimator):
 
     baseline: bool = True
     """Subtract from each influence the mean of all others (leave one out)."""
-    samples: Annotated[int, AtLeast(0)] = 0
+    samples: Annotated[int, AtLeast(0), MOST] = 0
     """Fresh samples a differentiated step; 0 takes those trained on."""
     exact: bool = False
     """Influence in forward mode; otherwise by a difference of two forward passes, at half the cost."""
@@ -298,7 +298,7 @@ class Mixed(Estimator):
     """What the continuous coordinates difference."""
     directions: Natural = 4
     """Directions an estimate (the paper's m)."""
-    sigma: Positive | None = None
+    sigma: Length | None = None
     """Length of the differences a coordinate; None: 0.2 of influence, 0.04 of images."""
     baseline: bool = True
     """Subtract from each influence the mean of all others (leave one out)."""
@@ -328,7 +328,7 @@ class Perturbed(Estimator):
     second sample, and needs the influence of every sample.
     """
 
-    sigma: Positive = 0.15
+    sigma: Length = 0.15
     """Standard deviation of the perturbation, where each coordinate of the box is 2 long."""
     group: Literal["batch", "pair"] = "batch"
     """Which samples share a perturbation."""

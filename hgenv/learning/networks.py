@@ -7,25 +7,26 @@ recomputation and whose kinks lose second derivatives.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hgenv.fields import Natural, check
+from hgenv.fields import AtLeast, AtMost, check
 
 
 @dataclass(frozen=True)
 class HourglassSize:
     """Size of the network. The default suits a CPU at 32 to 64 pixels; full size is 256 channels, depth 4, stride 2."""
 
-    stacks: Natural = 1
+    stacks: Annotated[int, AtLeast(1), AtMost(64)] = 1
     """Number of hourglasses, each with a prediction of its own that the loss sees."""
-    channels: Natural = 24
+    channels: Annotated[int, AtLeast(1), AtMost(4096)] = 24
     """Width of the hourglasses, a multiple of 8."""
-    hourglass_depth: Natural = 3
+    hourglass_depth: Annotated[int, AtLeast(1), AtMost(12)] = 3
     """Number of times an hourglass halves the resolution."""
-    stem_stride: Natural = 2
+    stem_stride: Annotated[int, AtLeast(1), AtMost(64)] = 2
     """Stride of the stem; predictions are upsampled back to the input's resolution."""
 
     def __post_init__(self) -> None:

@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from hgenv.batch import Batch
 from hgenv.beta.noise import keys
-from hgenv.cache import cache_folder, say_once, writable
+from hgenv.cache import cache_folder, make_writable, say_once, writable
 from hgenv.files import read_arrays, write_arrays
 from hgenv.learning.learner import Learner
 from hgenv.learning.training import Adam, FlatNetwork
@@ -67,7 +67,7 @@ def pretrain(
         digest = _digest(_learner(network, quantity, "cpu"), sample, steps, f"{key} {learner.device.type}")
         path = kept / f"pretrained-{digest}.npz"
         if not path.is_file():
-            kept.mkdir(parents=True, exist_ok=True)
+            make_writable(kept)
             with FileLock(path.with_suffix(".lock")):  # two runs that start together train it once
                 if not path.is_file():
                     write_arrays(path, {"weights": _trained(learner, sample, steps).numpy()})

@@ -19,7 +19,7 @@ import numpy as np
 
 from hgenv.checkpoint import Checkpoint, part
 from hgenv.env import DataGenEnv
-from hgenv.fields import AtLeast, Decay, Natural, Positive, check
+from hgenv.fields import MOST, AtLeast, AtMost, Decay, Natural, Positive, check
 from hgenv.run import Budget, Clock, Row, check_progress, make_row
 from hgenv.runs.agent_state import load_state, state_of
 
@@ -40,13 +40,13 @@ class AgentOptions:
     """Of its networks."""
     discount: Decay = 0.9
     """Gamma: how much the next step's reward counts."""
-    policy_width: Natural = 64
+    policy_width: Annotated[int, AtLeast(1), AtMost(4096)] = 64
     """Width of the two hidden layers of its networks."""
     warmup: Natural | None = None
     """SAC, TD3: environment steps with actions from the whole box before learning begins; None: 20."""
-    noise: Annotated[float, AtLeast(0)] | None = None
+    noise: Annotated[float, AtLeast(0), MOST] | None = None
     """TD3: standard deviation of the exploration about its action; None: 0.15."""
-    rollout: Annotated[int, AtLeast(2)] | None = None
+    rollout: Annotated[int, AtLeast(2), MOST] | None = None
     """PPO: environment steps an update; None: 16."""
 
     def __post_init__(self) -> None:

@@ -18,9 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hgenv import registry
+from hgenv.beta.layout import Layout
 from hgenv.checkpoint import Checkpoint, part
 from hgenv.env import DataGenEnv
-from hgenv.fields import absolute
+from hgenv.fields import absolute, shown
 from hgenv.files import append, write_arrays, write_json, write_text
 from hgenv.options import EnvOptions, build, flat
 from hgenv.run import Row
@@ -66,9 +67,23 @@ def open_run(path: Path | str) -> OpenRun:
     if not rows:
         raise ValueError(f"{folder} has no row yet")
     config = read_config(folder)
-    env = made(config)
-    env.start_from([rows[0][f"beta.{name}"] for name in env.task.layout.names])  # frozen coordinates stay there
+    try:
+        env = made(config)
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{folder / CONFIG}: {error.args[0]}") from error
+    env.start_from(_betas(env.task.layout, rows, folder)[0])  # frozen coordinates stay there
     return OpenRun(env, rows, load_snapshot(folder) if (folder / BEST).is_file() else {}, config)
+
+
+def _betas(layout: Layout, rows: list[Row], folder: Path) -> NDArray[np.float64]:
+    """Physical beta (rows, d). Raises ValueError that names the file if some is lacking, or out of its range."""
+    try:
+        betas = np.array([[row[f"beta.{name}"] for name in layout.names] for row in rows])
+    except KeyError as error:
+        raise ValueError(f"{folder / METRICS} has a row without {error.args[0]}") from error
+    if np.any((betas < layout.low) | (betas > layout.high)):
+        raise ValueError(f"{folder / METRICS} has values of beta outside their range")
+    return betas
 
 
 def made(config: dict[str, Any]) -> DataGenEnv:
@@ -215,15 +230,29 @@ def start_at(env: DataGenEnv, snapshot: dict[str, NDArray]) -> None:
     env.start_from(snapshot["beta"], snapshot.get("state.memory"))
 
 
-def read_config(folder: Path) -> dict[str, Any]:
-    """The configuration of a run. Raises FileNotFoundError for what is no run's folder, ValueError for a broken one."""
+_KINDS = {"env": str, "imports": list, "task": dict, "training": dict}
+"""What describes an environment."""
+_OF_RUNS = _KINDS | {"optimizer_name": str, "optimizer": dict, "run": dict, "budget": dict, "versions": dict}
+"""And what else a run that can go on needs."""
+
+
+def read_config(folder: Path, of_run: bool = False) -> dict[str, Any]:
+    """The configuration of an environment, or of a run that can go on.
+
+    Raises FileNotFoundError for what is no run's folder, ValueError for a broken one.
+    """
+    kinds = _OF_RUNS if of_run else _KINDS
     path = folder / CONFIG
     if not path.is_file():
         raise FileNotFoundError(f"no file {path}: expected the folder of a run")
     try:
         config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        if missing := {"env", "imports", "task", "training"} - config.keys():
+        if missing := kinds.keys() - config.keys():
             raise ValueError(f"it lacks {min(missing)}")
+        for name, kind in kinds.items():
+            items = config[name] if kind is list else []
+            if not isinstance(config[name], kind) or not all(isinstance(item, str) for item in items):
+                raise ValueError(f"{name} is {shown(config[name])}")
     except (ValueError, AttributeError, RecursionError) as error:
         raise ValueError(f"{path} is not the configuration of a run: {error}") from error
     return config
@@ -238,14 +267,22 @@ def ending(folder: Path) -> str:
 
 
 def read_rows(folder: Path) -> list[dict[str, float]]:
-    """The rows of a run's metrics.csv, empty cells left out; a last line without its end is dropped."""
+    """The rows of a run's metrics.csv, empty cells left out; a last line without its end is dropped.
+
+    Raises FileNotFoundError, or ValueError that names the file for what is no table of a run.
+    """
     path = folder / METRICS
     if not path.is_file():
         raise FileNotFoundError(f"no file {path}: expected the folder of a run")
-    with path.open(newline="") as file:
-        lines = file.readlines()
-    rows = csv.DictReader(line for line in lines if line.endswith("\n"))
-    return [{k: float(v) for k, v in row.items() if v != ""} for row in rows]
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            table = csv.DictReader(line for line in file.readlines() if line.endswith("\n"))
+        rows = [{k: float(v) for k, v in row.items() if v != ""} for row in table]
+        if any("step" not in row for row in rows):
+            raise ValueError("it has a row without step")
+    except (ValueError, TypeError, csv.Error) as error:
+        raise ValueError(f"{path} is not the metrics of a run: {error}") from error
+    return rows
 
 
 def best_row(rows: list[dict[str, float]], primary: str) -> dict[str, float]:

@@ -36,6 +36,8 @@ def curves(folders: list[Path], metric: str, path: Path) -> None:
         rows = [row for row in read_rows(folder) if f"test.{metric}" in row]
         if not rows:
             raise ValueError(f"{folder} has no reported {metric!r}; known: {_metrics(folder)}")
+        if missing := [axis for axis in COST_AXES if any(axis not in row for row in rows)]:
+            raise ValueError(f"{folder} has rows without {missing[0]}")
         rows = rows[1:] or rows  # the untrained network would squeeze the rest
         for panel, axis in zip(panels, COST_AXES, strict=True):
             x = [row[axis] for row in rows]

@@ -17,7 +17,7 @@ from hgenv.beta.noise import Noise
 from hgenv.data.face_models import load_face_model
 from hgenv.domains.domain import Domain
 from hgenv.domains.heads import depth_of, head_scans, procedural_heads
-from hgenv.fields import Natural, OnDisk, Share
+from hgenv.fields import OnDisk, Share, Side
 from hgenv.learning.networks import HourglassSize, StackedHourglass
 from hgenv.quantities.depth import Depth
 from hgenv.registry import register
@@ -53,7 +53,7 @@ class FaceDepth(RenderedTask):
     and texture, 0.5 for expressions. Albedo is cut off at 0.02 and 1.
     """
 
-    resolution: Natural = 32
+    resolution: Side = 32
     """Side of the images in pixels."""
     model: OnDisk | None = None
     """Folder of a morphable model: the ICT Face Kit, light or whole, or the Basel Face Model; built in: a procedural

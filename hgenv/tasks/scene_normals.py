@@ -19,7 +19,7 @@ from hgenv.data.selection import evenly, read_each, say_left_out
 from hgenv.data.suncg import find_houses, load_house
 from hgenv.domains.domain import Domain
 from hgenv.domains.indoor import FIRST_ROOM, IndoorFrames, other_rooms
-from hgenv.fields import AtLeast, AtMost, Natural, OnDisk, Share
+from hgenv.fields import MOST, AtLeast, AtMost, OnDisk, Share, Side
 from hgenv.learning.networks import HourglassSize, StackedHourglass
 from hgenv.learning.pretraining import fingerprint, from_snapshot, pretrain
 from hgenv.quantities.normals import Normals
@@ -42,7 +42,7 @@ class SceneNormals(RenderedTask):
     Axes of normals: x right, y up, z toward the viewer. The network starts trained on unperturbed scenes.
     """
 
-    resolution: Natural = 64
+    resolution: Side = 64
     """Width of the images in pixels; their height is three quarters of it."""
     scenes: OnDisk | None = None
     """Folder of the training scenes in SUNCG's layout; built in: procedural rooms."""
@@ -62,9 +62,9 @@ class SceneNormals(RenderedTask):
     test_size: _Number = 96
     """Number of test images of the built-in domain."""
     ambient: Share = 0.5
-    shadow: Annotated[int, AtLeast(0)] = 128
+    shadow: Annotated[int, AtLeast(0), AtMost(4096)] = 128
     """Side of the shadow map in pixels; 0, and opengl, for no shadows."""
-    pretrain_steps: Annotated[int, AtLeast(0)] = 600
+    pretrain_steps: Annotated[int, AtLeast(0), MOST] = 600
     """Training steps on unperturbed scenes from which every network starts; their result is cached. 0 for none."""
     pretrained: OnDisk | None = None
     """Run folder, or best.npz in it, whose weights are the start instead."""

@@ -16,7 +16,7 @@ from hgenv.beta.layout import Layout
 from hgenv.beta.noise import Noise
 from hgenv.csg.population import RADIUS, Member, Population, primitives
 from hgenv.csg.shapes import Shapes, transformed
-from hgenv.fields import AtLeast, AtMost, Over, Under
+from hgenv.fields import MOST, AtLeast, AtMost, Over, Under
 from hgenv.registry import register
 from hgenv.rotations import rotation, unit_quaternion
 from hgenv.task import Task
@@ -47,7 +47,7 @@ class ShapeEvolution(ObjectNormals):
 
     max_primitives: Annotated[int, AtLeast(2), AtMost(32)] = 8
     """Primitives of the largest member; parents are chosen so that none is larger."""
-    max_population: Annotated[int, AtLeast(5)] = 200
+    max_population: Annotated[int, AtLeast(5), MOST] = 200
     """Members; beyond, the oldest that is not a primitive leaves."""
     share: Annotated[float, Over(0), Under(1)] = 0.25
     """Share of the training pictures that show the composition which the action describes, if it is not trivial."""

@@ -18,7 +18,7 @@ from hgenv.csg.shapes import Shapes
 from hgenv.domains.blobs import blobs
 from hgenv.domains.domain import Domain
 from hgenv.domains.photographs import Photographs
-from hgenv.fields import AtMost, Natural, OnDisk, Share, check
+from hgenv.fields import AtLeast, AtMost, Natural, OnDisk, Processes, Share, Side, check
 from hgenv.learning.networks import HourglassSize, StackedHourglass
 from hgenv.quantities.normals import Normals
 from hgenv.rotations import unit_vector
@@ -29,9 +29,9 @@ from hgenv.task import Task
 class ObjectNormals(Task):
     """One shape a picture, orthographic, Lambertian under a random directional light with shadows."""
 
-    resolution: Natural = 32
+    resolution: Side = 32
     """Side of the training images in pixels."""
-    antialias: Annotated[Natural, AtMost(8)] = 1
+    antialias: Annotated[int, AtLeast(1), AtMost(8)] = 1
     """Subpixels a side; 1 keeps the ground truth exact at pixel centres."""
     ambient: Share = 0.1
     """Share of light that comes from everywhere."""
@@ -43,7 +43,7 @@ class ObjectNormals(Task):
     """Number of validation images of the built-in domain."""
     test_size: Natural = 128
     """Number of test images of the built-in domain."""
-    threads: Natural = 1
+    threads: Processes = 1
     """Threads that render; they change no bit."""
     hourglass: HourglassSize = HourglassSize()
     """Size of the network."""

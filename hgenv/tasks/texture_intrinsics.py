@@ -16,7 +16,7 @@ from hgenv.data.bare_shapes import load_shapes
 from hgenv.domains.domain import Domain
 from hgenv.domains.objects import albedo_and_shading, objects, pots
 from hgenv.domains.photographs import intrinsic_photographs
-from hgenv.fields import AtLeast, Natural, OnDisk
+from hgenv.fields import MOST, AtLeast, Natural, OnDisk, Side
 from hgenv.learning.networks import HourglassSize, StackedHourglass
 from hgenv.quantities.intrinsics import Intrinsics
 from hgenv.registry import register
@@ -38,7 +38,7 @@ class TextureIntrinsics(RenderedTask):
     Targets have four channels: albedo (red, green, blue), then shading; the image is their product.
     """
 
-    resolution: Natural = 32
+    resolution: Side = 32
     """Side of the images in pixels."""
     shapes: OnDisk | None = None
     """What is painted: a catalogue .sh3f of Sweet Home 3D, or a folder in SUNCG's or ShapeNetCore's layout; built in:
@@ -49,7 +49,7 @@ class TextureIntrinsics(RenderedTask):
     """What `data` holds: textured models in ShapeNetCore's layout, or the MIT-Berkeley photographs."""
     data: OnDisk | None = None
     """Folder of the target domain; built in: pots in stripes and checks."""
-    models: Annotated[int, AtLeast(4)] = 50
+    models: Annotated[int, AtLeast(4), MOST] = 50
     """Models in `data` that are used, where it holds models, evenly over all; every second one is for the test. Broken
     ones are left out."""
     hourglass: HourglassSize = HourglassSize()

@@ -15,7 +15,7 @@ from hgenv.beta.distributions import Bernoulli, Normal
 from hgenv.beta.layout import Layout
 from hgenv.beta.noise import Noise
 from hgenv.domains.domain import Domain, Pictures
-from hgenv.fields import Natural, check
+from hgenv.fields import Natural, Side, check
 from hgenv.quantities.normals import Normals
 from hgenv.registry import register
 from hgenv.task import Task
@@ -42,7 +42,7 @@ class ToyShading(Task):
     training without end; the regret of another is its validation loss less that at `optimum` after equal training.
     """
 
-    resolution: Natural = 8
+    resolution: Side = 8
     """Side of the images in pixels."""
     hidden: Natural = 16
     """Width of the network's one hidden layer."""
