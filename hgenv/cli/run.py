@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import shlex
 import sys
 from contextlib import closing
@@ -93,6 +94,8 @@ def command(words: list[str]) -> int:
     imports = [word for what in loaded() for word in ("--import", what)]
     config: dict[str, Any] = {"command": shlex.join(["hgenv", "run", *words, *imports]), "words": words}
     config |= {"optimizer_name": name} | {part: flat(getattr(s, part)) for part in ("run", "budget", "optimizer")}
+    if s.run.start not in (None, "random"):
+        config["run"]["start"] = os.path.abspath(s.run.start)
     with RunFolder.new(path, config | described(chosen, s.task, env.options), *checkpoints(s.run)) as folder:
         return played(Run(env, name, s.optimizer, s.budget, s.run, folder))
 

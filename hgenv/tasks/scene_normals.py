@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Annotated
 
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from hgenv.batch import Batch
 from hgenv.beta.noise import Noise
-from hgenv.data.selection import evenly
+from hgenv.data.selection import evenly, read_each, say_left_out
 from hgenv.data.suncg import find_houses, load_house
 from hgenv.domains.domain import Domain
 from hgenv.domains.indoor import FIRST_ROOM, IndoorFrames, other_rooms
@@ -47,7 +47,7 @@ class SceneNormals(RenderedTask):
     scenes: OnDisk | None = None
     """Folder of the training scenes in SUNCG's layout; built in: procedural rooms."""
     houses: _Number = 8
-    """Houses of `scenes` that are used, evenly over all."""
+    """Houses of `scenes` that are used, evenly over all; of these, broken ones are left out."""
     detail: Annotated[float, AtLeast(0)] = 0.02
     """Features of the objects of `scenes` smaller than this, in metres, are merged; 0 keeps them, at a third of the
     speed."""
@@ -91,7 +91,11 @@ class SceneNormals(RenderedTask):
         """The scenes that are perturbed."""
         if self.scenes is None:
             return [room(number) for number in range(self.rooms)]
-        return [load_house(path, self.detail) for path in evenly(find_houses(self.scenes), self.houses)]
+        problems: list[str] = []
+        chosen = evenly(find_houses(self.scenes), self.houses)
+        houses = [house for _, house in read_each(chosen, partial(load_house, detail=self.detail), problems)]
+        say_left_out(problems, len(chosen), "houses", self.scenes)
+        return houses
 
     def scenes_of(self, beta: Array, noise: Noise) -> Iterator[Scene]:
         chosen = self._chosen(noise)
