@@ -84,6 +84,7 @@ def test_agents_learn_on_plain_gymnasium_environments(algorithm: str) -> None:
     agent.learn(12)
     assert any(not np.array_equal(b, a.detach()) for b, a in zip(before, agent.policy.parameters(), strict=True))
     assert agent.num_timesteps == 12
+    assert [episode["l"] for episode in agent.ep_info_buffer] == [4, 4, 4], "returns are logged"
 
 
 def test_bad_options_are_refused() -> None:
