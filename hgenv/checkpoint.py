@@ -30,8 +30,11 @@ class Checkpoint:
         self._written: tuple[float, int] | None = None
 
     def read(self) -> dict[str, NDArray]:
-        """What was written; nothing if there is no file yet. ValueError for a file that is damaged."""
-        return read_arrays(self.path) if self.path.exists() else {}
+        """What was written; nothing if there is no file yet. ValueError for what is damaged, or no checkpoint."""
+        content = read_arrays(self.path) if self.path.exists() else {}
+        if content and not {"step", "seconds"} <= content.keys():
+            raise ValueError(f"{self.path} is no checkpoint of a run: it lacks step or seconds")
+        return content
 
     def hold(self, step: int, seconds: tuple[float, float], env: DataGenEnv, player: Arrays) -> None:
         """Take this moment of a run, with the state of who plays; write it if it is time to."""

@@ -8,7 +8,7 @@ import shlex
 import sys
 from contextlib import closing
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -27,6 +27,9 @@ from hgenv.run import Budget, DivergedError, Row, check_served
 from hgenv.run import run as play
 from hgenv.runs import agents
 from hgenv.runs.folder import RunFolder, described
+
+if TYPE_CHECKING:
+    from stable_baselines3.common.base_class import BaseAlgorithm
 
 DIVERGED = 3
 """Exit status of a run that has no end that counts."""
@@ -166,13 +169,21 @@ def _play(run: Run, progress: Progress) -> None:
         agent = agents.made(env, run.player, o.seed)
         try:
             agents.play(env, agent, run.budget, sink, *common)
-        finally:  # interrupted as well
-            with whole(folder.path / "agent.zip") as partial:
-                agent.save(partial)
+        except (KeyboardInterrupt, DivergedError):
+            _keep(agent, folder)
+            raise
+        _keep(agent, folder)
         return
     with closing(play(env, run.player, run.budget, o.seed, *common)) as rows:
         for row in rows:
             sink(row)
+
+
+def _keep(agent: BaseAlgorithm, folder: RunFolder) -> None:
+    """The agent as stable-baselines3 saves it, if it has played."""
+    if agent.num_timesteps:
+        with whole(folder.path / "agent.zip") as partial:
+            agent.save(partial)
 
 
 def _draw(run: Run) -> None:

@@ -78,27 +78,24 @@ class AgentOptions:
         return stable_baselines3.TD3("MlpPolicy", env, action_noise=noise, **common)
 
 
-class _OneEpisode(gymnasium.Wrapper):
-    """A run is one episode: the network is not thrown away when the environment's own count of steps is full.
-
-    A reward that is not finite would poison the agent for good: it is told the lowest that was, or 0.
-    """
+class _FiniteRewards(gymnasium.Wrapper):
+    """A reward that is not finite would poison the agent for good: it is told the lowest that was, or 0."""
 
     lowest = np.inf
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
-        observation, reward, _, _, info = self.env.step(action)
+        observation, reward, terminated, truncated, info = self.env.step(action)
         value = float(reward)
         if np.isfinite(value):
             self.lowest = min(self.lowest, value)
         else:
             value = self.lowest if np.isfinite(self.lowest) else 0.0
-        return observation, value, False, False, info
+        return observation, value, terminated, truncated, info
 
 
 def made(env: DataGenEnv, options: AgentOptions, seed: int) -> BaseAlgorithm:
     """The agent that `play` lets act in the environment."""
-    return options.agent(_OneEpisode(env), seed)
+    return options.agent(_FiniteRewards(env), seed)
 
 
 def play(

@@ -8,8 +8,8 @@ import io
 import json
 import platform
 import sys
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -104,6 +104,7 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path, self.last, self.best = path, Row(), Row()
         self._columns, self._snapshot = list[str](), dict[str, Any]()
+        self._before_a_row: Callable[[], None] | None = None
         self._closing = ExitStack()
 
     @classmethod
@@ -124,6 +125,9 @@ class RunFolder:
             write_json(path / CONFIG, config | {"versions": versions()})
         except BaseException:
             run.close()
+            with suppress(OSError):  # what is not empty is another's by now
+                if made:
+                    path.rmdir()
             raise
         return run
 
@@ -131,16 +135,15 @@ class RunFolder:
     def again(cls, path: Path, config: dict[str, Any], seconds: float = 60.0, steps: int | None = None) -> RunFolder:
         """The folder of a run that goes on from its checkpoint, with a changed configuration.
 
-        What was written after the checkpoint is dropped, as it comes again; a run that had no step yet begins anew.
-        Raises ValueError if there is no checkpoint or it is none of these rows, BusyError if another process writes to
-        the folder.
+        With its first row, what was written after the checkpoint is dropped, as it comes again; a run that had no step
+        yet begins anew. Raises ValueError if there is no checkpoint or it is none of these rows, BusyError if another
+        process writes to the folder.
         """
         run = cls(path)
         run._open(seconds, steps)
         try:
-            run._go_back()
-            write_json(path / CONFIG, config)
-            (path / SUMMARY).unlink(missing_ok=True)
+            lines = run._go_back()
+            run._before_a_row = lambda: run._cut(lines, config)
         except BaseException:
             run.close()
             raise
@@ -150,28 +153,36 @@ class RunFolder:
         self._closing.enter_context(sole_writer(self.path))
         self.checkpoint = Checkpoint(self.path / CHECKPOINT, seconds, steps, lambda: self._snapshot)
 
-    def _go_back(self) -> None:
-        """Be as at the checkpoint."""
+    def _go_back(self) -> list[str]:
+        """Be as at the checkpoint; the lines of the metrics until there."""
         before, rows = self.checkpoint.read(), read_rows(self.path) if (self.path / METRICS).exists() else []
         if not before and len(rows) > 1:
             raise ValueError(f"{self.path} has no {CHECKPOINT}: there is nothing to go on from")
         if not before:  # it was cut short before its first step
-            (self.path / METRICS).unlink(missing_ok=True)
-            return
+            return []
         step = int(before["step"])
         if step >= len(rows) or rows[step]["step"] != step:
             raise ValueError(f"{self.path / METRICS} has no row of step {step}, which {CHECKPOINT} goes on from")
-        with (self.path / METRICS).open(newline="") as file:
+        with (self.path / METRICS).open(newline="", encoding="utf-8") as file:
             lines = file.readlines()
-        write_text(self.path / METRICS, "".join(lines[: step + 2]))
         self._columns, self.last = next(csv.reader(lines)), rows[step]
         self._snapshot = dict(part(before, "beside"))
         if self._snapshot:
             self.best = rows[int(self._snapshot["step"])]
+        return lines[: step + 2]
+
+    def _cut(self, lines: list[str], config: dict[str, Any]) -> None:
+        write_text(self.path / METRICS, "".join(lines))
+        if self._snapshot:
             write_arrays(self.path / BEST, self._snapshot)
+        write_json(self.path / CONFIG, config)
+        (self.path / SUMMARY).unlink(missing_ok=True)
+        self._before_a_row = None
 
     def write(self, env: DataGenEnv, row: Row) -> None:
         """Append a row, of which the first has every column; snapshot the state at every best validation metric."""
+        if self._before_a_row is not None:
+            self._before_a_row()
         if not self._columns:
             self._columns = list(row)
             append(self.path / METRICS, _line(self._columns))

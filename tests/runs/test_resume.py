@@ -1,6 +1,7 @@
 """Runs that are cut short go on as if they had not been: the rows are the same, all of them."""
 
 import csv
+import io
 import itertools
 import json
 import os
@@ -107,6 +108,11 @@ def test_what_cannot_go_on_says_why_and_is_left_alone(tmp_path: Path, capsys: py
     refused("max_steps must be", "--max-steps", "0")
     (out / "checkpoint.npz").write_bytes(checkpoint[:-100])
     refused("checkpoint.npz is no .npz of plain arrays", "--max-steps", "5")
+    np.savez(out / "checkpoint.npz", step=2)
+    refused("checkpoint.npz is no checkpoint of a run", "--max-steps", "5")
+    with np.load(io.BytesIO(checkpoint)) as content:
+        np.savez(out / "checkpoint.npz", **{k: v for k, v in content.items() if k != "env.weights"})
+    refused("state has the entries", "--max-steps", "5")
     (out / "checkpoint.npz").unlink()
     refused("has no checkpoint.npz", "--max-steps", "5")
     (out / "checkpoint.npz").write_bytes(checkpoint)
