@@ -129,9 +129,10 @@ def _class_of(part: dataclasses.Field, chosen: Mapping[str, str | None]) -> type
 
 
 def value_of(words: list[str], name: str, default: str | None) -> str | None:
-    """The value that words give an option, if they do."""
+    """The value that words give an option, if they do: of several the last, as the parser has it."""
     flag = f"--{name.replace('_', '-')}"
-    for i, word in enumerate(words):
+    for i in reversed(range(len(words))):
+        word = words[i]
         value = words[i + 1] if word == flag and i + 1 < len(words) else word.partition("=")[2]
         if word == flag or word.startswith(f"{flag}="):
             return None if value == "None" else value

@@ -314,3 +314,21 @@ def test_a_figure_that_fails_does_not_fail_a_run(
     words = ["--env", "hgenv/ToyShading-v0", "--max-steps", "2", "--out", str(tmp_path / "run")]
     assert hgenv("run", "fixed", *words) == 0
     assert capsys.readouterr().err == f"hgenv: the figures of {tmp_path / 'run'} could not be drawn: no colours left\n"
+
+
+def test_of_an_option_that_is_given_twice_the_last_counts(tmp_path: Path) -> None:
+    words = [
+        "--env",
+        "hgenv/ShapeNormals-v0",
+        "--env=hgenv/ToyShading-v0",
+        "--gradient",
+        "score",
+        "--gradient",
+        "mixed",
+    ]
+    out = tmp_path / "run"
+    assert hgenv("run", "hybrid-gradient", *words, "--hidden", "4", "--max-steps", "1", "--out", str(out)) == 0
+    config = json.loads((out / "config.json").read_text())
+    assert (config["env"], config["task"]["hidden"]) == ("hgenv/ToyShading-v0", 4)
+    assert config["training"]["gradient"] == "mixed"
+    assert hgenv("resume", str(out), "--max-steps", "2") == 0

@@ -201,9 +201,8 @@ def test_a_killed_run_goes_on(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", PLAYERS)
 def test_a_run_that_is_killed_often_goes_on(name: str, env: str, tmp_path: Path) -> None:
     """20 times at random moments; at most one interval between checkpoints is lost each time."""
-    steps = {"ToyShading": "1500", "ShapeNormals": "150", "TextureIntrinsics": "150"}[env]
-    size = [] if env == "ToyShading" else ["--validation-size" if env == "ShapeNormals" else "--resolution", "16"]
-    words = [*PLAYERS[name], *TOY, "--env", f"hgenv/{env}-v0", *size, "--max-steps", steps, "--checkpoint-seconds", "1"]
+    steps = {"ToyShading": "1500", "ShapeNormals": "200", "TextureIntrinsics": "200"}[env]
+    words = [*PLAYERS[name], *TOY, "--env", f"hgenv/{env}-v0", "--max-steps", steps, "--checkpoint-seconds", "1"]
     assert main(["run", *words, "--out", str(tmp_path / "whole")]) == 0
     killed_and_resumed(tmp_path / "cut", words, 20, 1, 5.0)
     assert rows_of(tmp_path / "cut") == rows_of(tmp_path / "whole")
