@@ -20,26 +20,10 @@ MOST_LINES = 10_000_000
 _MOST_KINDS = 8  # of what was ignored, that are told apart
 _BLANK = " \t\r\n\f\v"
 # Statements that hold names, in which # and \ may be letters; those of all other statements are numbers.
-_NAMED = frozenset(
-    {
-        "o",
-        "g",
-        "usemtl",
-        "mtllib",
-        "newmtl",
-        "usemap",
-        "maplib",
-        "bump",
-        "disp",
-        "decal",
-        "refl",
-        "norm",
-        "shadow_obj",
-        "trace_obj",
-        "call",
-        "csh",
-    }
-)
+_NAMED = frozenset([
+    "o", "g", "usemtl", "mtllib", "newmtl", "usemap", "maplib", "bump", "disp", "decal", "refl", "norm", "shadow_obj",
+    "trace_obj", "call", "csh",
+])  # fmt: skip
 
 
 def statements(path: Path, most: int) -> Iterator[tuple[int, str, str]]:
