@@ -221,7 +221,8 @@ def _check_empty(path: Path) -> None:
     if path.exists() and not path.is_dir():
         raise FileExistsError(f"{path} is no folder: name another with --out")
     if path.exists() and {file.name for file in path.iterdir()} - {LOCK, WRITER}:
-        raise FileExistsError(f"{path} exists and is not empty: name another folder with --out")
+        goes_on = f"go on with the run in it by hgenv resume {path}, or " if (path / CONFIG).is_file() else ""
+        raise FileExistsError(f"{path} exists and is not empty: {goes_on}name another folder with --out")
 
 
 def _line(values: Sequence[Any]) -> str:

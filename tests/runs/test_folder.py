@@ -116,7 +116,9 @@ def test_what_is_not_a_run_is_named(tmp_path: Path, outside: ModuleType) -> None
     with pytest.raises(BusyError, match=f"is being written by process {os.getpid()} on "):
         RunFolder.new(tmp_path / "run", {})
     kept.close()
-    with pytest.raises(FileExistsError, match="not empty"):
+    with pytest.raises(
+        FileExistsError, match=f"not empty: go on with the run in it by hgenv resume {tmp_path / 'run'}"
+    ):
         RunFolder.new(tmp_path / "run", {})
 
 

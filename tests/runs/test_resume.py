@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from processes import interruptible
 
+from hgenv.checkpoint import Checkpoint
 from hgenv.cli.main import main
 from hgenv.env import DataGenEnv
 from hgenv.snapshot import load_snapshot
@@ -169,8 +170,19 @@ def test_a_signal_during_import_ends_with_one_line(tmp_path: Path) -> None:
     assert not (tmp_path / "run").exists()
 
 
+def lost(out: Path) -> tuple[int, float]:
+    """The steps, and the wall seconds, of a run that come after its checkpoint."""
+    with (out / "metrics.csv").open(newline="") as file:
+        rows = list(csv.DictReader(line for line in file if line.endswith("\n")))
+    step = int(Checkpoint(out / "checkpoint.npz").read()["step"])
+    return int(rows[-1]["step"]) - step, float(rows[-1]["wall_seconds"]) - float(rows[step]["wall_seconds"])
+
+
 def killed_and_resumed(out: Path, words: list[str], kills: int, seed: int, most: float) -> int:
-    """Kill a run at random moments; the number of times that it was killed before it came to its end."""
+    """Kill a run at random moments; the number of times that it was killed before it came to its end.
+
+    No more than an interval between checkpoints is lost, which is 20 steps, or a second and what a step takes.
+    """
     rng, command = random.Random(seed), launched(out, "run", *words)
     for count in range(kills):
         with interruptible(command) as process:
@@ -181,6 +193,8 @@ def killed_and_resumed(out: Path, words: list[str], kills: int, seed: int, most:
             except subprocess.TimeoutExpired:
                 process.kill()
         if (out / "checkpoint.npz").exists():
+            steps, seconds = lost(out)
+            assert steps <= 20 or seconds <= 2.0
             command = [sys.executable, "-m", "hgenv", "resume", str(out)]
         elif out.exists():  # before its first row
             for path in out.iterdir():
