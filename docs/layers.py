@@ -6,7 +6,7 @@ ROWS = (
     (("cli", "the command line"),),
     (("bench", "comparisons, fidelity, speed"),),
     (("runs", "run folder, figures, agents"),),
-    (("run", "the one loop: rows"),),
+    (("run", "the one loop: rows, checkpoints"),),
     (("env", "DataGenEnv, Episode, options"),),
     (("tasks", "the environments' tasks"),),
     (("task", "what an author writes"),),

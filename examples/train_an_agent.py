@@ -14,7 +14,7 @@ import hgenv  # noqa: F401  (registers the environments)
 
 torch.set_num_threads(1)
 EPISODES = 10
-env = gymnasium.make("hgenv/ToyShading-v0", episode_steps=10, validation_images=64)
+env = gymnasium.make("hgenv/ToyShading-v0", max_episode_steps=10, observed_steps=10, validation_images=64)
 
 
 def mean_loss(act: Callable[[np.ndarray], np.ndarray]) -> float:

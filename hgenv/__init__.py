@@ -12,6 +12,7 @@ from hgenv.registry import TASKS, register
 
 if TYPE_CHECKING:
     from hgenv.batch import Batch as Batch
+    from hgenv.batch import SampleError as SampleError
     from hgenv.env import DataGenEnv as DataGenEnv
     from hgenv.options import EnvOptions as EnvOptions
     from hgenv.task import Task as Task
@@ -24,14 +25,15 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 _HOMES = {
-    "Batch": "batch", "DataGenEnv": "env", "EnvOptions": "options", "Task": "task", "FaceDepth": "tasks.face_depth",
+    "Batch": "batch", "DataGenEnv": "env", "EnvOptions": "options", "SampleError": "batch", "Task": "task",
+    "FaceDepth": "tasks.face_depth",
     "SceneNormals": "tasks.scene_normals", "ShapeEvolution": "tasks.shape_evolution",
     "ShapeNormals": "tasks.shape_normals", "TextureIntrinsics": "tasks.texture_intrinsics",
     "ToyShading": "tasks.toy_shading",
 }  # fmt: skip
 __all__ = [
-    "TASKS", "Batch", "DataGenEnv", "EnvOptions", "FaceDepth", "SceneNormals", "ShapeEvolution", "ShapeNormals",
-    "Task", "TextureIntrinsics", "ToyShading", "register",
+    "TASKS", "Batch", "DataGenEnv", "EnvOptions", "FaceDepth", "SampleError", "SceneNormals", "ShapeEvolution",
+    "ShapeNormals", "Task", "TextureIntrinsics", "ToyShading", "register",
 ]  # fmt: skip
 
 

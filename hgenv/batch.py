@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
 import torch
@@ -29,3 +30,11 @@ class Batch(NamedTuple):
     def join(batches: list[Batch]) -> Batch:
         """All rows of several batches."""
         return Batch(*(torch.cat(parts) for parts in zip(*batches, strict=True)))
+
+
+class SampleError(ValueError):
+    """Raised by Task.sample for rows that it cannot make of their keys; they are drawn anew with the next ones."""
+
+    def __init__(self, rows: Iterable[int], reason: str) -> None:
+        self.rows = sorted({int(row) for row in rows})
+        super().__init__(f"no sample could be made of the rows {self.rows}: {reason}")

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+import math
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import gymnasium
 import numpy as np
@@ -17,32 +16,29 @@ from torch import nn
 from hgenv import registry
 from hgenv.batch import Batch, Split
 from hgenv.beta.box import Box, spread_about
-from hgenv.beta.noise import Noise, keys, stream_keys
+from hgenv.beta.noise import keys, stream_keys
+from hgenv.calls import Turn, in_turn, own_torch
 from hgenv.domains.domain import measured
-from hgenv.episode import Episode, Ledger, random_state, random_words
+from hgenv.episode import Episode, Failure, Ledger, charged, failure, random_state, random_words
 from hgenv.fields import check
 from hgenv.learning.gradient import Estimator, Samples, Signal, direction_of, plain_points
 from hgenv.learning.learner import Learner
 from hgenv.learning.training import FlatNetwork, State, Tape
 from hgenv.options import EnvOptions, build, knobs
 from hgenv.pictures import sheet
-from hgenv.task import Task
+from hgenv.task import Task, sampled
 
 Array = NDArray[np.float64]
 Observation = NDArray[np.float32]
 
 
-@contextmanager
-def own_torch() -> Iterator[None]:
-    """Torch as training needs it, whatever the caller has set: gradients, float32, tensors made on the CPU."""
-    dtype = torch.get_default_dtype()
-    there = torch.get_default_device().type == "cpu"  # to set one, even the CPU, slows every call of torch
-    torch.set_default_dtype(torch.float32)
-    try:
-        with torch.inference_mode(False), torch.enable_grad(), nullcontext() if there else torch.device("cpu"):
-            yield
-    finally:
-        torch.set_default_dtype(dtype)
+class Trained(NamedTuple):
+    """The state and the averaged weights after the training of a step; its recorded part, and what that trained on."""
+
+    state: State
+    average: torch.Tensor
+    tape: Tape
+    samples: list[Samples]
 
 
 class DataGenEnv(gymnasium.Env[Observation, Observation]):
@@ -54,14 +50,17 @@ class DataGenEnv(gymnasium.Env[Observation, Observation]):
     so, as gradient="perturbed", trains on others: on samples about the action, two batches in a row on the same seeds.
 
     Observation, Box(-1, 1, (d + h + 1,)): the last action; loss / (1 + |loss|) of the last h = `observed_losses` steps,
-    newest first; share of the episode done. With `observe_gradient` the last hybrid gradient follows, (d,), divided by
-    its largest entry, 0 before there is one.
+    newest first, 1 if it was not finite; steps / `observed_steps`, at most 1. With `observe_gradient` the last hybrid
+    gradient follows, (d,), divided by its largest entry, 0 before there is one.
+
+    An episode has no end of its own: that of `gymnasium.make` is truncated after `max_episode_steps`, by its TimeLimit.
     """
 
     metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array"], "render_fps": 4}  # type: ignore[misc]
 
     box: Box
     device: torch.device
+    turn: Turn
     _first_task: Task
     _episode: Episode | None
     _learner: Learner
@@ -88,67 +87,81 @@ class DataGenEnv(gymnasium.Env[Observation, Observation]):
         self.action_space = gymnasium.spaces.Box(-1.0, 1.0, (d,), np.float32)
         self.observation_space = gymnasium.spaces.Box(-1.0, 1.0, (seen,), np.float32)
         self._first_task = task
-        self._episode = None
+        self._episode, self.turn = None, Turn()
 
     # -- Gymnasium's interface
 
-    @own_torch()
+    @in_turn
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
-        """A fresh network, all counters at zero; beta at its start. Without a seed, a new one is drawn."""
+        """A fresh network, all counters at zero; beta at its start. Without a seed, a new one is drawn.
+
+        Raises ValueError if the loss of the network at the start is not finite.
+        """
         super().reset(seed=seed)
         chosen, task = int(self.np_random.integers(2**63)), self._first_task
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(chosen)
-            model = FlatNetwork(task.network().to(self.device))
-        self._learner = Learner(model, task.quantity, self.options.inner, self.options.weight_average, self.device)
-        state = self._learner.start()
+            network = task.network()
+            task.pretrain(network, self.device)
+        model = FlatNetwork(network.to(self.device))
+        learner = Learner(model, task.quantity, self.options.inner, self.options.weight_average, self.device)
+        state = learner.start()
         now = Episode(
             chosen, 0, 0, state, state.weights, self.box.start, self.box.centre, np.zeros(0),
             np.zeros(len(self.box.movable)), Ledger(), task, task, random_words(self.np_random),
         )  # fmt: skip
-        loss = self._learner.validate(state.weights, validation_rows(now, self.options, "validation", 0))
+        loss = learner.validate(state.weights, validation_rows(now, self.options, "validation", 0))
         model.check_buffers()
+        if not math.isfinite(loss):
+            raise ValueError(
+                f"{type(task).__name__} has a validation loss of {loss} before any training: look for numbers that are "
+                "not finite in its network, its domain's validation images and its loss"
+            )
+        self._learner = learner
         losses = np.full(max(1, self.options.observed_losses), loss)
         self._episode = dataclasses.replace(now, losses=losses)
         return observed(self._episode, self.options), self.info()
 
-    @own_torch()
+    @in_turn
     def step(self, action: ArrayLike) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """Train `train_steps` steps from the current weights on f(beta, .) and validate.
 
-        info: beta (d_all,) physical; val_loss; the ledger of costs and clipped coordinates since reset;
-        hybrid_gradient (d,) = dL/d(action), if made with a gradient and this step computes one.
+        info: beta (d_all,) physical; val_loss; the ledger of costs and clipped coordinates since reset; failed, a
+        Failure; hybrid_gradient (d,) = dL/d(action), if made with a gradient and this step computes one.
+        If loss, weights or gradient are not finite, the step fails: it is counted and paid for, the reward is minus its
+        loss, the next step has other samples, and all else is as it was before.
         Raises ValueError for an action of the wrong shape or type or that is not finite; nothing has changed then.
         """
         now, o = self.episode, self.options
         given = self.box.checked(action, 1)
+        found: dict[str, Any] = {}
         with charged(now.ledger):
             moved = np.clip(given, -1.0, 1.0)
             now.ledger.clipped += int(np.sum(moved != given))
             estimator = o.gradient if now.steps % o.gradient_every == 0 else None
-            state, average, tape, samples = self._train(moved, estimator)
-            step = now.steps + 1
-            rows = validation_rows(now, o, "validation", step)
-            loss = self._learner.validate(state.weights, rows)
-            found: dict[str, Any] = {"losses": np.array([loss, *now.losses[:-1]])}
-            hybrid = {}
-            if estimator is not None:
-                now.ledger.validation_forwards += len(rows.image)
-                at = state.weights if estimator.weights == "last" else average
-                discrete = self.box.layout.discrete[self.box.movable]
-                found["signal"] = signal = Signal(
-                    self._learner.loss, tape, samples, moved, discrete, self._learner.gradient(at, rows),
-                    estimator.curvature, now.ledger.count,
-                )  # fmt: skip
-                rng = np.random.default_rng(stream_keys(now.seed, "direction", step, 4))
-                hybrid = {"hybrid_gradient": estimator.estimate(signal, self.generate, rng)}
-                found["direction"] = direction_of(hybrid["hybrid_gradient"])
-            task = now.task.commit(self.box.beta(moved))
+            trained = self._train(moved, estimator)
+            rows = validation_rows(now, o, "validation", now.steps + 1)
+            loss = self._learner.validate(trained.state.weights, rows)
+            failed, hybrid = failure(trained.state, loss), {}
+            if estimator is not None and not failed:
+                found["signal"] = signal_of(self, estimator, trained, moved, rows)
+                rng = np.random.default_rng(stream_keys(now.seed, "direction", now.steps + 1, 4))
+                gradient = estimator.estimate(found["signal"], self.generate, rng)
+                found["direction"], hybrid = direction_of(gradient), {"hybrid_gradient": gradient}
+                failed = Failure.NONE if np.isfinite(gradient).all() else Failure.GRADIENT
+            if failed:
+                now.ledger.failed_steps += 1
+                found, hybrid = {}, {}
+            else:
+                task = now.task.commit(self.box.beta(moved))
+                found |= {"weights": trained.state, "average": trained.average, "task": task}
         # All that may fail or be interrupted is done: commit.
-        self._episode = dataclasses.replace(
-            now, weights=state, average=average, action=moved, steps=step, task=task, **found
-        )
-        return observed(self._episode, o), -loss, False, step >= o.episode_steps, self.info() | hybrid
+        losses = np.array([loss, *now.losses[:-1]])
+        self._episode = now = dataclasses.replace(
+            now, action=moved, steps=now.steps + 1, losses=losses, failed=int(failed),
+            failures=now.failures + 1 if failed else 0, **found,
+        )  # fmt: skip
+        return observed(now, o), -loss, False, False, self.info() | hybrid
 
     def render(self) -> NDArray[np.uint8] | None:
         """A contact sheet (h, w, 3) uint8 of 16 samples at the current beta: images above, targets below."""
@@ -188,10 +201,10 @@ class DataGenEnv(gymnasium.Env[Observation, Observation]):
     def info(self) -> dict[str, Any]:
         """That of the last step or reset, without the gradient."""
         now = self.episode
-        state = {"beta": self.box.beta(now.action), "val_loss": float(now.losses[0])}
+        state = {"beta": self.box.beta(now.action), "val_loss": float(now.losses[0]), "failed": now.failed}
         return state | dataclasses.asdict(now.ledger) | now.task.report()
 
-    @own_torch()
+    @in_turn
     def evaluate(self, actions: ArrayLike) -> Array:
         """Losses (k,) of actions (k, d): each trains a throw-away copy `train_steps` steps; nothing is committed.
 
@@ -217,11 +230,15 @@ class DataGenEnv(gymnasium.Env[Observation, Observation]):
         return losses
 
     def generate(self, actions: Array, seeds: NDArray[np.uint64]) -> Samples:
-        """f(beta, r): samples of actions (n, d) and seeds (n,), charged to the ledger."""
-        self.ledger.renders += len(seeds)
-        noise = Noise(seeds)
-        batch = self.task.sample(self.box.beta(actions), noise).to(self.device)
-        return Samples(actions, seeds, batch, partial(self.box.score, actions, noise.draws))
+        """f(beta, r): samples of actions (n, d) and seeds (n,), charged to the ledger.
+
+        What cannot be made is drawn anew (`hgenv.task.sampled`), and counted.
+        """
+        made = sampled(self.task, self.box.beta(actions), seeds)
+        self.ledger.renders += made.renders
+        self.ledger.redrawn += made.redrawn
+        score = partial(self.box.score, actions, made.noise.draws)
+        return Samples(actions, made.noise.seeds, made.batch.to(self.device), score)
 
     @own_torch()
     def predict(self, images: Split | NDArray | torch.Tensor) -> torch.Tensor:
@@ -244,6 +261,7 @@ class DataGenEnv(gymnasium.Env[Observation, Observation]):
         weights = self.episode.weights.weights if last else self.episode.average
         return self._learner.model.network(weights)
 
+    @in_turn
     def start_from(self, beta: ArrayLike, memory: Array | None = None) -> None:
         """Move the start, and frozen coordinates with it, to another physical beta (d_all,), clipped to its range.
 
@@ -260,14 +278,14 @@ class DataGenEnv(gymnasium.Env[Observation, Observation]):
         """`count` samples at an action, in rows of `columns`: image above, target below. Not charged to the ledger."""
         seeds = keys(0, "contact sheet", count)
         points = spread_about(np.asarray(action, np.float64), seeds, self.options.spread)
-        return sheet(self.task.quantity, self.task.sample(self.box.beta(points), Noise(seeds)), columns)
+        return sheet(self.task.quantity, sampled(self.task, self.box.beta(points), seeds).batch, columns)
 
     def state_dict(self) -> dict[str, Any]:
         """Everything a continued run depends on, as plain arrays and numbers: weights, moments, counters, generator."""
         now = dataclasses.replace(self.episode, random_state=random_words(self.np_random))
         return now.to_arrays()
 
-    @own_torch()
+    @in_turn
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore what state_dict() gave, in an environment made alike and reset once.
 
@@ -280,8 +298,8 @@ class DataGenEnv(gymnasium.Env[Observation, Observation]):
 
     # -- pieces
 
-    def _train(self, moved: Array, estimator: Estimator | None) -> tuple[State, torch.Tensor, Tape, list[Samples]]:
-        """The training of a committed step: the state and average after it, and a record of the estimator's window."""
+    def _train(self, moved: Array, estimator: Estimator | None) -> Trained:
+        """The training of a committed step, with a record of the estimator's window."""
         now, o, learner = self.episode, self.options, self._learner
         points = plain_points if o.gradient is None else o.gradient.points
         first = o.train_steps - (0 if estimator is None else estimator.window(o.train_steps))
@@ -298,7 +316,18 @@ class DataGenEnv(gymnasium.Env[Observation, Observation]):
                 kept.append(samples)
             state = o.inner.update(state, gradient)
             average = learner.averaged(average, state)
-        return state, average, tape, kept
+        return Trained(state, average, tape, kept)
+
+
+def signal_of(env: DataGenEnv, estimator: Estimator, trained: Trained, action: Array, rows: Batch) -> Signal:
+    """How the loss of validation rows depends on a training at an action (d,), for an estimator."""
+    learner, ledger = env._learner, env.ledger
+    ledger.validation_forwards += len(rows.image)
+    at = trained.state.weights if estimator.weights == "last" else trained.average
+    return Signal(
+        learner.loss, trained.tape, trained.samples, action, env.box.layout.discrete[env.box.movable],
+        learner.gradient(at, rows), estimator.curvature, ledger.count,
+    )  # fmt: skip
 
 
 def validation_rows(now: Episode, options: EnvOptions, stream: str, counter: int) -> Batch:
@@ -311,23 +340,12 @@ def validation_rows(now: Episode, options: EnvOptions, stream: str, counter: int
     return batch.to(torch.device(options.device))
 
 
-@contextmanager
-def charged(ledger: Ledger) -> Iterator[None]:
-    """Takes costs back if what they were for did not finish."""
-    before = dataclasses.asdict(ledger)
-    try:
-        yield
-    except BaseException:
-        vars(ledger).update(before)
-        raise
-
-
 def observed(now: Episode, options: EnvOptions) -> Observation:
     """What DataGenEnv shows of an episode."""
     losses = now.losses[: options.observed_losses]
     with np.errstate(invalid="ignore"):
         bounded = np.where(np.isfinite(losses), losses / (1.0 + np.abs(losses)), 1.0)
-    done = min(1.0, now.steps / options.episode_steps)
+    done = min(1.0, now.steps / options.observed_steps)
     gradient = now.direction if options.observe_gradient else np.zeros(0)
     return np.concatenate([now.action, bounded, [done], gradient]).astype(np.float32)
 

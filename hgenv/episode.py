@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import Any
 
 import numpy as np
@@ -24,7 +28,9 @@ class Ledger:
     """Deterministic counts since reset(), probes included: the meter that runs along with an episode.
 
     A differentiated step is one with its curvature or its images' sensitivities; influences counts samples, a
-    validation forward is one image; clipped counts coordinates of actions that were outside the box.
+    validation forward is one image; clipped counts coordinates of actions that were outside the box; failed steps have
+    committed nothing, as their loss, weights or gradient were not finite; redrawn counts samples that could not be
+    made of their keys, and renders those that were made instead of them, too.
     """
 
     renders: int = 0
@@ -33,6 +39,8 @@ class Ledger:
     influences: int = 0
     validation_forwards: int = 0
     clipped: int = 0
+    failed_steps: int = 0
+    redrawn: int = 0
 
     def count(self, differentiated_steps: int, influences: int) -> None:
         """Charge a reverse pass and influences."""
@@ -40,13 +48,43 @@ class Ledger:
         self.influences += influences
 
 
+@contextmanager
+def charged(ledger: Ledger) -> Iterator[None]:
+    """Takes costs back if what they were for did not finish."""
+    before = dataclasses.asdict(ledger)
+    try:
+        yield
+    except BaseException:
+        vars(ledger).update(before)
+        raise
+
+
+class Failure(IntEnum):
+    """What was not finite in a step, which then has committed nothing."""
+
+    NONE = 0
+    LOSS = 1
+    WEIGHTS = 2
+    """Or their moments: a gradient that is not finite, or too large, leaves its trace in one of them."""
+    GRADIENT = 3
+    """The hybrid gradient."""
+
+
+def failure(state: State, loss: float) -> Failure:
+    """Whether training has come to something finite, and validation with it."""
+    finite = torch.stack([part.isfinite().all() for part in (state.weights, *state.moments)])
+    if not finite.all().item():
+        return Failure.WEIGHTS
+    return Failure.NONE if math.isfinite(loss) else Failure.LOSS
+
+
 @dataclass(frozen=True)
 class Episode:
     """weights: those being trained, with their moments; average (p,): those scored and kept. start (d_all,), action
     (d,): in the box. losses: the last validation losses, newest first. direction (d,): of the last hybrid gradient.
     task, first_task: now and at reset; they differ where the generator remembers. random_state: of Gymnasium's
-    generator, as words. failures: failed steps in a row. signal: what the last differentiated step knows, which is not
-    kept."""
+    generator, as words. failed: the Failure of the last step. failures: failed steps in a row, up to the last. signal:
+    what the last differentiated step knows, which is not kept."""
 
     seed: int
     steps: int
@@ -61,6 +99,7 @@ class Episode:
     task: Task
     first_task: Task
     random_state: NDArray[np.uint64]
+    failed: int = 0
     failures: int = 0
     signal: Signal | None = None
 

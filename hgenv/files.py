@@ -95,19 +95,31 @@ def _read(file: IO[bytes], member: zipfile.ZipInfo, left: int) -> tuple[NDArray,
     name = member.filename
     if not name.endswith(".npy"):
         raise ValueError(f"its member {name} is not .npy")
-    version = npy.read_magic(file)
-    header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-    shape, fortran, dtype = header(file)
-    size = math.prod(shape) * dtype.itemsize
+    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise ValueError(f"{name} is compressed by what numpy does not use")
+    if npy.read_magic(file) != (1, 0):  # later versions have names of fields, and headers of gigabytes
+        raise ValueError(f"{name} is not of version 1.0 of .npy")
+    shape, fortran, dtype = npy.read_array_header_1_0(file)
     if dtype.hasobject:
         raise ValueError(f"{name} holds objects, which are not unpickled")
+    if min(shape, default=0) < 0:
+        raise ValueError(f"{name} says that it has the shape {shape}")
+    size = math.prod(shape) * dtype.itemsize
     if size > left:
         raise ValueError(f"{name} is {size} bytes large, {left} are left of those allowed")
-    content = file.read(size)
+    content = _bytes(file, size)
     if len(content) < size:
         raise ValueError(f"{name} ends after {len(content)} of {size} bytes")
-    array = np.frombuffer(bytearray(content), dtype).reshape(shape, order="F" if fortran else "C")
+    array = np.frombuffer(content, dtype).reshape(shape, order="F" if fortran else "C")
     return array, left - size
+
+
+def _bytes(file: IO[bytes], size: int) -> bytearray:
+    """At most so many bytes, in parts: zipfile would hold them twice."""
+    content = bytearray()
+    while part := file.read(min(size - len(content), 2**20)):
+        content += part
+    return content
 
 
 def read_json(path: Path) -> Any:

@@ -15,7 +15,7 @@ from typing import Annotated, Any, TypeVar
 import torch
 
 from hgenv.beta.box import Coordinates
-from hgenv.fields import MOST, AtLeast, AtMost, Decay, Many, MisfitError, Natural, check, plain
+from hgenv.fields import MOST, AtLeast, Decay, Many, MisfitError, Natural, check, plain
 from hgenv.learning.gradient import ESTIMATORS, Estimator
 from hgenv.learning.training import INNER_OPTIMIZERS, Adam, InnerOptimizer
 from hgenv.registry import load_plugins
@@ -51,8 +51,8 @@ class EnvOptions:
     """Validation losses of past steps that the observation shows."""
     observe_gradient: bool = False
     """Show the direction of the last hybrid gradient in the observation."""
-    episode_steps: Annotated[int, AtLeast(2), AtMost(10**15)] = 100_000
-    """Environment steps until the episode is truncated."""
+    observed_steps: Many = 100_000
+    """Environment steps after which the progress that the observation shows is full."""
     device: str = "cpu"
     """Where the network trains; rendering runs on the CPU."""
 

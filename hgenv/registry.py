@@ -104,11 +104,16 @@ def register(id: str) -> Callable[[T], T]:
     return add
 
 
+EPISODE_STEPS = 1000
+"""Environment steps of an episode of `gymnasium.make`, unless it is given another `max_episode_steps`."""
+
+
 def make_known(id: str, module: str = "") -> None:
     """Tell Gymnasium of an id; `module` is what another process has to import to find it."""
     # Its registry warns of what is registered again.
     gymnasium.registry.pop(id, None)
-    gymnasium.register(id, entry_point="hgenv.env:make", kwargs={"task": id} | ({"module": module} if module else {}))
+    kwargs = {"task": id} | ({"module": module} if module else {})
+    gymnasium.register(id, entry_point="hgenv.env:make", max_episode_steps=EPISODE_STEPS, kwargs=kwargs)
 
 
 def find(id: str) -> type[Task]:

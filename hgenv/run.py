@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from hgenv.checkpoint import Checkpoint, part
 from hgenv.domains.domain import SPLITS
 from hgenv.env import DataGenEnv
-from hgenv.episode import Ledger
+from hgenv.episode import Failure, Ledger
 from hgenv.fields import Many, Positive, check
 
 Array = NDArray[np.float64]
@@ -111,9 +111,9 @@ def run(
 ) -> Generator[Row, None, None]:
     """Play until the budget is spent; one row after reset and one a step.
 
-    A row: step, val_loss, the ledger, cpu_seconds and wall_seconds, what the task reports, beta.NAME of every
-    coordinate of the optimizer's answer so far, and, every `report_every` steps, validation.METRIC and test.METRIC of
-    the averaged weights on the whole splits.
+    A row: step, val_loss, failed (a Failure, 0 for none), the ledger, cpu_seconds and wall_seconds, what the task
+    reports, beta.NAME of every coordinate of the optimizer's answer so far, and, every `report_every` steps,
+    validation.METRIC and test.METRIC of the averaged weights on the whole splits.
     All but the seconds depend on the seed and the options only.
 
     With a checkpoint whose file is there the run goes on from it, if all is made as it was then: the rows are those
@@ -165,7 +165,8 @@ def check_progress(env: DataGenEnv, max_failed_steps: int) -> None:
     """Raise DivergedError if so many steps in a row have failed."""
     now = env.episode
     if now.failures >= max_failed_steps:
-        raise DivergedError(f"{now.failures} steps in a row, the last is step {now.steps}, were not finite")
+        what = Failure(now.failed).name.lower()
+        raise DivergedError(f"{now.failures} failed steps in a row; of the last, step {now.steps}, not finite: {what}")
 
 
 def check_served(env: DataGenEnv, optimizer: Player) -> None:
@@ -181,7 +182,7 @@ def make_row(
 ) -> Row:
     """A row after a committed step, (CPU, wall) seconds into the run, whose answer so far is the action found (d,)."""
     cpu, wall = seconds
-    row: Row = {"step": step, "val_loss": info["val_loss"]}
+    row: Row = {"step": step, "val_loss": info["val_loss"], "failed": info["failed"]}
     row |= {name: info[name] for name in COST} | {"cpu_seconds": cpu, "wall_seconds": wall} | env.task.report()
     for split in SPLITS if report else ():
         row |= {f"{split}.{name}": value for name, value in env.metrics(split).items()}

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from hgenv.files import read_arrays
 
+_MOST = 2**28  # bytes
+
 
 def load_snapshot(path: Path) -> dict[str, NDArray]:
     """Read a snapshot without unpickling. Raises FileNotFoundError, or ValueError for what is not a snapshot."""
@@ -18,7 +20,7 @@ def load_snapshot(path: Path) -> dict[str, NDArray]:
         path = path / "best.npz"
     if not path.is_file():
         raise FileNotFoundError(f"no file {path}: expected a run folder, or the best.npz in it")
-    content = read_arrays(path)
+    content = read_arrays(path, _MOST)
     if "beta" not in content or "state.weights" not in content:
         raise ValueError(f"{path} is not a snapshot of a run: it lacks beta or state.weights")
     beta = content["beta"]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
+from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
-from hgenv.batch import Batch
+from hgenv.batch import Batch, SampleError
 from hgenv.beta.layout import Layout
 from hgenv.beta.noise import Noise, keys
 from hgenv.domains.domain import Domain
@@ -36,7 +39,11 @@ class Task(ABC):
 
     @abstractmethod
     def sample(self, beta: NDArray[np.float64], noise: Noise) -> Batch:
-        """n samples f(beta[i], r[i]): physical beta (n, d), keyed noise of n seeds. Row i depends on row i only."""
+        """n samples f(beta[i], r[i]): physical beta (n, d), keyed noise of n seeds. Row i depends on row i only.
+
+        Raises ValueError for beta outside its range; SampleError for rows that it cannot make of their keys. Those, and
+        rows with numbers that are not finite, are drawn anew with other keys (`sampled`).
+        """
 
     @abstractmethod
     def network(self) -> nn.Module:
@@ -46,12 +53,18 @@ class Task(ABC):
         is set before. Parameters with requires_grad=False stay as they are.
         """
 
+    def pretrain(self, network: nn.Module, device: torch.device) -> None:  # noqa: B027  (most tasks have nothing to do)
+        """Give a fresh network the trained weights that every episode starts with, in place; nothing if there are none.
+
+        The network and its weights are on the CPU; training may run on the device.
+        """
+
     def prepare(self) -> None:
         """Load and compile what samples need, so that what is broken shows and no clock counts it.
 
         An environment calls it once, when it is made. One sample at the start does it for most tasks.
         """
-        self.sample(self.layout.initial[None], Noise(keys(0, "prepare", 1)))
+        sampled(self, self.layout.initial[None], keys(0, "prepare", 1))
 
     # What a task adds whose generator remembers the steps that were committed, as a growing dataset does.
 
@@ -71,3 +84,60 @@ class Task(ABC):
     def report(self) -> dict[str, float]:
         """Numbers of its own for info and the rows of a run."""
         return {}
+
+
+REDRAWS = 8
+"""How often a row that cannot be made is drawn anew."""
+
+
+class Sampled(NamedTuple):
+    """A batch, the noise that it was made of, how many samples that took, and how many of them were drawn anew."""
+
+    batch: Batch
+    noise: Noise
+    renders: int
+    redrawn: int
+
+
+def sampled(task: Task, beta: NDArray[np.float64], seeds: NDArray[np.uint64]) -> Sampled:
+    """Samples of physical beta (n, d) and seeds (n,); a row that cannot be made is drawn anew, REDRAWS times at most.
+
+    Its next key follows from its key, so that what becomes of a row depends on that row only. In the end SampleError
+    is raised again, and what is not finite stays so. Raises ValueError for what is not n rows of real numbers.
+    """
+    redraws, renders = np.zeros(len(seeds), np.int64), 0
+    while True:
+        noise, renders = Noise(seeds), renders + len(seeds)
+        refusal: SampleError | None = None
+        try:
+            batch = task.sample(beta, noise)
+            _check(batch, len(seeds), f"{type(task).__name__}.sample")
+            failed = _not_finite(batch)
+        except SampleError as error:
+            refusal, failed = error, [row for row in error.rows if 0 <= row < len(seeds)]
+        again = [row for row in failed if redraws[row] < REDRAWS]
+        if refusal is not None and (not again or len(again) < len(failed)):
+            raise refusal
+        if not again:
+            return Sampled(batch, noise, renders, int(redraws.sum()))
+        redraws[again] += 1
+        seeds = seeds.copy()
+        seeds[again] = keys(seeds[again], "drawn anew", 1)[:, 0]
+
+
+def _check(batch: Any, count: int, what: str) -> None:
+    """Raise ValueError unless these are `count` rows of floating-point tensors."""
+    if not isinstance(batch, Batch) or not all(isinstance(part, Tensor) for part in batch):
+        raise ValueError(f"{what} gives {type(batch).__name__}, expected a Batch of three tensors")
+    for name, part in zip(Batch._fields, batch, strict=True):
+        if part.shape[:1] != (count,) or not part.is_floating_point():
+            given = f"{name} {tuple(part.shape)} of {part.dtype}"
+            raise ValueError(f"{what} gives {given}, expected {count} rows of a floating-point type")
+
+
+def _not_finite(batch: Batch) -> list[int]:
+    """The rows with a number that is not finite."""
+    if all(math.isfinite(part.sum().item()) for part in batch):  # cheap, and true of nearly all batches
+        return []
+    finite = torch.stack([part.isfinite().flatten(1).all(1) for part in batch]).all(0)
+    return torch.nonzero(~finite)[:, 0].tolist()

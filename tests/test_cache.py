@@ -147,7 +147,9 @@ def test_the_trained_start_where_nothing_can_be_written(
 
     def start() -> torch.Tensor:
         task = SceneNormals(rooms=1, validation_size=1, test_size=1, pretrain_steps=2)
-        return FlatNetwork(task.network()).initial
+        network = task.network()
+        task.pretrain(network, torch.device("cpu"))
+        return FlatNetwork(network).initial
 
     cache.say_once.cache_clear()
     monkeypatch.setenv("HGENV_CACHE", str(tmp_path / "kept"))

@@ -68,6 +68,8 @@ def test_every_field_goes_through_the_state_and_back(id: str, inner: str) -> Non
     action[:2] = -7.0
     env.step(action)
     env.step(0.5 * action)
+    env._episode = dataclasses.replace(env.episode, failed=2, failures=3)
+    env.ledger.failed_steps, env.ledger.redrawn = 1, 3
     other = made(id, **options)
     untouched = parts(other.episode)
     other.load_state_dict(env.state_dict())

@@ -48,8 +48,8 @@ def member(path: Path, name: str, content: bytes) -> Path:
     return path
 
 
-def header(shape: str, dtype: str = "<f8") -> bytes:
-    text = f"{{'descr': '{dtype}', 'fortran_order': False, 'shape': {shape}, }}".ljust(117) + "\n"
+def header(shape: str, dtype: str = "<f8", order: bool = False) -> bytes:
+    text = f"{{'descr': '{dtype}', 'fortran_order': {order}, 'shape': {shape}, }}".ljust(117) + "\n"
     return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text.encode()
 
 
@@ -61,6 +61,10 @@ def header(shape: str, dtype: str = "<f8") -> bytes:
         ("a.npy", header("(1000000, 1000000)"), "8000000000000 bytes"),
         ("a.npy", header("(9,)") + bytes(8), "ends after 8 of 72 bytes"),
         ("a.npy", header("(1,)", "|O") + bytes(8), "objects"),
+        ("a.npy", header("(-1,)") + bytes(24000), r"shape \(-1,\)"),
+        ("a.npy", header("(0, 99999999999999999999)"), "a.npz"),
+        ("a.npy", header("(2,)", "<U99999999"), "799999992 bytes"),
+        ("a.npy", b"\x93NUMPY\x02\x00" + (2**31).to_bytes(4, "little") + bytes(2**16), "version 1.0"),
         ("a.npy", header("(3000,)") + bytes(24000), "24000 bytes large, 20000 are left"),
     ],
 )
@@ -74,6 +78,19 @@ def test_what_is_no_array_is_refused(tmp_path: Path, name: str, content: bytes, 
         read_arrays(path)
     with pytest.raises(FileNotFoundError, match="nothing"):
         read_arrays(tmp_path / "nothing")
+
+
+def test_columns_first_and_big_endian(tmp_path: Path) -> None:
+    content = header("(2, 3)", ">i2", order=True) + b"".join(bytes([k, 2]) for k in range(6))
+    found = read_arrays(member(tmp_path / "a.npz", "a.npy", content))["a"]
+    np.testing.assert_array_equal(found, np.array([[0, 2, 4], [1, 3, 5]]) * 256 + 2)
+
+
+def test_packing_that_numpy_has_not_is_refused(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.npz", "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("a.npy", header("(1,)") + bytes(8))
+    with pytest.raises(ValueError, match=r"a\.npz.*compressed by"):
+        read_arrays(tmp_path / "a.npz")
 
 
 def test_json_has_no_nan(tmp_path: Path) -> None:

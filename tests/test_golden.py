@@ -14,10 +14,11 @@ SAME_MACHINE = json.loads((golden_runs.RECORD / "machine.json").read_text()) == 
 def test_rows_are_those_of_the_record(env: str, method: str, tmp_path: Path) -> None:
     """To the bit on a processor like the record's; elsewhere sums run in another order, and twelve steps amplify it."""
     rows, record = golden_runs.play(env, method, tmp_path / "run"), golden_runs.read(env, method)
+    assert record[0].keys() <= rows[0].keys()
+    rows = [{name: row[name] for name in record[0]} for row in rows]  # what is counted since is not in the record
     if SAME_MACHINE:
         assert rows == record
         return
-    assert [list(row) for row in rows] == [list(row) for row in record]
     for row, wanted in zip(rows, record, strict=True):
         for name, value in wanted.items():
             if value == "":

@@ -113,7 +113,7 @@ def test_numpys_scalars_reach_an_environment() -> None:
         ({"spread": -0.1}, ValueError, "spread must be"),
         ({"weight_average": 1.0}, ValueError, "weight_average must be"),
         ({"coordinates": "some"}, ValueError, "coordinates must be one of 'all', 'continuous'"),
-        ({"episode_steps": 1}, ValueError, "episode_steps must be"),
+        ({"observed_steps": 0}, ValueError, "observed_steps must be"),
         ({"device": "abacus"}, ValueError, "device 'abacus' cannot be used"),
         ({"device": 3}, ValueError, "device must be text"),
         ({"trainsteps": 3}, TypeError, "did you mean train_steps"),

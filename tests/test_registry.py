@@ -50,6 +50,10 @@ def test_a_built_in_task_can_be_replaced_too() -> None:
     assert registry.find("hgenv/ToyShading-v0") is Other
 
 
+def test_every_id_has_episodes_of_a_finite_length() -> None:
+    assert {gymnasium.spec(name).max_episode_steps for name in registry.declared()} == {registry.EPISODE_STEPS}
+
+
 def test_an_id_that_is_nearly_one_gets_a_hint() -> None:
     with pytest.raises(KeyError, match="did you mean hgenv/ShapeNormals-v0"):
         registry.find("hgenv/ShapeNormal-v0")
@@ -62,6 +66,8 @@ def test_another_modules_task_is_a_gymnasium_id_and_has_a_summary(outside: Modul
     assert hgenv.TASKS.summary("outside/Grey-v0") == "Noisy pictures of one brightness; learn it."
     assert len(hgenv.TASKS) == len(list(hgenv.TASKS))
     env = gymnasium.make("outside/Grey-v0", size=2, train_steps=3)
+    assert env.spec is not None
+    assert env.spec.max_episode_steps == registry.EPISODE_STEPS
     env.reset(seed=0)
     assert np.isfinite(env.step(np.zeros(1, np.float32))[1])
 
@@ -86,6 +92,7 @@ def test_tasks_come_from_files_and_modules(tmp_path: Path, monkeypatch: pytest.M
     assert registry.find("elsewhere/Filed-v0").__name__ == "Filed"
     monkeypatch.chdir(tmp_path)
     assert registry.find("named_task:elsewhere/Named-v0").__name__ == "Named"
+    assert gymnasium.spec("elsewhere/Named-v0").max_episode_steps == registry.EPISODE_STEPS
     assert {str(tmp_path / "filed_task.py"), "named_task"} <= set(registry.loaded())
 
 

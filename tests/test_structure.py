@@ -16,7 +16,7 @@ LAYERS = (
     ("data",),
     ("domains",),
     ("task",),
-    ("options", "episode"),
+    ("options", "episode", "calls"),
     ("env", "tasks"),
     ("checkpoint",),
     ("run",),

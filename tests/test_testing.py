@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 import hgenv
-from hgenv import Batch, Task
+from hgenv import Batch, SampleError, Task
 from hgenv.beta import Layout, Noise, Normal
 from hgenv.domains import Pictures
 from hgenv.learning.networks import HourglassSize
@@ -232,6 +232,14 @@ class Numpy(torch.autograd.Function):
         return torch.from_numpy(1.0 * gradient.numpy())
 
 
+class Fused(nn.Conv2d):
+    """By a kernel of torch's whose second derivative takes the norm for a constant."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        weight = torch._weight_norm(self.weight, torch.ones(len(self.weight), 1, 1, 1), 0)
+        return nn.functional.conv2d(x, weight, self.bias, padding=self.padding)
+
+
 def remembers(**members: Any) -> dict[str, Any]:
     """A task that remembers the beta of its steps."""
 
@@ -316,6 +324,21 @@ def explodes(self: Slopes, beta: NDArray[np.float64], noise: Noise) -> Batch:
     )
 
 
+def seldom(self: Slopes, beta: NDArray[np.float64], noise: Noise) -> Batch:
+    """A generator that fails on one key in three."""
+    if (bad := np.flatnonzero(noise.uniform("luck") < 0.33)).size:
+        raise SampleError(bad, "out of luck")
+    return Slopes.sample(self, beta, noise)
+
+
+def never(self: Slopes, beta: NDArray[np.float64], noise: Noise) -> Batch:
+    raise SampleError([1], "no luck at all")
+
+
+def test_a_task_that_fails_on_some_keys_is_right() -> None:
+    check_task(changed("Lucky", sample=seldom)())
+
+
 MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     "shadows": ({"fields": {"train_steps": 3}}, "the option train_steps, as every environment.*and other names"),
     "flag": ({"fields": {"seed": 3}}, "the option seed, as hgenv run has: rename it"),
@@ -333,6 +356,7 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     "domain_anew": ({"domain": property(Slopes.domain.func)}, "another one whenever it is asked for.*cached_property"),  # type: ignore[attr-defined]
     "broken": ({"prepare": lambda self: 1 / 0}, "ZeroDivisionError.*load all that is needed"),
     "broken_domain": (targets(same, prepare=lambda self: 1 / 0), "ZeroDivisionError.*load all that is needed"),
+    "never": ({"sample": never}, r"rows \[1\]: no luck at all.*SampleError, seldom"),
     "tuple": ({"sample": lambda self, *given: tuple(Slopes.sample(self, *given))}, r"sample gives \(tensor.*a Batch"),
     "arrays": (of_batch(lambda b: {"image": b.image.numpy()}), "sample gives Batch.*of three tensors"),
     "no_channels": (of_batch(lambda b: {"mask": b.mask[:, 0]}), r"mask \(3, 4, 4\): not four axes each"),
@@ -380,6 +404,7 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
         "the derivative of the loss by weights and weights is 0.*both linear",
     ),
     "blind": (networks(does(torch.zeros_like)), "the derivative of the loss by weights and images is 0"),
+    "fused": (networks(lambda: Fused(1, 1, 3, padding=1)), "second derivative by the weights .* way.*fused kernels"),
     "absolute": (
         losses(lambda p, b: (p - b.target).abs().mean((0, 2, 3, 4))), "weights and targets is 0.*absolute error"
     ),
@@ -418,7 +443,7 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     "keeps_a_lambda": ({"prepare": lambda self: vars(self).update(kept=lambda: 1)}, "ickle.*once it has been used"),
     "recalls_half": (remembers(recall=lambda self, memory: self), "recall gives a task with another memory"),
     "network_of_numpy": (drifts(), "two episodes of one seed have.*torch's generator only"),
-    "explodes": ({"sample": explodes}, "reward and hybrid gradient of two steps are.*everything is finite"),
+    "explodes": ({"sample": explodes}, "not finite in two steps: weights, weights.*everything is finite"),
 }  # fmt: skip
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import shlex
-import signal
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import tyro
 
 from hgenv.cli import commands
 from hgenv.cli.commands import BENCHES
+from hgenv.cli.interruption import interruption_status
 from hgenv.cli.options import DefaultBudget, EnvChoice, chosen_task, parse
 from hgenv.cli.progress import Progress
 from hgenv.cli.run import parse_run, players
@@ -55,7 +55,6 @@ def _compare(words: list[str]) -> int:
     for task in tasks.values():
         if on_disk(task):  # and so does what cannot be read
             DataGenEnv(task)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # it must not leave cells behind
     status = 0
     with Progress("cells") as progress:
         try:
@@ -64,9 +63,9 @@ def _compare(words: list[str]) -> int:
                 if failure is not None:
                     failed += 1
                     progress.say(f"not measured: {cell.folder.name}: {failure.reason}")
-        except KeyboardInterrupt:
-            progress.say("interrupted: finished cells are kept")
-            status = 130
+        except KeyboardInterrupt as interruption:
+            progress.say("interrupted: the same command goes on")
+            status = interruption_status(interruption)
     if status == 0 or any(compare.finished(cell.folder) for cell in todo):
         imports = [word for what in loaded() for word in ("--import", what)]
         print(report.write(out, todo, shlex.join(["hgenv", "bench", *imports, *words])))

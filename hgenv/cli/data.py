@@ -11,6 +11,7 @@ import tyro
 
 from hgenv.cli.options import AsJson
 from hgenv.data import catalogue
+from hgenv.fields import Natural
 from hgenv.registry import unknown
 
 
@@ -22,6 +23,8 @@ class DataOptions:
     """Folder in which, and two levels below, they are looked for and read."""
     datasets: tuple[str, ...] = ()
     """Their names; all if none is given."""
+    most: Natural = 1_000_000
+    """Read at most so many houses and models of a dataset, evenly over all: a whole ShapeNetCore takes hours."""
     json: AsJson = False
     """Print JSON."""
 
@@ -37,10 +40,10 @@ def command(words: list[str]) -> int:
     if folder is not None and not folder.is_dir():
         raise FileNotFoundError(f"no folder {folder}")
     reports = []
-    for one in catalogue.report(folder, s.datasets or known):
+    for one in catalogue.report(folder, s.datasets or known, s.most):
         reports.append(one)
         if not s.json:
-            print(_paragraph(one, folder), end="\n\n", flush=True)
+            print(printable(_paragraph(one, folder)), end="\n\n", flush=True)
     if s.json:
         print(json.dumps([_plain(one) for one in reports], indent=1))
     return 1 if any(one.broken or (one.missing and s.datasets) for one in reports) else 0
@@ -52,8 +55,14 @@ def _paragraph(report: catalogue.Report, folder: Path | None) -> str:
     lines += [f"  expected  {dataset.expected.removeprefix('expected ')}", f"  terms     {dataset.terms}"]
     lines += [f"  not found in {folder}"] if report.missing else []
     for place in report.places or ():
-        lines.append(f"  {'PROBLEM' if place.problem else 'found':8}  {place.folder}: {place.problem or place.content}")
+        lines += [f"  found     {place.folder}: {place.content}"] if place.content else []
+        lines += [f"  PROBLEM   {place.folder}: {problem}" for problem in place.problems]
     return "\n".join(lines)
+
+
+def printable(text: str) -> str:
+    """Text in which parts of names that are no characters are escaped: no stream would take them."""
+    return text.encode(errors="backslashreplace").decode()
 
 
 def _plain(report: catalogue.Report) -> dict[str, Any]:

@@ -10,14 +10,14 @@ from typing import Any
 import tyro
 
 from hgenv.cli.commands import AGENT
-from hgenv.cli.options import parse
+from hgenv.cli.options import parse, start_from
 from hgenv.cli.run import Run, RunOptions, checkpoints, played, players
 from hgenv.episode import Ledger
 from hgenv.fields import check
 from hgenv.options import build, flat
 from hgenv.registry import load, unknown
 from hgenv.run import Budget, Row, check_served
-from hgenv.runs.folder import RunFolder, ending, made, read_config, read_rows, versions
+from hgenv.runs.folder import CHECKPOINT, METRICS, RunFolder, ending, made, read_config, read_rows, versions
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,8 +41,8 @@ class NewBudget(Budget):
 def command(words: list[str]) -> int:
     s = parse("resume", words, resume=ResumeOptions, budget=NewBudget)
     path = Path(s.resume.folder)
-    config, rows = read_config(path, of_run=True), read_rows(path)
-    budget = _budget(path, config, s.budget, rows)
+    config = read_config(path, of_run=True)
+    budget = _budget(path, config, s.budget)
     for module in config["imports"]:
         load(module)
     name, known = config["optimizer_name"], players()
@@ -54,18 +54,20 @@ def command(words: list[str]) -> int:
     env, player = made(config), build(known[name], config["optimizer"])
     if name != AGENT:
         check_served(env, player)
+    if options.start and not (path / CHECKPOINT).exists():
+        start_from(env, options.start, options.seed)
     _say_what_differs(config["versions"])
     config |= {"budget": flat(budget)}
     with RunFolder.again(path, config, *checkpoints(options)) as folder:
         return played(Run(env, name, player, budget, options, folder))
 
 
-def _budget(path: Path, config: dict[str, Any], given: NewBudget, rows: list[Row]) -> Budget:
+def _budget(path: Path, config: dict[str, Any], given: NewBudget) -> Budget:
     """The limits that hold. Raises ValueError if the run has come to their end."""
     limits = dataclasses.asdict(given)
     if any(limit is not None for limit in limits.values()):
         budget = Budget(**limits)
-        over = _spent(budget, rows) >= 1.0
+        over = _spent(budget, read_rows(path) if (path / METRICS).exists() else []) >= 1.0
     else:
         limits, budget = config["budget"], build(Budget, config["budget"])
         over = bool(ending(path))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import shlex
 import sys
 from contextlib import closing
@@ -93,6 +94,8 @@ def command(words: list[str]) -> int:
     imports = [word for what in loaded() for word in ("--import", what)]
     config: dict[str, Any] = {"command": shlex.join(["hgenv", "run", *words, *imports]), "words": words}
     config |= {"optimizer_name": name} | {part: flat(getattr(s, part)) for part in ("run", "budget", "optimizer")}
+    if s.run.start not in (None, "random"):
+        config["run"]["start"] = os.path.abspath(s.run.start)
     with RunFolder.new(path, config | described(chosen, s.task, env.options), *checkpoints(s.run)) as folder:
         return played(Run(env, name, s.optimizer, s.budget, s.run, folder))
 
@@ -133,6 +136,8 @@ def played(run: Run) -> int:
             return interruption_status(interruption)
         except DivergedError as error:
             ended, status = f"diverged: {error}", DIVERGED
+    if not status and folder.last["failed_steps"] == folder.last["step"] > 0:
+        ended, status = f"diverged: all {folder.last['step']} steps failed", DIVERGED
     if not folder.best:
         ended, status = f"no validation {key} was finite", DIVERGED
     folder.finish(ended)
@@ -186,7 +191,7 @@ def _summed_up(folder: RunFolder, key: str) -> str:
         f"{folder.path}: {int(row['step'])} steps, {int(row['train_steps'])} training steps, "
         f"{int(row['renders'])} renders, {row['cpu_seconds']:.0f} CPU s"
     )
-    if failed := int(row.get("failed_steps", 0)):
+    if failed := int(row["failed_steps"]):
         text += f", {failed} failed steps"
     if best:
         text += (

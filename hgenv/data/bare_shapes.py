@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hgenv.data.model import load_obj
-from hgenv.data.selection import evenly
+from hgenv.data.selection import evenly, read_each, say_left_out
 from hgenv.data.shapenet import find_models
-from hgenv.data.sweethome import Piece, load_piece, pieces
+from hgenv.data.sweethome import Entry, entries, load_piece
 from hgenv.render.mesh import Mesh, face_normals, of_unit_size
 
 Array = NDArray[np.float64]
@@ -25,27 +25,41 @@ EXPECTED = (
 def load_shapes(where: str | Path, count: int) -> list[Mesh]:
     """At most `count` shapes, evenly over all, of unit size, under texture 0, which is projected along the axes.
 
-    Their own colours and textures are dropped. Raises FileNotFoundError or ValueError.
+    Their own colours and textures are dropped. Of those that are chosen the broken ones are left out, which is said in
+    a line. Raises FileNotFoundError or ValueError if there is none, or none is left.
     """
-    return [_bare(read()) for read in evenly(_sources(Path(where)), count)]
+    problems: list[str] = []
+    chosen = evenly(_sources(Path(where)), count)
+    shapes = [mesh for _, mesh in read_each(chosen, lambda source: _bare(source()), problems)]
+    say_left_out(problems, len(chosen), "models", where)
+    return shapes
 
 
 def _sources(path: Path) -> list[Callable[[], Mesh]]:
-    catalogues = [path] if path.suffix == ".sh3f" else sorted(path.glob("*.sh3f"))
-    if catalogues:
-        return [partial(_of_piece, file, piece) for file in catalogues for piece in pieces(file)]
+    if path.suffix == ".sh3f" and not path.is_dir():
+        return [partial(_of_entry, entry) for entry in entries(path)]
+    if catalogues := sorted(path.glob("*.sh3f")):
+        problems: list[str] = []
+        found = [entry for _, listed in read_each(catalogues, entries, problems) for entry in listed]
+        say_left_out(problems, len(catalogues), "catalogues", path)
+        return [partial(_of_entry, entry) for entry in found]
     if (path / "object").is_dir():
-        models = [p for p in sorted((path / "object").glob("*/*.obj")) if p.stem == p.parent.name]
-        if not models:
-            raise FileNotFoundError(f"no model in {path / 'object'}: {EXPECTED}")
-        return [partial(_of_obj, model) for model in models]
+        return [partial(_of_obj, model) for model in find_objects(path)]
     if not path.is_dir():
         raise FileNotFoundError(f"no folder {path}: {EXPECTED}")
     return [partial(_of_obj, model) for model in find_models(path)]
 
 
-def _of_piece(path: Path, piece: Piece) -> Mesh:
-    return load_piece(path, piece, materials=False).mesh
+def find_objects(root: Path) -> list[Path]:
+    """The files object/MODEL/MODEL.obj of SUNCG's layout, sorted. Raises FileNotFoundError if there is none."""
+    models = [p for p in sorted((root / "object").glob("*/*.obj")) if p.stem == p.parent.name]
+    if not models:
+        raise FileNotFoundError(f"no model in {root / 'object'}: {EXPECTED}")
+    return models
+
+
+def _of_entry(entry: Entry) -> Mesh:
+    return load_piece(entry.path, entry.piece(), materials=False).mesh
 
 
 def _of_obj(path: Path) -> Mesh:

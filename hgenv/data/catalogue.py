@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 from hgenv.data import face_models, head_scans, mit_berkeley, nyu, shapenet, suncg, sweethome
-from hgenv.data.selection import evenly
+from hgenv.data.bare_shapes import find_objects
+from hgenv.data.model import load_obj
+from hgenv.data.selection import evenly, read_each
 
-_MOST = 200  # houses, or models, that are read: a whole ShapeNetCore would take hours
+
+class Content(NamedTuple):
+    """What a folder holds, in words, and what is broken of it, a line each."""
+
+    text: str
+    problems: Sequence[str] = ()
 
 
 class Dataset(NamedTuple):
     """option: what names its folder. markers: patterns, relative to its folder, of a file that says it is there.
 
-    check: reads what is in the folder and says in words how much; raises OSError or ValueError at the first problem.
+    check: reads what is in the folder, of houses and models so many, evenly over all, and says how much; raises OSError
+    or ValueError at the first problem of what has to be whole.
     """
 
     name: str
@@ -24,7 +33,7 @@ class Dataset(NamedTuple):
     expected: str
     terms: str
     markers: tuple[str, ...]
-    check: Callable[[Path], str]
+    check: Callable[[Path, int], Content]
 
 
 def find(dataset: Dataset, folder: Path, depth: int = 2) -> list[Path]:
@@ -39,11 +48,11 @@ def find(dataset: Dataset, folder: Path, depth: int = 2) -> list[Path]:
 
 
 class Place(NamedTuple):
-    """A folder where a dataset is: what it holds, or the first problem with it; the other is empty."""
+    """A folder where a dataset is: what it holds, empty if it cannot be read; and what is broken, a line each."""
 
     folder: Path
     content: str
-    problem: str
+    problems: Sequence[str]
 
 
 class Report(NamedTuple):
@@ -60,74 +69,87 @@ class Report(NamedTuple):
     @property
     def broken(self) -> bool:
         """Whether there is a problem with what was found."""
-        return any(place.problem for place in self.places or ())
+        return any(place.problems for place in self.places or ())
 
 
-def report(folder: Path | None, names: Iterable[str]) -> Iterator[Report]:
-    """What a folder, if one is given, has of the named datasets. They are read whole, which takes its time."""
+def report(folder: Path | None, names: Iterable[str], most: int = 10**9) -> Iterator[Report]:
+    """What a folder, if one is given, has of the named datasets.
+
+    They are read whole, which takes its time, or at most so many houses and models of each.
+    """
     wanted = set(names)
     for dataset in DATASETS:
         if dataset.name in wanted:
-            yield Report(dataset, None if folder is None else [_place(dataset, at) for at in find(dataset, folder)])
+            yield Report(
+                dataset, None if folder is None else [_place(dataset, at, most) for at in find(dataset, folder)]
+            )
 
 
-def _place(dataset: Dataset, folder: Path) -> Place:
+def _place(dataset: Dataset, folder: Path, most: int) -> Place:
     try:
-        return Place(folder, dataset.check(folder), "")
+        return Place(folder, *dataset.check(folder, most))
     except (OSError, ValueError) as error:
-        return Place(folder, "", str(error) or type(error).__name__)
+        return Place(folder, "", [str(error) or type(error).__name__])
     except Exception as error:  # whatever a folder holds, the other datasets are reported
-        return Place(folder, "", f"{type(error).__name__}: {error}")
+        return Place(folder, "", [f"{type(error).__name__}: {error}"])
 
 
-def _photographs(folder: Path) -> str:
+def _photographs(folder: Path, most: int) -> Content:
     names = mit_berkeley.VALIDATION + mit_berkeley.TEST
     photographs, parts = mit_berkeley.load(folder, names), mit_berkeley.load_intrinsics(folder, names)
-    return f"{len(photographs)} objects with shading and depth, {len(parts)} with reflectance"
+    return Content(f"{len(photographs)} objects with shading and depth, {len(parts)} with reflectance")
 
 
-def _frames(folder: Path) -> str:
+def _frames(folder: Path, most: int) -> Content:
     whole = not (folder / nyu.RELEASE).is_file()
     counts = {split: len(frames) for split, frames in nyu.load(folder, 100_000 if whole else 20).items()}
     text = f"{counts['validation']} frames for the validation, {counts['test']} for the test"
-    return text if whole else f"the release; read, evenly over all: {text}"
+    return Content(text if whole else f"the release; read, evenly over all: {text}")
 
 
-def _houses(folder: Path) -> str:
-    found = suncg.find_houses(folder)
-    houses = [suncg.load_house(path) for path in evenly(found, _MOST)]
-    objects, views = sum(len(h.objects) for h in houses), sum(len(h.views) for h in houses)
-    return f"{len(found)} houses; read {len(houses)} of them, with {objects} objects and {views} cameras"
+def _houses(folder: Path, most: int) -> Content:
+    problems: list[str] = []
+    found, count, objects, views = suncg.find_houses(folder), 0, 0, 0
+    for _, house in read_each(evenly(found, most), suncg.load_house, problems):
+        count, objects, views = count + 1, objects + len(house.objects), views + len(house.views)
+        problems += house.left_out
+    if (folder / "object").is_dir():  # those of no house are shapes to paint
+        for _ in read_each(evenly(find_objects(folder), most), partial(load_obj, materials=False), problems):
+            pass
+    return Content(f"{len(found)} houses; read {count} of them, with {objects} objects and {views} cameras", problems)
 
 
-def _models(folder: Path) -> str:
-    found = shapenet.find_models(folder)
-    models = [shapenet.load_model(path) for path in evenly(found, _MOST)]
-    return f"{len(found)} models; read {len(models)} of them, {sum(len(m.textures) > 0 for m in models)} with textures"
+def _models(folder: Path, most: int) -> Content:
+    problems: list[str] = []
+    found = evenly(shapenet.find_models(folder), most)
+    textured = [len(model.textures) > 0 for _, model in read_each(found, shapenet.load_model, problems)]
+    return Content(f"{len(found)} models; read {len(textured)} of them, {sum(textured)} with textures", problems)
 
 
-def _catalogues(folder: Path) -> str:
+def _catalogues(folder: Path, most: int) -> Content:
+    problems: list[str] = []
     counts = {}
-    for path in sorted(folder.glob("*.sh3f")):
-        pieces = sweethome.pieces(path)
-        for piece in pieces:
-            sweethome.load_piece(path, piece, materials=False)
-        counts[path.name] = len(pieces)
-    return ", ".join(f"{name} {count} models" for name, count in counts.items())
+    for path, entries in read_each(sorted(folder.glob("*.sh3f")), sweethome.entries, problems):
+        counts[path.name] = sum(1 for _ in read_each(evenly(entries, most), _read_entry, problems))
+    return Content(", ".join(f"{name} {count} models" for name, count in counts.items()), problems)
 
 
-def _face_model(folder: Path) -> str:
+def _read_entry(entry: sweethome.Entry) -> None:
+    sweethome.load_piece(entry.path, entry.piece(), materials=False)
+
+
+def _face_model(folder: Path, most: int) -> Content:
     model = face_models.load_face_model(folder)
     components = f"{len(model.geometry)} components of geometry, {len(model.expression)} of expression"
-    return f"{len(model.mean)} vertices, {components}"
+    return Content(f"{len(model.mean)} vertices, {components}")
 
 
-def _scans(folder: Path) -> str:
+def _scans(folder: Path, most: int) -> Content:
     if (folder / head_scans.TABLE).is_file():
         paths = [path for split in head_scans.find_plys(folder).values() for path in split]
         scans = [head_scans.load_ply(path) for path in paths]
-        return f"{len(scans)} heads in {len(head_scans.load_table(folder))} views"
-    return f"{len([head_scans.load_scan(folder, split) for split in head_scans.SCANS])} heads"
+        return Content(f"{len(scans)} heads in {len(head_scans.load_table(folder))} views")
+    return Content(f"{len([head_scans.load_scan(folder, split) for split in head_scans.SCANS])} heads")
 
 
 DATASETS = (

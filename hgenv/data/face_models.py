@@ -5,14 +5,15 @@ All become a FaceModel whose head is 2 units high about the origin, with geometr
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import scipy.io
 from numpy.typing import NDArray
 
-from hgenv.data.wavefront import read_obj
+from hgenv.data.matlab import Variable, read_variables
+from hgenv.data.wavefront import read_obj, read_vertices
+from hgenv.files import read_arrays
 from hgenv.scenes.faces import COMPONENTS, FaceModel, head_frame
 
 Array = NDArray[np.float64]
@@ -28,6 +29,9 @@ MARKERS = (ICT_FILE, f"FaceXModel/{ICT_NEUTRAL}", ICT_NEUTRAL, *BASEL_FILES)
 _ICT_VERTICES = 11_248  # face, head and neck come first
 _ICT_HEAD = 0.67  # share of the height, from the top, that is head
 _IDENTITIES, _EXPRESSIONS = 100, 57
+_MOST_ICT = 2**26  # bytes; in doubles it would have 43 MB
+_MOST_BASEL = 570_000_000  # bytes; the release has 257 MB, one of doubles with expressions 550
+_BASEL = {"shapeMU", "shapePC", "shapeEV", "texMU", "texPC", "texEV", "expMU", "expPC", "expEV", "tl", "tri", "model"}
 
 
 def load_face_model(folder: str | Path) -> FaceModel:
@@ -56,11 +60,9 @@ def load_ict(folder: str | Path) -> FaceModel:
     path = Path(folder) / ICT_FILE
     if not path.is_file():
         raise FileNotFoundError(f"no file {path}: {EXPECTED}")
-    try:
-        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
-            content = {name: np.asarray(file[name]) for name in ("mean", "faces", "identity", "expression")}
-    except Exception as error:  # zipfile and numpy raise many types on damaged files
-        raise ValueError(f"{path} is not the ICT Face Kit Light: {error}") from error
+    content = read_arrays(path, _MOST_ICT)
+    if missing := {"mean", "faces", "identity", "expression"} - content.keys():
+        raise ValueError(f"{path} is not the ICT Face Kit Light: it lacks {', '.join(sorted(missing))}")
     vertices = len(np.atleast_1d(content["mean"]))
     for name, wanted in {
         "mean": (vertices, 3),
@@ -88,25 +90,13 @@ def load_ict_objs(folder: Path) -> FaceModel:
         )
     parts = []
     for paths in (identities, others):
-        moved = [_vertices(path) for path in paths]
+        moved = [read_vertices(path) for path in paths]
         for path, vertices in zip(paths, moved, strict=True):
             if vertices.shape != neutral.shape:
                 raise ValueError(f"{path} has {len(vertices)} vertices, {ICT_NEUTRAL} {len(neutral)}")
         parts.append(np.stack(moved)[:, :_ICT_VERTICES] - neutral[:_ICT_VERTICES])
     inside = (faces < _ICT_VERTICES).all(1)
     return _ict(folder / ICT_NEUTRAL, neutral[:_ICT_VERTICES], faces[inside], *parts)
-
-
-def _vertices(path: Path) -> Array:
-    """The vertices of an OBJ in the file's order, (v, 3)."""
-    try:
-        rows = [line.split()[1:4] for line in path.read_text(errors="replace").splitlines() if line.startswith("v ")]
-        found = np.array(rows, np.float64).reshape(len(rows), 3)
-    except ValueError as error:
-        raise ValueError(f"{path} has vertices that are not three numbers: {error}") from error
-    if not len(found) or not np.isfinite(found).all():
-        raise ValueError(f"{path} has no vertices, or some that are not finite")
-    return found
 
 
 def _ict(path: Path, mean: Array, faces: NDArray, identity: Array, expression: Array) -> FaceModel:
@@ -122,7 +112,9 @@ def _ict(path: Path, mean: Array, faces: NDArray, identity: Array, expression: A
 
 def checked_head(path: Path, vertices: Array) -> Array:
     """The vertices (v, 3), which must be finite and of some height. Raises ValueError for others."""
-    if not np.isfinite(vertices).all() or not np.ptp(vertices[:, 1]) > 0:
+    with np.errstate(over="ignore", invalid="ignore"):
+        extent = np.ptp(vertices, axis=0) if len(vertices) else np.zeros(3)
+    if not np.isfinite(extent).all() or not extent[1] > 0:
         raise ValueError(f"{path} must have finite vertices of some height")
     return vertices
 
@@ -146,14 +138,10 @@ def load_basel(path: Path) -> FaceModel:
     """
     if not path.is_file():
         raise FileNotFoundError(f"no file {path}: {EXPECTED}")
-    try:
-        content: Any = scipy.io.loadmat(path, squeeze_me=True, struct_as_record=False)
-    except Exception as error:  # scipy raises many types on damaged files
-        raise ValueError(f"{path} is not a whole MATLAB v5 file: {error}") from error
-    struct = content.get("model")
-    if struct is not None and not hasattr(struct, "_fieldnames"):
-        raise ValueError(f"{path}: model must be a struct, got {type(struct).__name__}")
-    fields = content if struct is None else vars(struct)
+    content = read_variables(path, _BASEL, _MOST_BASEL)
+    fields = content.get("model", content)
+    if not isinstance(fields, dict):
+        raise ValueError(f"{path}: model must be a struct, got numbers")
     mean = _numbers(path, fields, "shapeMU").reshape(-1)
     if len(mean) % 3 or not len(mean):
         raise ValueError(f"{path}: shapeMU must hold x, y, z of every vertex, got {len(mean)} numbers")
@@ -171,7 +159,7 @@ def load_basel(path: Path) -> FaceModel:
     triangles = _numbers(path, fields, "tl" if "tl" in fields else "tri") - 1.0
     if triangles.ndim == 2 and triangles.shape[0] == 3 != triangles.shape[1]:  # as face3d has them
         triangles = triangles.T
-    if (triangles % 1.0).any():
+    if (triangles % 1.0).any() or not (np.abs(triangles) < 2**31).all():
         raise ValueError(f"{path}: triangles must be whole numbers")
     if albedo.shape != mean.shape:
         raise ValueError(f"{path}: texMU has {len(albedo)} numbers, shapeMU {len(mean)}")
@@ -182,21 +170,25 @@ def load_basel(path: Path) -> FaceModel:
     return FaceModel(scale * (vertices - middle), faces, apart[0], apart[1], albedo.reshape(-1, 3), apart[2])
 
 
-def _numbers(path: Path, fields: Any, name: str) -> Array:
-    if name not in fields:
+def _numbers(path: Path, fields: Mapping[str, Variable], name: str, shape: tuple[int, int] | None = None) -> Array:
+    """A variable, which must be finite and of the shape if that is given."""
+    found = fields.get(name)
+    if found is None:
         raise ValueError(f"{path} has no variable {name}: {EXPECTED}")
-    found = np.asarray(fields[name])
-    if found.dtype.kind not in "fiu" or not np.isfinite(found).all():
-        raise ValueError(f"{path}: {name} must be finite numbers, got {found.dtype}")
-    return found.astype(np.float64)
+    if isinstance(found, dict) or not np.isfinite(found).all():
+        raise ValueError(f"{path}: {name} must be finite numbers")
+    if shape is not None and found.shape != shape:
+        raise ValueError(f"{path}: {name} must be {shape[0]} x {shape[1]}, got {found.shape}")
+    return found.astype(np.float64, copy=False)
 
 
-def _components(path: Path, fields: Any, kind: str, length: int) -> Array:
+def _components(path: Path, fields: Mapping[str, Variable], kind: str, length: int) -> Array:
     """Components of one standard deviation each, (k, 3 v)."""
-    matrix, deviations = _numbers(path, fields, f"{kind}PC"), _numbers(path, fields, f"{kind}EV").reshape(-1)
-    if matrix.shape != (length, len(deviations)) or len(deviations) < COMPONENTS:
-        raise ValueError(
-            f"{path}: {kind}PC must be {length} x {len(deviations)}, as {kind}EV has that many, and at least "
-            f"{COMPONENTS} of them; got {matrix.shape}"
-        )
-    return (matrix * deviations).T
+    deviations = _numbers(path, fields, f"{kind}EV").reshape(-1)
+    if len(deviations) < COMPONENTS:
+        raise ValueError(f"{path}: {kind}EV has {len(deviations)} numbers, at least {COMPONENTS} are needed")
+    with np.errstate(over="ignore"):
+        found = _numbers(path, fields, f"{kind}PC", (length, len(deviations))) * deviations
+    if not np.isfinite(found).all():
+        raise ValueError(f"{path}: {kind}PC times {kind}EV must be finite")
+    return found.T

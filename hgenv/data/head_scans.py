@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import io
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,7 +14,8 @@ from numpy.typing import NDArray
 
 from hgenv.batch import Split
 from hgenv.data.face_models import checked_faces, checked_head
-from hgenv.data.model import load_picture
+from hgenv.data.picture import load_picture
+from hgenv.data.reading import content
 from hgenv.data.wavefront import read_obj
 from hgenv.render.mesh import Mesh, plain_mesh, vertex_normals
 from hgenv.scenes.faces import head_frame
@@ -24,6 +27,9 @@ SCANS: dict[Split, tuple[str, str, str, float]] = {
     "test": ("LeePerrySmith", "LeePerrySmith.obj", "color.jpg", 0.6),
 }
 TABLE = "views.csv"
+MOST_BYTES = 2**24
+"""Of a PLY file, which takes fifty times its size to read."""
+_ELEMENTS = re.compile(rb"^element (vertex|face) (\d{1,18})\s*$", re.MULTILINE)
 FOCALS = (0.8, 20.0)
 """Focal lengths in heights of a picture that a table may have: nearer, the camera would be inside the head."""
 COLUMNS = ("light_x", "light_y", "light_z", "yaw", "pitch", "roll", "focal")
@@ -85,9 +91,10 @@ def load_table(folder: str | Path) -> list[HeadView]:
     if not len(numbers) or not np.isfinite(numbers).all():
         raise ValueError(f"{path} has no rows, or numbers that are not finite")
     lights, poses, focals = numbers[:, :3], numbers[:, 3:6], numbers[:, 6]
-    lengths = np.linalg.norm(lights, axis=1)
+    with np.errstate(over="ignore"):
+        lengths = np.linalg.norm(lights, axis=1)
     if not ((lengths > 0) & np.isfinite(lengths)).all() or not (np.abs(poses) <= 2 * np.pi).all():
-        raise ValueError(f"{path}: lights must not be 0, and angles are in radians")
+        raise ValueError(f"{path}: lights must be neither 0 nor endless, and angles are in radians")
     if not ((focals >= FOCALS[0]) & (focals <= FOCALS[1])).all():
         raise ValueError(f"{path}: focal lengths are in heights of a picture, within {FOCALS}")
     rows = zip(lights / lengths[:, None], poses, focals, strict=True)
@@ -106,13 +113,18 @@ def load_ply(path: Path) -> Scan:
     """A head scan with colours of its vertices, or grey without; y up, looking along z. Raises ValueError."""
     import trimesh  # slow to import
 
+    read: Any
+    raw = content(path, MOST_BYTES)
+    counts = {name.decode(): int(count) for name, count in _ELEMENTS.findall(raw.partition(b"end_header")[0])}
     try:
-        read: Any = trimesh.load(path, process=False, force="mesh", file_type="ply")
+        read = trimesh.load(io.BytesIO(raw), process=False, force="mesh", file_type="ply")
         vertices, faces = np.array(read.vertices, np.float64), np.array(read.faces, np.int64)
         coloured = read.visual.kind == "vertex"
         colours = np.array(read.visual.vertex_colors, np.float64)[:, :3] / 255.0 if coloured else None
     except Exception as error:  # trimesh raises many types on damaged files
         raise ValueError(f"{path} is not a PLY mesh: {error}") from error
+    if len(vertices) != counts.get("vertex") or len(faces) < counts.get("face", 0):  # more, where polygons are cut
+        raise ValueError(f"{path} has {len(vertices)} vertices and {len(faces)} faces, but says {counts}")
     vertices, faces = checked_head(path, vertices), checked_faces(path, faces, len(vertices))
     middle, scale = head_frame(vertices, 1.0)
     grey = np.full(vertices.shape, 0.6)

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import scipy.io
 from numpy.typing import NDArray
 
+from hgenv.data.matlab import read_variables
+from hgenv.data.picture import brightness, read_picture
 from hgenv.quantities.metrics import sobel_normals
 
 VALIDATION = ("apple", "box", "cup1", "dinosaur", "frog1", "panther", "paper1", "phone", "squirrel", "teabag2")
@@ -19,6 +20,9 @@ EXPECTED = (
     f"expected FOLDER/{SUBFOLDER}/OBJECT/ (or FOLDER/OBJECT/) with shading.png, mask.png and Z.mat for the 20 objects "
     f"{', '.join(sorted(VALIDATION + TEST))}; they come with SIRFS 1.5, by J. Barron and J. Malik, UC Berkeley"
 )
+
+_MOST = 2**23  # pixels of a photograph, as `read_picture` counts them
+_HIGHEST = 1e9  # pixels; what is not below is unknown
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,7 @@ def load_intrinsics(folder: str | Path, names: tuple[str, ...]) -> list[Intrinsi
         for part, pixels in (("diffuse", image), ("reflectance", albedo), ("shading", shading)):
             if not (mask > 0).any() or not np.percentile(pixels[..., mask > 0], 99.0) > 0:
                 raise ValueError(f"{root / name / part}.png is black inside the mask")
-        found.append(Intrinsics(name, image / 65535.0, albedo / 65535.0, shading / 65535.0, mask > 0))
+        found.append(Intrinsics(name, brightness(image), brightness(albedo), brightness(shading), mask > 0))
     return found
 
 
@@ -84,7 +88,7 @@ def load_object(folder: Path) -> Photograph:
         raise ValueError(
             f"{folder}: shading.png {shading.shape}, mask.png {mask.shape} and Z.mat {height.shape} differ in size"
         )
-    normal = sobel_normals(np.where(mask, height, np.nan))
+    normal = sobel_normals(np.where(mask & (np.abs(height) < _HIGHEST), height, np.nan))
     # SIRFS scores the pixels whose 3 x 3 neighbours are all inside the mask.
     interior = cv2.erode(mask.astype(np.uint8), np.ones((3, 3), np.uint8), borderValue=0) > 0
     valid = interior & np.isfinite(normal).all(axis=0)
@@ -92,34 +96,30 @@ def load_object(folder: Path) -> Photograph:
         raise ValueError(f"{folder}: no pixel of the mask has a depth")
     if not np.percentile(shading[mask], 99.0) > 0:
         raise ValueError(f"{folder}: shading.png is black inside the mask")
-    return Photograph(folder.name, shading / 65535.0, np.where(valid, normal, 0.0), mask, valid)
+    return Photograph(folder.name, brightness(shading), np.where(valid, normal, 0.0), mask, valid)
 
 
 def read_png(path: Path, dtype: type, channels: int = 1) -> NDArray:
     """A PNG at its full bit depth, (h, w), or (3, h, w) RGB."""
     if not path.is_file():
         raise FileNotFoundError(f"no file {path}: {EXPECTED}")
-    image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-    if image is None:
-        raise ValueError(f"{path} is not a whole PNG: truncated or damaged")
-    wanted = image.ndim == 2 if channels == 1 else image.shape[2:] == (channels,)
+    image = read_picture(path, _MOST)
+    wanted = image.ndim == (2 if channels == 1 else 3)
     if image.dtype != dtype or not wanted:
         kind = f"{channels} channel{'s' * (channels > 1)} of {np.dtype(dtype)}"
         raise ValueError(f"{path}: expected {kind}, got shape {image.shape} of {image.dtype}")
-    return image if channels == 1 else image[..., ::-1].transpose(2, 0, 1)
+    return image if channels == 1 else image.transpose(2, 0, 1)
 
 
 def read_depth(path: Path) -> NDArray[np.float64]:
     """Variable `depth` of a MATLAB v5 file: height in pixels toward the camera, NaN where unknown."""
     if not path.is_file():
         raise FileNotFoundError(f"no file {path}: {EXPECTED}")
-    try:
-        content = scipy.io.loadmat(path, variable_names=["depth"])
-    except Exception as error:  # scipy raises many types on damaged files
-        raise ValueError(f"{path} is not a whole MATLAB v5 file: {error}") from error
-    if "depth" not in content:
+    depth = read_variables(path, ["depth"]).get("depth")
+    if depth is None:
         raise ValueError(f"{path} has no variable `depth` (height x width, float64)")
-    depth = np.asarray(content["depth"])
+    if isinstance(depth, dict):
+        raise ValueError(f"{path}: expected `depth` as height x width floats, got a struct")
     if depth.ndim != 2 or depth.dtype.kind != "f":
         raise ValueError(f"{path}: expected `depth` as height x width floats, got shape {depth.shape} of {depth.dtype}")
     return depth.astype(np.float64)

@@ -12,17 +12,17 @@ import csv
 import json
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any, NamedTuple
 
-import cv2
 import h5py
 import numpy as np
-import scipy.io
 from numpy.typing import NDArray
 
 from hgenv.batch import Split
-from hgenv.data.model import load_picture
+from hgenv.data import hdf5
+from hgenv.data.matlab import read_variables
+from hgenv.data.picture import eight_bits, read_picture
 from hgenv.data.selection import evenly
 from hgenv.kernels import kernel
 from hgenv.scenes.interiors import FRAME, INTRINSICS
@@ -38,6 +38,7 @@ _HALF, _TOLERANCE, _FEWEST = 8, 0.05, 20
 _GRID = 4
 _FARTHEST = 100.0  # metres: no room is as large
 _COUNT, _TESTS = 1449, 654
+_MOST = 2**23  # pixels of a frame, as `read_picture` counts them
 
 
 class Frame(NamedTuple):
@@ -133,8 +134,8 @@ def _release(root: Path, frames: int) -> dict[Split, list[Frame]]:
     if not path.is_file():
         raise FileNotFoundError(f"no file {path}: {EXPECTED}")
     with ExitStack() as stack:
-        file = stack.enter_context(open_mat(path))
-        images, depths = entry(file, "images", (3, 640, 480), "u"), entry(file, "depths", (640, 480), "f")
+        file = stack.enter_context(hdf5.open_hdf5(path))
+        images, depths = _entry(file, "images", (3, 640, 480), "u"), _entry(file, "depths", (640, 480), "f")
         if len(images) != len(depths):
             raise ValueError(f"{path} has {len(images)} images but {len(depths)} depths")
         numbers = _numbers(file, len(images))
@@ -149,10 +150,10 @@ def _release(root: Path, frames: int) -> dict[Split, list[Frame]]:
 
         def frame(number: int) -> Frame:
             i = numbers.index(number)
-            image = np.ascontiguousarray(_row(images, i).transpose(2, 1, 0))
+            image = np.ascontiguousarray(hdf5.read(images, i).transpose(2, 1, 0))
             if number in known:
                 return Frame(f"frame {number}", image, *known[number]())
-            return _measured(f"{path}, frame {number}", image, _row(depths, i).T.astype(np.float64), INTRINSICS)
+            return _measured(f"{path}, frame {number}", image, hdf5.read(depths, i).T.astype(np.float64), INTRINSICS)
 
         return {split: [frame(number) for number in some] for split, some in chosen.items()}
 
@@ -165,19 +166,19 @@ def _known_normals(root: Path, stack: ExitStack) -> dict[int, Callable[[], tuple
     for path in paths:
         if not path.is_file():
             raise FileNotFoundError(f"no file {path}: norm_gt_l.mat and masks.mat come together")
-    normals, masks = (stack.enter_context(open_mat(path)) for path in paths)
-    normal, mask = entry(normals, "norm_gt_l", (3, 640, 480), "f"), entry(masks, "masks", (640, 480), "u")
+    normals, masks = (stack.enter_context(hdf5.open_hdf5(path)) for path in paths)
+    normal, mask = _entry(normals, "norm_gt_l", (3, 640, 480), "f"), _entry(masks, "masks", (640, 480), "u")
     if len(normal) != len(mask):
         raise ValueError(f"{paths[0]} has {len(normal)} frames but {paths[1]} {len(mask)}")
     numbers = _numbers(normals, len(normal))
-    if "frameIndices" in masks and _numbers(masks, len(mask)) != numbers:
+    if hdf5.dataset(masks, "frameIndices") is not None and _numbers(masks, len(mask)) != numbers:
         raise ValueError(f"{paths[0]} and {paths[1]} are of different frames")
     rows, columns = (slice(_GRID // 2, None, _GRID),) * 2
 
     def read(i: int) -> tuple[Array, NDArray[np.bool_]]:
-        left, up, toward = _row(normal, i).transpose(0, 2, 1)[:, rows, columns].astype(np.float64)
+        left, up, toward = hdf5.read(normal, i).transpose(0, 2, 1)[:, rows, columns].astype(np.float64)
         found = np.stack([-left, up, toward])
-        valid = (_row(mask, i).T[rows, columns] > 0) & (np.abs(np.linalg.norm(found, axis=0) - 1.0) < 0.01)
+        valid = (hdf5.read(mask, i).T[rows, columns] > 0) & (np.abs(np.linalg.norm(found, axis=0) - 1.0) < 0.01)
         if not valid.any():
             raise ValueError(f"{paths[0]}: frame {i + 1} of the file has no unit normal inside its mask")
         return found, valid
@@ -187,20 +188,22 @@ def _known_normals(root: Path, stack: ExitStack) -> dict[int, Callable[[], tuple
 
 def _numbers(file: h5py.File, count: int) -> list[int]:
     """The frames of a file, from 1: all 1449, or those that its `frameIndices` name."""
-    if "frameIndices" not in file:
+    found = hdf5.dataset(file, "frameIndices")
+    if found is None:
         if count != _COUNT:
             raise ValueError(f"{file.filename} has {count} frames: expected {_COUNT}, or frameIndices that say which")
         return list(range(1, count + 1))
     try:
-        numbers = _whole(np.asarray(file["frameIndices"]), count)
-    except (ValueError, TypeError) as error:
+        return _whole(hdf5.read(found), count)
+    except ValueError as error:
         raise ValueError(f"{file.filename}: frameIndices must name each of its {count} frames: {error}") from error
-    return numbers
 
 
 def _whole(values: NDArray, count: int) -> list[int]:
     """Different whole numbers in 1..1449, as many as `count`."""
-    found = np.asarray(values, np.float64).ravel()
+    if values.dtype.kind not in "fiu":
+        raise ValueError(f"expected whole numbers, got {values.dtype}")
+    found = values.astype(np.float64).ravel()
     if (
         not np.isfinite(found).all()
         or (found % 1.0).any()
@@ -220,36 +223,20 @@ def test_numbers(root: Path) -> set[int]:
     if not path.is_file():
         raise FileNotFoundError(f"no file {mat}: {EXPECTED}")
     try:
-        found = scipy.io.loadmat(mat, variable_names=["testNdxs"])["testNdxs"] if path == mat else np.loadtxt(text)
-        return set(_whole(found, _TESTS))
-    except Exception as error:  # scipy raises many types on damaged files
+        found = read_variables(mat, ["testNdxs"])["testNdxs"] if path == mat else text.read_text().split()
+        return set(_whole(np.asarray(found, None if path == mat else np.float64), _TESTS))
+    except (ValueError, KeyError) as error:
         raise ValueError(f"{path} does not name the {_TESTS} test frames: {error!r}") from error
 
 
-def open_mat(path: Path) -> h5py.File:
-    """A MATLAB 7.3 file, which is HDF5."""
-    try:
-        return h5py.File(path, "r")
-    except OSError as error:
-        raise ValueError(f"{path} is not a whole MATLAB 7.3 (HDF5) file: {error}") from error
-
-
-def entry(file: h5py.File, name: str, shape: tuple[int, ...], kind: str) -> h5py.Dataset:
+def _entry(file: h5py.File, name: str, shape: tuple[int, ...], kind: str) -> h5py.Dataset:
     """A variable of n arrays of a shape, as HDF5 sees it: MATLAB's axes reversed. kind: u for bytes, f for floats."""
-    found = file.get(name)
-    there = isinstance(found, h5py.Dataset) and found.shape is not None
-    if not there or found.shape[1:] != shape or found.dtype.kind != kind or (kind == "u" and found.dtype.itemsize > 1):
-        got = f"{found.dtype} {found.shape}" if there else "nothing"
-        wanted = f"(n, {', '.join(map(str, shape))}), {'bytes' if kind == 'u' else 'floats'}"
-        raise ValueError(f"{file.filename}: expected {name} of {wanted}, got {got}")
-    return found
-
-
-def _row(dataset: h5py.Dataset, i: int) -> NDArray:
-    try:
-        return np.asarray(dataset[i])
-    except OSError as error:
-        raise ValueError(f"{dataset.file.filename} is damaged at {dataset.name}, number {i + 1}: {error}") from error
+    found, widest = hdf5.dataset(file, name), {"u": 1, "f": 8}[kind]
+    if found is not None and found.shape[1:] == shape and found.dtype.kind == kind and found.dtype.itemsize <= widest:
+        return found
+    got = "nothing" if found is None else f"{found.dtype} {found.shape}"
+    wanted = f"(n, {', '.join(map(str, shape))}), {'bytes' if kind == 'u' else 'floats'}"
+    raise ValueError(f"{file.filename}: expected {name} of {wanted}, got {got}")
 
 
 # -- frames as pictures
@@ -267,13 +254,21 @@ def _pictures(root: Path, frames: int) -> dict[Split, list[Frame]]:
         raise ValueError(f"{path} must have the columns {', '.join(columns)}, in every row")
 
     def read(row: dict[str, str]) -> Frame:
-        image = load_picture(root / row["image"])
-        grey = read_depth(root / row["depth"], np.uint8, image.shape[:2])
+        image = eight_bits(read_picture(_beside(path, row["image"]), _MOST))
+        grey = read_depth(_beside(path, row["depth"]), np.uint8, image.shape[:2])
         depth = (grey[:, ::-1] + 0.5) * 9.99547 / 255.0
         return _measured(row["image"], np.ascontiguousarray(image[:, ::-1]), depth, INTRINSICS)
 
     splits: dict[Split, str] = {"validation": "train", "test": "test"}
     return _read(path, {split: [r for r in rows if r["split"] == name] for split, name in splits.items()}, frames, read)
+
+
+def _beside(path: Path, name: str) -> Path:
+    """A file that an index names, with either slash. Raises ValueError for one outside of the index's folder."""
+    inner = PureWindowsPath(name)
+    if inner.anchor or ".." in inner.parts:
+        raise ValueError(f"{path} names {name}, which lies outside of its folder")
+    return path.parent.joinpath(*inner.parts)
 
 
 def _kinect(root: Path, frames: int) -> dict[Split, list[Frame]]:
@@ -289,8 +284,10 @@ def _kinect(root: Path, frames: int) -> dict[Split, list[Frame]]:
         raise ValueError(f"{path} must list frames with name, rgb, depth, depth_scale and K: {error!r}") from error
 
     def read(row: dict[str, Any]) -> Frame:
-        image = load_picture(root / Path(row["rgb"]).name)
-        depth = read_depth(root / Path(row["depth"]).name, np.uint16, image.shape[:2]) / float(row["depth_scale"])
+        image = eight_bits(read_picture(root / PureWindowsPath(row["rgb"]).name, _MOST))
+        depth = read_depth(root / PureWindowsPath(row["depth"]).name, np.uint16, image.shape[:2]) / float(
+            row["depth_scale"]
+        )
         return _measured(row["name"], image, depth, row["K"])
 
     return _read(path, {"validation": rows[::2], "test": rows[1::2]}, frames, read)
@@ -300,7 +297,7 @@ def _check_kinect(row: dict[str, Any]) -> None:
     names, numbers = (row["name"], row["rgb"], row["depth"]), (row["depth_scale"], *row["K"])
     if not all(isinstance(name, str) and name for name in names):
         raise ValueError("name, rgb and depth must be words")
-    if len(row["K"]) != 4 or not all(isinstance(n, int | float) and abs(n) < 1e9 for n in numbers):
+    if len(row["K"]) != 4 or not all(type(n) in (int, float) and abs(n) < 1e9 for n in numbers):
         raise ValueError(f"{row['name']}: K must be fx, fy, cx, cy, numbers as depth_scale")
     if not min(numbers[:3]) > 0:
         raise ValueError(f"{row['name']}: depth_scale and focal lengths must be positive")
@@ -316,9 +313,7 @@ def read_depth(path: Path, kind: type, size: tuple[int, ...]) -> Array:
     """A one-channel picture of depth at its full bit depth, (h, w)."""
     if not path.is_file():
         raise FileNotFoundError(f"no file {path}: {EXPECTED}")
-    depth = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-    if depth is None:
-        raise ValueError(f"{path} is not a whole PNG: truncated or damaged")
+    depth = read_picture(path, _MOST)
     if depth.dtype != kind or depth.shape != size:
         raise ValueError(f"{path}: expected {np.dtype(kind)} {size}, got {depth.dtype} {depth.shape}")
     return depth.astype(np.float64)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from hgenv.batch import Batch
-from hgenv.data.selection import evenly
+from hgenv.data.selection import evenly, read_each, say_left_out
 from hgenv.data.shapenet import find_models, load_model
 from hgenv.domains.domain import Answer, Pictures
 from hgenv.render.mesh import Mesh, joined, of_unit_size, pack
@@ -55,24 +56,36 @@ def pots(resolution: int, ambient: float) -> Pictures:
 
 
 def objects(folder: str, count: int, resolution: int, ambient: float) -> Pictures:
-    """Models in ShapeNetCore's layout, two views each: `count` of them, evenly over all; every second for the test."""
+    """Models in ShapeNetCore's layout, two views each: `count` of them, evenly over all; every second for the test.
+
+    Of those that are chosen the broken ones are left out, which is said in a line, and the views of the others stay.
+    Raises FileNotFoundError or ValueError if there are too few, or none is left for the validation or the test.
+    """
     found = find_models(folder)
     if len(found) < 4:
         raise ValueError(f"{folder} has {len(found)} models: a target domain needs at least 4")
-    found = evenly(found, count)
+    chosen = list(enumerate(evenly(found, count)))
+    problems: list[str] = []
+    drawn = list(read_each(chosen, partial(_views, resolution=resolution, ambient=ambient), problems))
+    say_left_out(problems, len(chosen), "models", folder)
+    splits = [[batch for (number, _), batch in drawn if number % 2 == which] for which in (0, 1)]
+    if not all(splits):
+        raise ValueError(f"{folder} has models for one of validation and test only: {problems[0]}")
+    return Pictures(Batch.join(splits[0]), Batch.join(splits[1]), INTRINSICS_OF_OBJECTS)
 
-    def views(paths: Sequence, which: int) -> Iterable[Rendered]:
-        for number, path in enumerate(paths):
-            model, u = load_model(path), np.random.default_rng([8, which, number]).random((2, 2, 2))
-            textures = pack(model.textures)
-            for view, light in u:
-                seen = render(viewed(model.mesh, textures, view, light, resolution, ambient))
-                if not seen.mask.any():
-                    raise ValueError(f"{path} covers no pixel of a picture of {resolution}: it is too thin")
-                yield seen
 
-    validation = batch_of(views(found[::2], 0), albedo_and_shading)
-    return Pictures(validation, batch_of(views(found[1::2], 1), albedo_and_shading), INTRINSICS_OF_OBJECTS)
+def _views(chosen: tuple[int, Path], resolution: int, ambient: float) -> Batch:
+    """Two views of a model, by its number among those that are chosen. Raises FileNotFoundError or ValueError."""
+    number, path = chosen
+    model = load_model(path)
+    textures = pack(model.textures)
+    seen = [
+        render(viewed(model.mesh, textures, view, light, resolution, ambient))
+        for view, light in np.random.default_rng([8, number % 2, number // 2]).random((2, 2, 2))
+    ]
+    if not all(picture.mask.any() for picture in seen):
+        raise ValueError(f"{path} covers no pixel of a picture of {resolution}: it is too thin")
+    return batch_of(seen, albedo_and_shading)
 
 
 def _pot(rng: np.random.Generator) -> Mesh:

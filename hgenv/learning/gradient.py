@@ -34,7 +34,8 @@ Keyed = Callable[[int, int], Seeds]
 class Samples(NamedTuple):
     """n samples of the generator: actions (n, d) and seeds (n,) that they follow from, the batch, and their score.
 
-    score() is d log p(draws) / d action, (n, d).
+    The seeds are those that were asked for, but where a sample could not be made and was drawn anew. score() is
+    d log p(draws) / d action, (n, d).
     """
 
     actions: Array
@@ -161,7 +162,8 @@ class Difference(Estimator):
 
     With D_ij the change of L, to first order, when sample i is f(a_i + d_j, r_i) instead of f(a_i - d_j, r_i), the
     estimate is mean_j sum_i D_ij d_j / (2 |d_j|^2) (Yang & Deng 2020, Eqs 10-11). Both ends are clipped to the box as
-    in the paper, which shortens differences at its walls.
+    in the paper, which shortens differences at its walls. A sample of which an end could not be made of its own key
+    has no difference, and D_ij = 0.
 
     As E[d d^T / |d|^2] = I / d for d coordinates, Eq. 10 as printed estimates the gradient over d ("paper");
     "unbiased" multiplies by d.
@@ -204,9 +206,11 @@ class Difference(Estimator):
             actions, seeds = signal.samples[step.k].actions, signal.samples[step.k].seeds
             own = common if self.shared else self.sigma * rng.standard_normal((m, len(seeds), d)) * moved
             for direction in own:
-                plus = generator(np.clip(actions + direction, -1.0, 1.0), seeds).batch
-                minus = generator(np.clip(actions - direction, -1.0, 1.0), seeds).batch
-                slopes = self.change(signal, step, plus, minus) / (2.0 * np.sum(direction**2, axis=1))
+                plus = generator(np.clip(actions + direction, -1.0, 1.0), seeds)
+                minus = generator(np.clip(actions - direction, -1.0, 1.0), seeds)
+                change = self.change(signal, step, plus.batch, minus.batch)
+                change = np.where((plus.seeds == seeds) & (minus.seeds == seeds), change, 0.0)
+                slopes = change / (2.0 * np.sum(direction**2, axis=1))
                 total += np.sum(slopes[:, None] * direction, axis=0)
         return total / m * (np.sum(moved) if self.scaling == "unbiased" else 1)
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,6 +21,7 @@ from tqdm import tqdm
 from hgenv.batch import Batch
 from hgenv.beta.noise import keys
 from hgenv.cache import cache_folder, make_writable, say_once, writable
+from hgenv.files import read_arrays, write_arrays
 from hgenv.learning.learner import Learner
 from hgenv.learning.training import Adam, FlatNetwork
 from hgenv.quantities.quantity import Quantity
@@ -35,50 +39,67 @@ def from_snapshot(network: nn.Module, path: Path) -> None:
 
 
 def pretrain(
-    network: nn.Module, sample: Sampler, quantity: Quantity, steps: int, key: str, folder: Path | None = None
+    network: nn.Module,
+    sample: Sampler,
+    quantity: Quantity,
+    steps: int,
+    key: str,
+    device: torch.device | str = "cpu",
+    folder: Path | None = None,
 ) -> None:
-    """Train a network in place: Adam at 3e-3, batches of 8, averaged weights, seeds of its own.
+    """Train a network in place, whose weights stay on the CPU: Adam at 3e-3, batches of 8, averaged weights, seeds of
+    its own, on a device.
 
     The result is kept in `folder`, hgenv's cache if not given, under a digest of what it depends on: the caller's
     key, which has to say what the samples are made from; the weights at the start, the steps, the first batches, their
-    losses and gradients; the version of torch. Raises ValueError for a damaged file or a training that diverged,
-    OSError if the folder, or $HGENV_CACHE, cannot be written; a user who has no folder to write to trains anew, which a
-    line on stderr says.
+    losses and gradients; the kind of device; the version of torch. Raises ValueError for a damaged file or a training
+    that diverged, OSError if the folder, or $HGENV_CACHE, cannot be written; a user who has no folder to write to
+    trains anew, which a line on stderr says.
     """
     kept, chosen = folder or cache_folder(), folder is not None or "HGENV_CACHE" in os.environ
-    learner = Learner(FlatNetwork(network), quantity, Adam(), 0.98, torch.device("cpu"))
-    if kept is None or not (chosen or writable(kept)):
-        say_once("the trained start of networks cannot be kept: set HGENV_CACHE to a folder that can be written")
-        with torch.enable_grad():
-            _set(network, _trained(learner, sample, steps), "this training")
-        return
+    learner = _learner(network, quantity, device)
     with torch.enable_grad():
-        path = kept / f"pretrained-{_digest(learner, sample, steps, key)}.npz"
+        if kept is None or not (chosen or writable(kept)):
+            say_once("the trained start of networks cannot be kept: set HGENV_CACHE to a folder that can be written")
+            _set(network, _trained(learner, sample, steps), "this training")
+            return
+        # The digest's gradients are the CPU's: those of a GPU may differ from run to run.
+        digest = _digest(_learner(network, quantity, "cpu"), sample, steps, f"{key} {learner.device.type}")
+        path = kept / f"pretrained-{digest}.npz"
         if not path.is_file():
             make_writable(kept)
             with FileLock(path.with_suffix(".lock")):  # two runs that start together train it once
                 if not path.is_file():
-                    _save(path, _trained(learner, sample, steps))
+                    write_arrays(path, {"weights": _trained(learner, sample, steps).numpy()})
     try:
-        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
-            weights = torch.from_numpy(file["weights"])
-    except Exception as error:  # zipfile and numpy raise many types on damaged files
+        weights = read_arrays(path)["weights"]
+    except (ValueError, KeyError) as error:
         raise ValueError(f"{path} is damaged, delete it: {error}") from error
-    _set(network, weights, path)
+    _set(network, torch.from_numpy(weights), path)
 
 
-def fingerprint(folder: Path) -> str:
-    """Names, sizes and times of change of all files below a folder, for a key."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return " ".join(f"{path.relative_to(folder)} {path.stat().st_size} {path.stat().st_mtime_ns}" for path in files)
+def fingerprint(value: Any) -> str:
+    """A digest of arrays and numbers in dataclasses and sequences, for a key."""
+    found = hashlib.sha256()
+    for array in _arrays(value):
+        found.update(f"{array.dtype} {array.shape} ".encode() + array.tobytes())
+    return found.hexdigest()
 
 
-def _save(path: Path, weights: Tensor) -> None:
-    if not torch.isfinite(weights).all():
-        raise ValueError("pretraining diverged: its weights are not finite")
-    partial = path.with_suffix(".partial.npz")
-    np.savez(partial, weights=weights.numpy())
-    os.replace(partial, path)
+def _arrays(value: Any) -> Iterator[NDArray]:
+    if dataclasses.is_dataclass(value):
+        value = [getattr(value, field.name) for field in dataclasses.fields(value)]
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        for part in value:
+            yield from _arrays(part)
+    else:
+        yield np.asarray(value)
+
+
+def _learner(network: nn.Module, quantity: Quantity, device: torch.device | str) -> Learner:
+    """What trains a copy of the network on a device."""
+    there = copy.deepcopy(network).to(device)
+    return Learner(FlatNetwork(there), quantity, Adam(), 0.98, torch.device(device))
 
 
 def _set(network: nn.Module, weights: Tensor, path: Path | str) -> None:
@@ -111,6 +132,8 @@ def _trained(learner: Learner, sample: Sampler, steps: int) -> Tensor:
     state = learner.start()
     average = state.weights
     for step in tqdm(range(steps), desc="pretraining", unit="step", disable=None):
-        state = learner.trained(state, [sample(_seeds(step))])
+        state = learner.trained(state, [sample(_seeds(step)).to(learner.device)])
         average = learner.averaged(average, state)
-    return average.detach()
+    if not torch.isfinite(average).all():
+        raise ValueError(f"pretraining diverged: after {steps} steps its weights are not finite")
+    return average.detach().cpu()

@@ -10,17 +10,44 @@ import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, jvp
+from torch.nn.utils import parametrizations, parametrize
+from torch.nn.utils.weight_norm import WeightNorm as HookedWeightNorm
 
 from hgenv.batch import Batch
-from hgenv.fields import Decay, Positive, check
+from hgenv.fields import AtLeast, Decay, Positive, check
 
 Loss = Callable[[Tensor, Batch], Tensor]
 """(weights (p,), Batch of n rows) -> loss of every row, (n,). Training and validation take the mean."""
+
+
+class WeightNorm(parametrizations._WeightNorm):
+    """torch's weight normalisation (Salimans & Kingma 2016) with the right second derivative.
+
+    The kernel that torch's own is computed by takes the norm for a constant when its derivative is differentiated
+    again (torch 2.13), and Adam multiplies what is wrong by up to learning rate / epsilon a step.
+    """
+
+    def forward(self, length: Tensor, direction: Tensor) -> Tensor:
+        return direction * (length / torch.norm_except_dim(direction, 2, self.dim))
+
+
+def with_right_derivatives(network: nn.Module) -> nn.Module:
+    """The network, in place of whose weight_norm stands one that can be differentiated twice."""
+    for module in network.modules():
+        for hook in module._forward_pre_hooks.values():
+            if isinstance(hook, HookedWeightNorm):
+                raise ValueError("the network has torch.nn.utils.weight_norm: use torch.nn.utils.parametrizations'")
+        if parametrize.is_parametrized(module):
+            for steps in module.parametrizations.values():  # type: ignore[operator]
+                for i, step in enumerate(steps):
+                    if type(step) is parametrizations._WeightNorm:
+                        steps[i] = WeightNorm(step.dim)
+    return network
 
 
 class FlatNetwork:
@@ -34,7 +61,7 @@ class FlatNetwork:
         named = [(name, p) for name, p in network.named_parameters() if p.requires_grad]  # others stay as they are
         if not named:
             raise ValueError("the network has no parameter that is trained")
-        self._network = network
+        self._network = with_right_derivatives(network)
         self._buffers = {name: buffer.clone() for name, buffer in network.named_buffers()}
         self._names, self._shapes = [n for n, _ in named], [p.shape for _, p in named]
         self._sizes = [p.numel() for _, p in named]
@@ -127,6 +154,8 @@ class Adam(InnerOptimizer):
     """Decay of the running mean of their squares."""
     epsilon: Positive = 1e-8
     """Added to the root of that."""
+    eps_root: Annotated[float, AtLeast(0)] = 0.0
+    """Added inside the root, as optax has it: 1e-6, say, makes what is trained a smoother function of the data."""
     freeze: bool = False
     """Treat the second moment as a constant in the reverse."""
 
@@ -140,13 +169,13 @@ class Adam(InnerOptimizer):
         first = self.beta1 * state.moments[0] + (1 - self.beta1) * gradient
         second = self.beta2 * state.moments[1] + (1 - self.beta2) * gradient**2
         correct1, correct2 = self._corrections(state.taken + 1)
-        step = self.learning_rate * (first / correct1) / ((second / correct2).sqrt() + self.epsilon)
+        step = self.learning_rate * (first / correct1) / (self._root(second / correct2) + self.epsilon)
         return State(state.weights - step, (first, second), state.taken + 1)
 
     def adjoint(self, state: State, gradient: Tensor, after: State) -> tuple[Tensor, State]:
         done = self.update(state, gradient)
         correct1, correct2 = self._corrections(done.taken)
-        root = (done.moments[1] / correct2).sqrt()
+        root = self._root(done.moments[1] / correct2)
         scale = self.learning_rate / (root + self.epsilon)
         by_first = after.moments[0] - after.weights * scale / correct1
         if self.freeze:
@@ -157,6 +186,9 @@ class Adam(InnerOptimizer):
             by_second = after.moments[1] + after.weights * torch.where(root > 0, slope, 0.0)
         by_gradient = (1 - self.beta1) * by_first + 2 * (1 - self.beta2) * gradient * by_second
         return by_gradient, State(after.weights, (self.beta1 * by_first, self.beta2 * by_second), state.taken)
+
+    def _root(self, second: Tensor) -> Tensor:
+        return (second + self.eps_root).sqrt() if self.eps_root else second.sqrt()
 
     def _corrections(self, count: int) -> tuple[float, float]:
         return 1 - self.beta1**count, 1 - self.beta2**count

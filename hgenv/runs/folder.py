@@ -131,8 +131,9 @@ class RunFolder:
     def again(cls, path: Path, config: dict[str, Any], seconds: float = 60.0, steps: int | None = None) -> RunFolder:
         """The folder of a run that goes on from its checkpoint, with a changed configuration.
 
-        What was written after the checkpoint is dropped, as it comes again. Raises ValueError if there is no checkpoint
-        or it is none of these rows, BusyError if another process writes to the folder.
+        What was written after the checkpoint is dropped, as it comes again; a run that had no step yet begins anew.
+        Raises ValueError if there is no checkpoint or it is none of these rows, BusyError if another process writes to
+        the folder.
         """
         run = cls(path)
         run._open(seconds, steps)
@@ -151,10 +152,13 @@ class RunFolder:
 
     def _go_back(self) -> None:
         """Be as at the checkpoint."""
-        before = self.checkpoint.read()
-        if not before:
+        before, rows = self.checkpoint.read(), read_rows(self.path) if (self.path / METRICS).exists() else []
+        if not before and len(rows) > 1:
             raise ValueError(f"{self.path} has no {CHECKPOINT}: there is nothing to go on from")
-        step, rows = int(before["step"]), read_rows(self.path)
+        if not before:  # it was cut short before its first step
+            (self.path / METRICS).unlink(missing_ok=True)
+            return
+        step = int(before["step"])
         if step >= len(rows) or rows[step]["step"] != step:
             raise ValueError(f"{self.path / METRICS} has no row of step {step}, which {CHECKPOINT} goes on from")
         with (self.path / METRICS).open(newline="") as file:

@@ -84,12 +84,16 @@ def look(eye: Array, towards: Array, up: Array, tangents: Array) -> View:
 
 @dataclass(frozen=True, eq=False)
 class Interior:
-    """A furnished scene: the shell (walls, floors, ceilings) stays as it is, each of the objects can be perturbed."""
+    """A furnished scene: the shell (walls, floors, ceilings) stays as it is, each of the objects can be perturbed.
+
+    left_out: objects that could not be read, and why, a line each.
+    """
 
     shell: Mesh
     objects: Sequence[Mesh]
     textures: Textures
     views: Sequence[View]
+    left_out: Sequence[str] = ()
 
     @cached_property
     def _whole(self) -> tuple[Mesh, list[slice], NDArray[np.bool_]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Annotated
 
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from hgenv.batch import Batch
 from hgenv.beta.noise import Noise
-from hgenv.data.selection import evenly
+from hgenv.data.selection import evenly, read_each, say_left_out
 from hgenv.data.suncg import find_houses, load_house
 from hgenv.domains.domain import Domain
 from hgenv.domains.indoor import FIRST_ROOM, IndoorFrames, other_rooms
@@ -47,7 +47,7 @@ class SceneNormals(RenderedTask):
     scenes: OnDisk | None = None
     """Folder of the training scenes in SUNCG's layout; built in: procedural rooms."""
     houses: _Number = 8
-    """Houses of `scenes` that are used, evenly over all."""
+    """Houses of `scenes` that are used, evenly over all; of these, broken ones are left out."""
     detail: Annotated[float, AtLeast(0)] = 0.02
     """Features of the objects of `scenes` smaller than this, in metres, are merged; 0 keeps them, at a third of the
     speed."""
@@ -91,7 +91,11 @@ class SceneNormals(RenderedTask):
         """The scenes that are perturbed."""
         if self.scenes is None:
             return [room(number) for number in range(self.rooms)]
-        return [load_house(path, self.detail) for path in evenly(find_houses(self.scenes), self.houses)]
+        problems: list[str] = []
+        chosen = evenly(find_houses(self.scenes), self.houses)
+        houses = [house for _, house in read_each(chosen, partial(load_house, detail=self.detail), problems)]
+        say_left_out(problems, len(chosen), "houses", self.scenes)
+        return houses
 
     def scenes_of(self, beta: Array, noise: Noise) -> Iterator[Scene]:
         chosen = self._chosen(noise)
@@ -124,21 +128,29 @@ class SceneNormals(RenderedTask):
         return self.drawn(self._drawings(noise, chosen, still, np.zeros((len(seeds), 6))))
 
     def network(self) -> nn.Module:
-        """A network that is trained already; the same for every seed, unless pretrain_steps is 0."""
-        network = StackedHourglass(3, 3, self.hourglass)
+        return StackedHourglass(3, 3, self.hourglass)
+
+    def pretrain(self, network: nn.Module, device: torch.device) -> None:
+        """The same weights for every seed, unless pretrain_steps is 0."""
         if self.pretrained is not None:
             from_snapshot(network, Path(self.pretrained))
         elif self.pretrain_steps:
-            network.load_state_dict(self._start)
-        return network
+            if device not in self._starts:
+                self._starts[device] = self._start(device)
+            network.load_state_dict(self._starts[device])
 
     @cached_property
-    def _start(self) -> dict[str, Tensor]:
+    def _starts(self) -> dict[torch.device, dict[str, Tensor]]:
+        """The trained weights by the device that has trained them."""
+        return {}
+
+    def _start(self, device: torch.device) -> dict[str, Tensor]:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            network = StackedHourglass(3, 3, self.hourglass)
-        made_from = "" if self.scenes is None else fingerprint(Path(self.scenes))
-        pretrain(network, self.unperturbed, self.quantity, self.pretrain_steps, f"{self} {made_from}")
+            network = self.network()
+        # What the samples are made from, and nothing else that the task is made of.
+        key = f"{self.size} {self.ambient} {self.shadow} {self.renderer} {fingerprint(self.interiors)}"
+        pretrain(network, self.unperturbed, self.quantity, self.pretrain_steps, key, device)
         return network.state_dict()
 
     @cached_property
@@ -150,4 +162,4 @@ class SceneNormals(RenderedTask):
     def prepare(self) -> None:
         super().prepare()
         if self.pretrained is not None:  # a broken snapshot shows now
-            self.network()
+            self.pretrain(self.network(), torch.device("cpu"))

@@ -44,13 +44,14 @@ class TextureIntrinsics(RenderedTask):
     """What is painted: a catalogue .sh3f of Sweet Home 3D, or a folder in SUNCG's or ShapeNetCore's layout; built in:
     tables, chairs, cabinets, lamps and pots."""
     shape_count: Natural = 64
-    """Shapes of `shapes` that are used, evenly over all."""
+    """Shapes of `shapes` that are used, evenly over all; of these, broken ones are left out."""
     target: Literal["objects", "mit-berkeley"] = "objects"
     """What `data` holds: textured models in ShapeNetCore's layout, or the MIT-Berkeley photographs."""
     data: OnDisk | None = None
     """Folder of the target domain; built in: pots in stripes and checks."""
     models: Annotated[int, AtLeast(4), MOST] = 50
-    """Models in `data` that are used, where it holds models, evenly over all; every second one is for the test."""
+    """Models in `data` that are used, where it holds models, evenly over all; every second one is for the test. Broken
+    ones are left out."""
     hourglass: HourglassSize = HourglassSize()
     """Size of the network."""
 

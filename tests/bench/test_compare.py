@@ -13,12 +13,14 @@ import numpy as np
 import pytest
 from filelock import FileLock
 from processes import interruptible
+from runs.test_resume import rows_of
 
 from hgenv.bench import statistics
 from hgenv.bench.compare import METHODS, CompareOptions
 from hgenv.bench.statistics import Result
 from hgenv.cli import main as cli
 from hgenv.runs.folder import best_row
+from hgenv.runs.writer import sole_writer
 from optimizers import OPTIMIZERS
 
 TOY = "hgenv/ToyShading-v0"
@@ -127,7 +129,8 @@ def words(out: Path, *more: str) -> list[str]:
 def test_a_comparison_makes_its_report_keeps_cells_and_names_failures(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    optimizers = ["--optimizers", "cma", "broken=nevergrad --name Nonsense", "--", "--test-size", "8"]
+    faulty = ["broken=nevergrad --name Nonsense", "diverging=fixed --inner-learning-rate 1e30"]
+    optimizers = ["--optimizers", "cma", *faulty, "--", "--test-size", "8"]
     assert cli.main(words(tmp_path, *optimizers)) == 1
     assert "not measured: broken-s0: nevergrad" in capsys.readouterr().err
     failure = json.loads((tmp_path / "ToyShading-v0" / "broken-s0.failed.json").read_text())
@@ -137,6 +140,8 @@ def test_a_comparison_makes_its_report_keeps_cells_and_names_failures(
     assert report.count("\n| cma | ") == 1
     assert report.count("\n| broken-s") == 2
     assert "has no optimizer 'Nonsense'" in report
+    assert "\n| diverging-s1 | diverged: all 2 steps failed |" in report
+    assert "\n| diverging | " not in report, "it is not ranked"
     assert all(f"\n| {name} | " in report for name in ("fixed", "random-beta", "best", "median", "worst"))
     page = Page()
     page.feed((tmp_path / "report.html").read_text())
@@ -149,12 +154,17 @@ def test_a_comparison_makes_its_report_keeps_cells_and_names_failures(
     assert len(rows) == 3 * 2 + 3
     assert all(float(row["retrained"]) > 0 for row in rows)
     kept = {path: path.stat().st_mtime for path in tmp_path.rglob("metrics.csv")}
+    reasons = {path: path.stat().st_mtime for path in tmp_path.rglob("*.failed.json")}
+    assert len(reasons) == 4
     (tmp_path / "ToyShading-v0" / "fixed-s1" / "summary.json").unlink()  # as if it had been interrupted
     assert cli.main(words(tmp_path, *optimizers)) == 1
     again = {path: path.stat().st_mtime for path in tmp_path.rglob("metrics.csv")}
     renewed = {path.parent.name for path in kept if again[path] != kept[path]}
     assert renewed == {"fixed-s1", "fixed-s1-retrained"}, "what was found anew is retrained anew"
     assert (tmp_path / "report.md").read_text() == report
+    assert all(path.stat().st_mtime == when for path, when in reasons.items()), "nor is what failed tried again"
+    assert cli.main(words(tmp_path, "--retry", *optimizers)) == 1
+    assert all(path.stat().st_mtime != when for path, when in reasons.items()), "unless it is asked for"
     capsys.readouterr()
     other = words(tmp_path, *optimizers)
     other[other.index("--retrain-steps") + 1] = "40"
@@ -192,6 +202,57 @@ def test_an_interrupted_comparison_leaves_no_process_and_goes_on(tmp_path: Path)
     assert process.returncode == 130, errors
     assert "interrupted" in errors
     assert not [*tmp_path.rglob("summary.json"), *tmp_path.rglob("*.failed.json")]
+    assert not cells_of(tmp_path), "a cell still runs"
+
+
+def cells_of(out: Path) -> list[int]:
+    """The processes that write below a folder."""
     running = [Path(f"/proc/{pid}/cmdline") for pid in os.listdir("/proc") if pid.isdigit()]
-    left = [path for path in running if path.exists() and str(tmp_path).encode() in path.read_bytes()]
-    assert not left, "a cell still runs"
+    return [int(path.parent.name) for path in running if path.exists() and str(out).encode() in path.read_bytes()]
+
+
+def killed(out: Path, more: list[str], when: float) -> None:
+    """A comparison whose process is killed; its cells end."""
+    with interruptible([sys.executable, "-m", "hgenv", *words(out, *more)]) as process:
+        begin = time.monotonic()
+        while not list(out.rglob("checkpoint.npz")) and process.poll() is None and time.monotonic() - begin < 60:
+            time.sleep(0.1)
+        time.sleep(when)
+        process.kill()
+        process.wait()
+    begin = time.monotonic()
+    while cells_of(out):
+        assert time.monotonic() - begin < 5.0, "a cell still runs"
+        time.sleep(0.1)
+
+
+def compare_killed(out: Path, kills: int, more: list[str]) -> None:
+    """Its cells' rows are those of runs on their own."""
+    for k in range(kills):
+        killed(out, more, k * 0.7)
+    assert cli.main(words(out, *more)) == 0
+    made = {path.parent: json.loads(path.read_text())["words"] for path in out.rglob("config.json")}
+    assert made
+    for cell, ran in made.items():
+        alone = cell.with_name(f"{cell.name}-alone")
+        assert cli.main(["run", *ran[:-1], str(alone)]) == 0
+        assert rows_of(cell) == rows_of(alone)
+
+
+def test_a_killed_comparison_leaves_no_cell_and_goes_on(tmp_path: Path) -> None:
+    more = ["--max-steps", "99", "--random-fixed", "0", "--retrain-steps", "0", "--optimizers", "random-step"]
+    compare_killed(tmp_path, 1, [*more, "--", "--train-steps", "2"])
+
+
+@pytest.mark.long
+def test_a_comparison_that_is_killed_often_goes_on(tmp_path: Path) -> None:
+    more = ["--max-steps", "200", "--random-fixed", "1", "--retrain-steps", "200", "--optimizers", "evolution", "sac"]
+    compare_killed(tmp_path, 10, more)
+
+
+def test_a_cell_that_another_process_writes_is_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (cell := tmp_path / "ToyShading-v0" / "fixed-s1").mkdir(parents=True)
+    with sole_writer(cell):
+        assert cli.main(words(tmp_path, "--optimizers", "evolution")) == 2
+    assert f"{cell} is being written by process {os.getpid()} on" in capsys.readouterr().err
+    assert not list(tmp_path.rglob("config.json"))

@@ -90,7 +90,7 @@ def test_a_report_is_values_and_json(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert cli.main(["data", str(tmp_path), "--json", "--datasets", "nyu", "mit-berkeley"]) == 1
     found = {one["name"]: one for one in json.loads(capsys.readouterr().out)}
     assert found["mit-berkeley"]["places"] == []
-    assert found["nyu"]["places"][0]["problem"] == broken.places[0].problem
+    assert found["nyu"]["places"][0]["problems"] == broken.places[0].problems
     assert cli.main(["data", "--json"]) == 0
     assert all(one["places"] is None for one in json.loads(capsys.readouterr().out))
 

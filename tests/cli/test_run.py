@@ -278,3 +278,39 @@ def test_list_show_baselines_plot_and_doctor(tmp_path: Path, capsys: pytest.Capt
         assert (tmp_path / name).stat().st_size > 5000
     assert hgenv("doctor") == 0
     assert "works" in capsys.readouterr().out
+
+
+def test_a_run_that_diverges_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "run"
+    words = ["--env", "hgenv/ToyShading-v0", "--max-steps", "50", "--inner-learning-rate", "1e30"]
+    for player in (["fixed"], ["sb3", "--warmup", "2"]):
+        out = tmp_path / player[0]
+        assert hgenv("run", *player, *words, "--max-failed-steps", "4", "--out", str(out)) == 3
+        said = capsys.readouterr()
+        assert "4 failed steps" in said.out
+        assert f"{out}: diverged: 4 failed steps in a row; of the last, step 4, not finite: weights\n" in said.err
+        rows = folder.read_rows(out)
+        assert [row["failed"] for row in rows] == [0, 2, 2, 2, 2]
+        assert [row["failed_steps"] for row in rows] == [0, 1, 2, 3, 4]
+        text = (out / "summary.json").read_text()
+        assert "NaN" not in text
+        summary = json.loads(text)
+        assert summary["ended"].startswith("diverged: 4 failed steps")
+        assert summary["last"]["failed_steps"] == 4
+        assert summary["last"]["val_loss"] is None
+        assert load_snapshot(out)["step"] == 0
+        assert hgenv("resume", str(out)) == 2
+        assert "has come to the end" in capsys.readouterr().err
+
+
+def test_a_figure_that_fails_does_not_fail_a_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def drawn(env: DataGenEnv, path: Path) -> None:
+        assert (path / "summary.json").is_file(), "figures come last"
+        raise RuntimeError("no colours left")
+
+    monkeypatch.setattr("hgenv.runs.plot.of_run", drawn)
+    words = ["--env", "hgenv/ToyShading-v0", "--max-steps", "2", "--out", str(tmp_path / "run")]
+    assert hgenv("run", "fixed", *words) == 0
+    assert capsys.readouterr().err == f"hgenv: the figures of {tmp_path / 'run'} could not be drawn: no colours left\n"

@@ -13,7 +13,7 @@ from hgenv.beta.noise import Noise
 from hgenv.data.bare_shapes import load_shapes
 from hgenv.data.model import load_obj
 from hgenv.data.shapenet import find_models, load_model
-from hgenv.data.sweethome import load_piece, pieces
+from hgenv.data.sweethome import Piece, entries, load_piece
 from hgenv.tasks.texture_intrinsics import TextureIntrinsics
 
 
@@ -123,7 +123,7 @@ def test_colours_polygons_and_relative_indices(tmp_path: Path) -> None:
         ("newmtl m\nmap_Kd gone.jpg\n", FileNotFoundError, r"gone\.jpg"),
         ("newmtl m\nmap_Kd model.obj\n", ValueError, r"model\.obj is not a picture"),
         ("newmtl m\nmap_Kd -s 1 1\n", ValueError, "names no picture"),
-        ("newmtl m\nKd 255 128 0\n", ValueError, r"a\.mtl, line 2: Kd"),
+        ("newmtl m\nKd 255 128 0\n", ValueError, r"a\.mtl, line 2: kd"),
         ("newmtl m\nKd nan 0 0\n", ValueError, "in \\[0, 1\\]"),
         ("", ValueError, "no newmtl"),
     ],
@@ -148,10 +148,10 @@ def test_models_stay_in_their_folder_if_they_have_to(tmp_path: Path) -> None:
         path = write_model(tmp_path / "in", f"newmtl m\nmap_Kd {outside}\n")
         assert load_obj(path).textures
         with pytest.raises(ValueError, match="outside"):
-            load_obj(path, inside=tmp_path / "in")
+            load_obj(path, inside=[tmp_path / "in"])
     (tmp_path / "b.mtl").write_text("newmtl m\nKd 1 1 1\n")
     with pytest.raises(ValueError, match="outside"):
-        load_obj(write_model(tmp_path / "in", "", head="mtllib ../b.mtl\n"), inside=tmp_path / "in")
+        load_obj(write_model(tmp_path / "in", "", head="mtllib ../b.mtl\n"), inside=[tmp_path / "in"])
 
 
 # -- shapes from disk
@@ -175,6 +175,10 @@ depth#2=20
 height#2=30
 """
 ROOF = "mtllib roof.mtl\nv 0 0 0\nv 1 0 0\nv 0 1 1\nvt 0 0\nvt 1 0\nvt 0 1\nusemtl tiles\nf 1/1 2/2 3/3\n"
+
+
+def pieces(path: Path) -> list[Piece]:
+    return [entry.piece() for entry in entries(path)]
 
 
 def write_catalogue(path: Path, properties: str = PROPERTIES, roof: str = ROOF) -> None:

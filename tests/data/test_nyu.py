@@ -263,6 +263,7 @@ def write_frames(folder: Path, **changes: object) -> None:
         ({"K": [0, 50, 32, 24]}, ValueError, "positive"),
         ({"name": None}, ValueError, "must be words"),
         ({"depth_scale": 0}, ValueError, "positive"),
+        ({"depth_scale": True}, ValueError, "numbers as depth_scale"),
         ({"depth": "gone.png"}, FileNotFoundError, r"gone\.png"),
         ({"depth": "a.png"}, ValueError, "expected uint16"),
         ({"rgb": "frames.json"}, ValueError, "not a picture"),
@@ -276,12 +277,51 @@ def test_broken_kinect_frames_are_named(changes: dict, error: type[Exception], m
         nyu.load(tmp_path, 10)
 
 
+def test_names_of_pictures_have_either_slash_and_lie_inside(tmp_path: Path) -> None:
+    wanted = nyu.load(write_index(tmp_path, "images/{}.png", "{}_depth.png"), 10)
+    found = nyu.load(write_index(tmp_path, ".\\images\\{}.png", ".\\{}_depth.png"), 10)
+    np.testing.assert_array_equal(found["test"][0].normal, wanted["test"][0].normal)
+    write_frames(tmp_path / "images", rgb="photos\\a.png", depth="C:\\depth\\a_depth.png")
+    assert len(nyu.load(tmp_path / "images", 10)["test"]) == 1, "of Kinect frames the last part counts"
+    for name in ("../{}.png", "..\\{}.png", "/{}.png", "C:\\{}.png"):
+        with pytest.raises(ValueError, match=r"index\.csv names .*\.png, which lies outside of its folder"):
+            nyu.load(write_index(tmp_path, name, "{}_depth.png"), 10)
+
+
+def write_index(folder: Path, image: str, depth: str) -> Path:
+    (folder / "images").mkdir(exist_ok=True)
+    rows = ["split,image,depth"]
+    for split, name in (("train", "a"), ("test", "b")):
+        cv2.imwrite(str(folder / "images" / f"{name}.png"), np.full((48, 64, 3), 90, np.uint8))
+        cv2.imwrite(str(folder / f"{name}_depth.png"), np.full((48, 64), 50, np.uint8))
+        rows.append(f"{split},{image.format(name)},{depth.format(name)}")
+    (folder / "index.csv").write_text("\n".join(rows) + "\n")
+    return folder
+
+
+def test_depth_is_numbers_and_photographs_of_16_bits_are_brightness(tmp_path: Path) -> None:
+    write_frames(tmp_path)
+    ramp = np.tile(np.linspace(0, 65535, 64).astype(np.uint16), (48, 1))
+    cv2.imwrite(str(tmp_path / "a.png"), ramp)
+    cv2.imwrite(str(tmp_path / "a_depth.png"), np.full((48, 64), 4000, np.uint16))
+    (frame,) = nyu.load(tmp_path, 10)["validation"]
+    assert frame.image.mean() == pytest.approx(127.5, abs=0.1)
+    np.testing.assert_array_equal(nyu.read_depth(tmp_path / "a_depth.png", np.uint16, (48, 64)), 4000.0)
+    for pixels, got in (
+        (np.full((48, 64), 40, np.uint8), "uint8"),
+        (np.ones((48, 64, 3), np.uint16), r"\(48, 64, 3\)"),
+    ):
+        cv2.imwrite(str(tmp_path / "a_depth.png"), pixels)
+        with pytest.raises(ValueError, match=rf"a_depth\.png: expected uint16 \(48, 64\), got .*{got}"):
+            nyu.load(tmp_path, 10)
+
+
 def test_a_truncated_depth_and_an_empty_one_are_named(tmp_path: Path) -> None:
     write_frames(tmp_path)
     path = tmp_path / "a_depth.png"
     whole = path.read_bytes()
     path.write_bytes(whole[:40])
-    with pytest.raises(ValueError, match=r"a_depth\.png is not a whole PNG"):
+    with pytest.raises(ValueError, match=r"a_depth\.png is not a picture, or not a whole one"):
         nyu.load(tmp_path, 10)
     cv2.imwrite(str(path), np.zeros((48, 64), np.uint16))
     with pytest.raises(ValueError, match="a: no normal can be had"):

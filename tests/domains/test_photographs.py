@@ -105,7 +105,7 @@ def other_size(folder: Path) -> None:
     ("spoil", "error", "message"),
     [
         (short_file, FileNotFoundError, r"mask\.png.*SIRFS"),
-        (truncated_png, ValueError, "shading.png.*truncated"),
+        (truncated_png, ValueError, "shading.png.*not a whole one"),
         (eight_bits, ValueError, "shading.png.*uint16"),
         (no_depth, ValueError, "Z.mat.*depth"),
         (damaged_mat, ValueError, "Z.mat"),
