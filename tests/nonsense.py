@@ -166,7 +166,7 @@ def _without_processes() -> None:
     """Benches play nothing in processes of their own."""
     from hgenv.bench import compare, fidelity, report
 
-    fidelity.ProcessPoolExecutor = lambda workers, _: ThreadPoolExecutor(1)  # type: ignore[misc, assignment]
+    fidelity.ProcessPoolExecutor = lambda *_: ThreadPoolExecutor(1)  # type: ignore[misc, assignment]
     compare._Processes.run = lambda self, commands: None  # type: ignore[method-assign]
     report.write = lambda *_: Path("report.md")  # type: ignore[assignment]
 

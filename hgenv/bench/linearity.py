@@ -68,8 +68,10 @@ def measure(task: Task, options: EnvOptions, o: LinearityOptions) -> Iterator[st
 
 
 def _against(image: Array, exact: Array, forwards: Array) -> str:
-    image_correlation, forwards_correlation = (np.corrcoef(part, exact)[0, 1] for part in (image, forwards))
-    return f"{image_correlation:.2f} | {np.std(image) / np.std(exact):.1f} | {forwards_correlation:.4f} |"
+    with np.errstate(invalid="ignore", divide="ignore"):  # what does not vary has no correlation: nan
+        image_correlation, forwards_correlation = (np.corrcoef(part, exact)[0, 1] for part in (image, forwards))
+        noise = np.std(image) / np.std(exact)
+    return f"{image_correlation:.2f} | {noise:.1f} | {forwards_correlation:.4f} |"
 
 
 def _scalars(

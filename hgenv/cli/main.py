@@ -89,5 +89,5 @@ def told(error: BaseException) -> str:
     # A KeyError would put its message in quotes; torch adds where in its sources it was.
     words = str(error.args[0] if isinstance(error, KeyError) and error.args else error)
     line = " ".join(words.partition("\nException raised")[0].splitlines()).strip() or type(error).__name__
-    kind = next((what for cls, what in KINDS.items() if isinstance(error, cls)), "")
+    kind = next((what for cls, what in KINDS.items() if isinstance(error, cls) and is_bad_input(error)), "")
     return kind + (line if len(line) <= 1000 else f"{line[:700]} ... {line[-200:]}")

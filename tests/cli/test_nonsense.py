@@ -184,6 +184,7 @@ def warmed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_all_options_and_all_nonsense(name: str, warmed: Path, tmp_path: Path) -> None:
     base, words = nonsense.bases()[name], nonsense.values(tmp_path)
     common = set() if name == "fixed" or base.words[0] != "run" else set(nonsense.options_of(nonsense.bases()["fixed"]))
+    assert nonsense.tried(base.words, warmed) == (0, "")
     problems = {}
     for option, takes_text in nonsense.options_of(base).items():
         for value, word in words.items():
