@@ -192,6 +192,8 @@ def killed_and_resumed(out: Path, words: list[str], kills: int, seed: int, most:
                 return count
             except subprocess.TimeoutExpired:
                 process.kill()
+        if (out / "summary.json").exists():  # it was killed after its end
+            return count
         if (out / "checkpoint.npz").exists():
             steps, seconds = lost(out)
             assert steps <= 20 or seconds <= 2.0
