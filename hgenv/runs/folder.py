@@ -172,11 +172,12 @@ class RunFolder:
         return lines[: step + 2]
 
     def _cut(self, lines: list[str], config: dict[str, Any]) -> None:
+        """Drop what came after the checkpoint; whenever this is cut short, the run can go on."""
+        (self.path / SUMMARY).unlink(missing_ok=True)
+        write_json(self.path / CONFIG, config)
         write_text(self.path / METRICS, "".join(lines))
         if self._snapshot:
             write_arrays(self.path / BEST, self._snapshot)
-        write_json(self.path / CONFIG, config)
-        (self.path / SUMMARY).unlink(missing_ok=True)
         self._before_a_row = None
 
     def write(self, env: DataGenEnv, row: Row) -> None:
