@@ -135,8 +135,13 @@ def read_json(path: Path) -> Any:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write JSON, which has no NaN and no infinity: null stands for them. OSError as whole()."""
-    write_text(path, json.dumps(_finite(value), indent=2, allow_nan=False) + "\n")
+    """Write JSON. OSError as whole()."""
+    write_text(path, as_json(value) + "\n")
+
+
+def as_json(value: Any, indent: int = 2) -> str:
+    """JSON, which has no NaN and no infinity: null stands for them."""
+    return json.dumps(_finite(value), indent=indent, allow_nan=False)
 
 
 def write_text(path: Path, text: str) -> None:

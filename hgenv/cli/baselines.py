@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 
 from hgenv.cli.options import AsJson, EnvChoice, chosen_task, parse
 from hgenv.domains.domain import SPLITS, baselines
 from hgenv.env import DataGenEnv
+from hgenv.files import as_json
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,7 +27,7 @@ def command(words: list[str]) -> int:
         for split in SPLITS
     }
     if s.baselines.json:
-        print(json.dumps({"env": s.environment.env, **found}, indent=1))
+        print(as_json({"env": s.environment.env, **found}, indent=1))
         return 0
     for split, answers in found.items():
         for name, metrics in answers.items():
