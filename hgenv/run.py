@@ -71,8 +71,8 @@ class Budget:
         return max(done / limit for done, limit in used if limit is not None)
 
 
-class DivergedError(RuntimeError):
-    """Too many steps in a row have failed."""
+class DivergedError(FloatingPointError):
+    """A step has failed, or too many in a row."""
 
 
 class Clock:
@@ -167,6 +167,13 @@ def check_progress(env: DataGenEnv, max_failed_steps: int) -> None:
     if now.failures >= max_failed_steps:
         what = Failure(now.failed).name.lower()
         raise DivergedError(f"{now.failures} failed steps in a row; of the last, step {now.steps}, not finite: {what}")
+
+
+def measured_step(env: DataGenEnv, action: Array) -> dict[str, Any]:
+    """The info of a step of which something is measured. DivergedError if it fails."""
+    info = env.step(action)[4]
+    check_progress(env, 1)
+    return info
 
 
 def check_served(env: DataGenEnv, optimizer: Player) -> None:

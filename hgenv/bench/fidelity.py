@@ -34,6 +34,7 @@ from hgenv.env import DataGenEnv
 from hgenv.fields import MOST, AtLeast, Length, Natural, OnDisk, Processes, Seed, check
 from hgenv.files import append, whole, write_json, write_text
 from hgenv.options import EnvOptions, flat
+from hgenv.run import measured_step
 from hgenv.runs.writer import LOCK, WRITER, sole_writer
 from hgenv.task import Task
 
@@ -193,7 +194,7 @@ def _aged(task: Task, options: EnvOptions, age: int, seed: Seed) -> tuple[DataGe
     env = DataGenEnv(task, options)
     env.reset(seed=seed)
     for _ in range(age // options.train_steps):
-        env.step(env.start)
+        measured_step(env, env.start)
     return env, env.state_dict()
 
 
@@ -212,7 +213,7 @@ def _vector(task: Task, options: EnvOptions, o: FidelityOptions, job: Job) -> di
     env = DataGenEnv(task, options)
     env.reset(seed=o.seed)
     env.load_state_dict(state | {"steps": state["steps"] + 1000 + job.repeat})  # other samples, the same network
-    return _line(job, env, lambda: env.step(env.start)[4]["hybrid_gradient"])
+    return _line(job, env, lambda: measured_step(env, env.start)["hybrid_gradient"])
 
 
 def _line(job: Job, env: DataGenEnv, gradient: Callable[[], Array]) -> dict[str, Any]:

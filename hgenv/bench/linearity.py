@@ -17,6 +17,7 @@ from hgenv.env import DataGenEnv
 from hgenv.fields import Length, Natural, Seed, check
 from hgenv.learning.gradient import ImageDifference, InfluenceDifference, Score
 from hgenv.options import EnvOptions
+from hgenv.run import measured_step
 from hgenv.task import Task
 
 Array = NDArray[np.float64]
@@ -49,10 +50,10 @@ def measure(task: Task, options: EnvOptions, o: LinearityOptions) -> Iterator[st
     env = DataGenEnv(task, dataclasses.replace(options, gradient=Score(curvature=True), gradient_every=1))
     env.reset(seed=o.seed)
     for _ in range(o.age // options.train_steps):
-        env.step(env.start)
+        measured_step(env, env.start)
     rng, scalars = np.random.default_rng(o.seed), defaultdict(list)
     for _ in range(o.repeats):
-        env.step(env.start)
+        measured_step(env, env.start)
         for key, found in _scalars(env, o.sigmas, rng):
             scalars[key].append(found)
     yield (

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from hgenv.env import DataGenEnv
 from hgenv.fields import MOST, AtLeast, Seed, check
 from hgenv.options import EnvOptions
+from hgenv.run import measured_step
 from hgenv.task import Task
 
 Array = NDArray[np.float64]
@@ -48,7 +49,7 @@ def estimates(task: Task, options: EnvOptions, o: SignalOptions) -> Iterator[Arr
     env = DataGenEnv(task, dataclasses.replace(options, gradient_every=1))
     env.reset(seed=o.seed)
     for _ in range(o.estimates):
-        yield env.step(env.start)[4]["hybrid_gradient"]
+        yield measured_step(env, env.start)["hybrid_gradient"]
 
 
 def agreement(vectors: Sequence[Array]) -> Agreement:

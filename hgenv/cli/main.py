@@ -32,7 +32,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader has seen enough, as `head` has
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains at its exit
         return 1
-    except (ValueError, KeyError, TypeError, OSError, OverflowError, MemoryError, RuntimeError) as error:
+    except (
+        ValueError,
+        KeyError,
+        TypeError,
+        OSError,
+        OverflowError,
+        FloatingPointError,
+        MemoryError,
+        RuntimeError,
+    ) as error:
         if os.environ.get("HGENV_TRACEBACK") or not is_bad_input(error):  # for those who look for the cause
             raise
         print(f"hgenv: error: {told(error)}", file=sys.stderr)

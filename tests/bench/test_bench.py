@@ -121,3 +121,16 @@ def test_the_rays_that_are_measured_see_what_the_renderer_sees() -> None:
     close = np.isclose(ours.depth, depth, rtol=1e-3)
     assert close.mean() > 0.99
     assert np.median(np.abs(np.moveaxis(ours.normal, 0, -1) - normal)[close]) < 1e-4
+
+
+@pytest.mark.parametrize("bench", ["linearity", "signal", "fidelity"])
+def test_a_training_that_diverges_cannot_be_measured(
+    bench: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = [TINY[0], "--train-steps", "2", "--inner-learning-rate", "1e30"]
+    own = {"linearity": ["--age", "4"], "fidelity": ["--ages", "4", "--settings", "score"], "signal": []}[bench]
+    assert cli.main(["bench", bench, *words, *own]) == 2
+    error = capsys.readouterr().err
+    assert "failed steps in a row; of the last, step 1, not finite: weights" in error
+    assert error.count("\n") == 1
