@@ -13,6 +13,7 @@ import tempfile
 from pathlib import Path
 
 import torch
+from kept_rows import rows_of
 
 RECORD = Path(__file__).parent / "golden"
 TASKS = {
@@ -72,8 +73,7 @@ def play(env: str, method: str, out: Path) -> list[dict[str, str]]:
     words = {**METHODS, **VARIANTS}[method]
     status = main(["run", *words, "--env", f"hgenv/{env}", *TASKS[env], *COMMON, "--out", str(out)])
     assert status == 0, f"{env} {method}"
-    with (out / "metrics.csv").open(newline="") as file:
-        return [{k: v for k, v in row.items() if not k.endswith("seconds")} for row in csv.DictReader(file)]
+    return rows_of(out)
 
 
 def machine() -> dict[str, str]:

@@ -10,6 +10,7 @@ import scipy.stats
 import stable_baselines3.common.env_checker
 import torch
 from analytic import Waves
+from environments import QUICK, assert_same, made_waves, small
 from gymnasium.utils.env_checker import check_env
 
 import hgenv
@@ -20,19 +21,7 @@ from hgenv.learning.gradient import ESTIMATORS, ImageDifference
 from hgenv.options import EnvOptions
 from hgenv.registry import declared
 
-SMALL = {"train_steps": 2, "batch_size": 2, "validation_images": 4}
 IDS = sorted(declared())  # whatever else other tests have registered
-QUICK: dict[str, dict] = {"hgenv/SceneNormals-v0": {"pretrain_steps": 2, "rooms": 4}}
-
-
-def small(id: str = "hgenv/ShapeNormals-v0", **changes: object) -> DataGenEnv:
-    sizes = {"validation_size": 6, "test_size": 3} if "Shape" in id or "Scene" in id else {}
-    sizes |= QUICK.get(id, {})
-    if changes.get("gradient") not in (None, "perturbed"):
-        sizes |= {"gradient_steps": 1}
-    env = gymnasium.make(id, disable_env_checker=True, **{**SMALL, **sizes, **changes}).unwrapped
-    assert isinstance(env, DataGenEnv)
-    return env
 
 
 @pytest.mark.parametrize("gradient", [None, *ESTIMATORS])
@@ -218,76 +207,6 @@ def test_unknown_ids_are_refused_and_nothing_can_be_asked_before_a_reset() -> No
         DataGenEnv(Waves()).step(np.zeros(5))
     with pytest.raises(RuntimeError, match="signal"):
         _ = made_waves().signal
-
-
-def made_waves() -> DataGenEnv:
-    env = DataGenEnv(Waves(), EnvOptions(train_steps=3, gradient=ImageDifference(steps=1)))
-    env.reset(seed=0)
-    return env
-
-
-def test_state_dict_continues_exactly() -> None:
-    env = made_waves()
-    env.step(env.start)
-    state = env.state_dict()
-    expected = env.step(env.start)[4]
-    other = made_waves()
-    other.load_state_dict(state)
-    continued = other.step(env.start)[4]
-    assert expected.keys() == continued.keys()
-    for name in expected:
-        np.testing.assert_array_equal(expected[name], continued[name])
-
-
-@pytest.mark.parametrize("name", ["average", "weights", "moment0", "seed", "start", "random_state"])
-def test_a_state_that_does_not_fit_changes_nothing(name: str) -> None:
-    env = made_waves()
-    before, bad = env.state_dict(), env.state_dict()
-    if name == "average":
-        del bad[name]
-    else:
-        words = np.full(6, 2**40, np.uint64)  # not a state
-        bad[name] = {"weights": np.zeros(3), "seed": "x", "random_state": words}.get(name, np.float32(bad[name]))
-    with pytest.raises(ValueError, match=name):
-        env.load_state_dict(bad)
-    assert_same(before, env.state_dict())
-
-
-def assert_same(first: dict, second: dict) -> None:
-    assert first.keys() == second.keys()
-    for name in first:
-        np.testing.assert_array_equal(first[name], second[name])
-
-
-def test_a_restored_environment_goes_on_past_the_next_reset() -> None:
-    env, other = made_waves(), made_waves()
-    env.start_from(env.task.layout.low)
-    with pytest.raises(gymnasium.error.ResetNeeded):
-        env.state_dict()
-    env.reset()
-    other.load_state_dict(env.state_dict())
-    np.testing.assert_array_equal(other.start, env.start)
-    assert env.reset()[1]["val_loss"] == other.reset()[1]["val_loss"]
-
-
-@pytest.mark.parametrize("where", ["estimate", "predict"])
-def test_a_step_that_fails_half_way_changes_nothing(where: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    env = made_waves()
-    env.step(env.start)
-    before = env.state_dict()
-
-    def fail(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    owner = type(env.options.gradient) if where == "estimate" else type(env._learner.model)
-    with monkeypatch.context() as patch:
-        patch.setattr(owner, where, fail)
-        with pytest.raises(KeyboardInterrupt):
-            env.step(env.start)
-        if where == "predict":
-            with pytest.raises(KeyboardInterrupt):
-                env.evaluate(env.start[None])
-    assert_same(before, env.state_dict())
 
 
 def test_spread_draws_samples_about_the_action_or_anywhere() -> None:

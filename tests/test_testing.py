@@ -1,28 +1,66 @@
-"""The shipped checks: hgenv's own tasks and optimizers pass, and every mistake is named in the right words."""
+"""The shipped checks of tasks: hgenv's own pass, and every mistake is named in the right words."""
 
-import copy
 import random
-import sys
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from analytic import Waves
-from numpy.typing import NDArray
-from torch import Tensor, nn
+from mistakes import (
+    Constant,
+    Counts,
+    Frozen,
+    Fused,
+    NoRange,
+    Numpy,
+    SlopeBeta,
+    Slopes,
+    Thawed,
+    TwoNames,
+    Unchecked,
+    _network,
+    _order,
+    as_float64,
+    bytes_of,
+    changed,
+    clipped,
+    does,
+    doubled,
+    drawn_as,
+    drifts,
+    explodes,
+    forgets_to_copy,
+    frozen,
+    grown,
+    grown_by_steps,
+    grown_up,
+    grows,
+    kept,
+    losses,
+    networks,
+    never,
+    of_batch,
+    overlapping,
+    overwritten,
+    recalls_only,
+    remembers,
+    same,
+    scored,
+    seeded,
+    seldom,
+    squares,
+    targets,
+)
+from torch import nn
 
 import hgenv
-from hgenv import Batch, SampleError, Task
-from hgenv.beta import Layout, Noise, Normal
+from hgenv import Batch
 from hgenv.domains import Pictures
 from hgenv.learning.networks import HourglassSize
-from hgenv.quantities import ErrorMap, SquaredError
-from hgenv.testing import CheckError, check_optimizer, check_task
-from optimizers import OPTIMIZERS, Optimizer
+from hgenv.quantities import ErrorMap
+from hgenv.testing import CheckError, check_task
 
 SMALL: dict[str, dict] = {
     "hgenv/FaceDepth-v0": {"resolution": 16},
@@ -31,308 +69,11 @@ SMALL: dict[str, dict] = {
     "hgenv/ShapeNormals-v0": {"resolution": 16, "validation_size": 4, "test_size": 3, "hourglass": HourglassSize(2, 8)},
     "hgenv/TextureIntrinsics-v0": {"resolution": 16},
 }
-Change = Callable[..., Any]
 
 
 @pytest.mark.parametrize("id", sorted(hgenv.TASKS))
 def test_our_tasks_are_right(id: str) -> None:
     check_task(hgenv.TASKS[id](**SMALL.get(id, {})))
-
-
-@pytest.mark.parametrize("name", sorted(OPTIMIZERS))
-def test_our_optimizers_are_right(name: str) -> None:
-    check_optimizer(OPTIMIZERS[name])
-
-
-# -- a task that is right, and its mistakes
-
-
-@dataclass(frozen=True)
-class SlopeBeta(Layout):
-    slope: Normal = Normal((-1.0, 1.0), (0.05, 1.0), initial=(0.0, 0.2), meaning="how much it brightens")
-
-
-@dataclass(frozen=True)
-class Slopes(Task):
-    """Pictures that brighten to the right; learn how much."""
-
-    side: int = 4
-
-    layout = SlopeBeta()
-
-    def sample(self, beta: NDArray[np.float64], noise: Noise) -> Batch:
-        slope = noise.draw(self.layout.bind(beta).slope, "slope")[:, None, None, None]
-        image = slope * np.linspace(-1, 1, self.side) + 0.1 * noise.uniform("grain", (1, self.side, self.side))
-        parts = (image, np.broadcast_to(slope, image.shape), np.ones(image.shape))
-        return Batch(*(torch.from_numpy(part.astype(np.float32)) for part in parts))
-
-    def network(self) -> nn.Module:
-        layers = [nn.Conv2d(1, 4, 3, padding=1), nn.SiLU(), nn.Conv2d(4, 1, 3, padding=1)]
-        return nn.Sequential(*layers, nn.Unflatten(0, (1, -1)))
-
-    @cached_property
-    def domain(self) -> Pictures:
-        beta = np.tile([0.6, 0.1], (6, 1))
-        return Pictures(*(Slopes.sample(self, beta, Noise(first + np.arange(6))) for first in (0, 100)))
-
-
-def changed(name: str, fields: dict[str, Any] | None = None, base: type = Slopes, **members: Any) -> type:
-    """A class at the top of this module, so that it can be pickled, with some members of its own."""
-    own = {"__module__": __name__, "__annotations__": {key: type(value) for key, value in (fields or {}).items()}}
-    cls = dataclass(frozen=issubclass(base, Task))(type(name, (base,), own | (fields or {}) | members))
-    setattr(sys.modules[__name__], name, cls)
-    return cls
-
-
-def of_batch(change: Callable[[Batch], dict[str, Any]]) -> dict[str, Any]:
-    return {"sample": lambda self, beta, noise: (b := Slopes.sample(self, beta, noise))._replace(**change(b))}
-
-
-def networks(*layers: Callable[[], nn.Module], after: Callable[[], nn.Module] = nn.Identity) -> dict[str, Any]:
-    """The network with layers before it, and one behind."""
-    return {"network": lambda self: nn.Sequential(*(layer() for layer in layers), Slopes.network(self), after())}
-
-
-class Does(nn.Module):
-    """A layer that is a function."""
-
-    def __init__(self, function: Change) -> None:
-        super().__init__()
-        self.function = function
-
-    def forward(self, x: Tensor) -> Any:
-        return self.function(x)
-
-
-def does(function: Change) -> Callable[[], nn.Module]:
-    return lambda: Does(function)
-
-
-class Counts(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.register_buffer("count", torch.zeros(()))
-
-    def forward(self, x: Tensor) -> Tensor:
-        self.count += 1
-        return x
-
-
-class Constant(Counts):
-    def forward(self, x: Tensor) -> Tensor:
-        return x + self.count
-
-
-class Frozen(nn.Conv2d):
-    def __init__(self) -> None:
-        super().__init__(1, 1, 1)
-        self.requires_grad_(False)
-
-
-def frozen(self: Slopes) -> nn.Module:
-    return Slopes.network(self).requires_grad_(False)
-
-
-def losses(change: Callable[[Tensor, Batch], Tensor]) -> dict[str, Any]:
-    return {"quantity": type("Mine", (SquaredError,), {"loss": lambda self, p, batch: change(p, batch)})()}
-
-
-def squares(prediction: Tensor, batch: Batch) -> Tensor:
-    return SquaredError().loss(prediction, batch)
-
-
-def scored(change: Callable[[float], dict[str, float]], primary: str = "loss") -> dict[str, Any]:
-    def metrics(self: SquaredError, prediction: Any, truth: Any) -> dict[str, float]:
-        return change(SquaredError.metrics(self, prediction, truth)["loss"])
-
-    return {"quantity": type("Mine", (SquaredError,), {"metrics": metrics, "primary": primary})()}
-
-
-def targets(change: Callable[[Batch], Batch], **members: Any) -> dict[str, Any]:
-    """Another test split, or other members of the domain."""
-
-    def domain(self: Slopes) -> Pictures:
-        good = Slopes.domain.func(self)  # type: ignore[attr-defined]
-        return type("Mine", (Pictures,), members)(good.validation, change(good.test))
-
-    made = cached_property(domain)
-    made.__set_name__(Slopes, "domain")
-    return {"domain": made}
-
-
-def as_float64(batch: Batch) -> Batch:
-    return Batch(*(part.double() for part in batch))
-
-
-def overlapping(test: Batch) -> Batch:
-    """With an image of the validation split."""
-    return test._replace(
-        image=torch.cat([test.image[:2], Slopes().domain.batch("validation").image[:1], test.image[3:]])
-    )
-
-
-def same(batch: Batch) -> Batch:
-    return batch
-
-
-_kept: list[Tensor] = []
-_order = np.random.default_rng(0)
-
-
-def kept(batch: Batch) -> dict[str, Any]:
-    _kept.append(batch.image)
-    return {"image": batch.image + len(_kept)}
-
-
-def overwritten(self: Slopes, beta: NDArray[np.float64], noise: Noise) -> Batch:
-    batch = Slopes.sample(self, beta, noise)
-    beta[:] = 0.5
-    return batch
-
-
-def seeded(self: Slopes, beta: NDArray[np.float64], noise: Noise) -> Batch:
-    torch.manual_seed(int(noise.seeds[0]))
-    return Slopes.sample(self, beta, noise)
-
-
-@dataclass(frozen=True)
-class TwoNames(Layout):
-    slope: Normal = Normal((-1.0, 1.0), (0.05, 1.0), ("x", "x"), initial=(0.0, 0.2))
-
-
-@dataclass(frozen=True)
-class Unchecked(SlopeBeta):
-    slope: Normal = Normal((-1.0, 1.0), (0.05, 1.0), initial=(2.0, 0.2))
-
-    def __post_init__(self) -> None:
-        pass
-
-
-class NoRange(SlopeBeta):
-    parameters = tuple(p._replace(low=p.initial, high=p.initial) for p in SlopeBeta().parameters)
-
-
-class Thawed(Layout):
-    slope: Normal = Normal((-1.0, 1.0), (0.05, 1.0))
-
-
-def doubled(self: Any) -> None:
-    object.__setattr__(self, "shade", 2 * self.shade)
-
-
-class Numpy(torch.autograd.Function):
-    """Differentiable once: its backward leaves torch."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
-        return 1.0 * x
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:
-        return torch.from_numpy(1.0 * gradient.numpy())
-
-
-class Fused(nn.Conv2d):
-    """By a kernel of torch's whose second derivative takes the norm for a constant."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        weight = torch._weight_norm(self.weight, torch.ones(len(self.weight), 1, 1, 1), 0)
-        return nn.functional.conv2d(x, weight, self.bias, padding=self.padding)
-
-
-def remembers(**members: Any) -> dict[str, Any]:
-    """A task that remembers the beta of its steps."""
-
-    def memory(self: Any) -> NDArray[np.float64]:
-        return np.array(self.__dict__.get("steps", []), np.float64).reshape(-1, 2)
-
-    def recall(self: Any, memory: NDArray[np.float64]) -> Task:
-        other = copy.copy(self)
-        other.__dict__["steps"] = memory.tolist()
-        return other
-
-    def commit(self: Any, beta: NDArray[np.float64]) -> Task:
-        return recall(self, np.concatenate([memory(self), [beta]]))
-
-    return {"memory": property(memory), "recall": recall, "commit": commit} | members
-
-
-def forgets_to_copy(self: Any, beta: NDArray[np.float64]) -> Task:
-    self.__dict__.setdefault("steps", []).append(beta)
-    return self
-
-
-def grows(self: Any, beta: NDArray[np.float64]) -> Task:
-    self.__dict__["grown"] = 1.0
-    return self
-
-
-def grown(self: Any, beta: NDArray[np.float64], noise: Noise) -> Batch:
-    batch = Slopes.sample(self, beta, noise)
-    return batch._replace(image=batch.image + self.__dict__.get("grown", 0.0))
-
-
-def grown_up(self: Any, beta: NDArray[np.float64]) -> Task:
-    other = copy.copy(self)
-    other.__dict__["grown"] = 1.0
-    return other
-
-
-def grown_by_steps(self: Any, beta: NDArray[np.float64], noise: Noise) -> Batch:
-    batch = Slopes.sample(self, beta, noise)
-    return batch._replace(image=batch.image + self.__dict__.get("counted", len(self.__dict__.get("steps", []))))
-
-
-def recalls_only(self: Any, memory: NDArray[np.float64]) -> Task:
-    """The memory, and not what follows from it."""
-    other = copy.copy(self)
-    other.__dict__.update(steps=memory.tolist(), counted=0)
-    return other
-
-
-def clipped(self: Slopes, beta: NDArray[np.float64], noise: Noise) -> Batch:
-    return Slopes.sample(self, self.layout.clip(np.nan_to_num(beta)), noise)
-
-
-_network = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.SiLU(), nn.Conv2d(4, 1, 1), nn.Unflatten(0, (1, -1)))
-
-
-def bytes_of(self: SquaredError, target: Tensor, mask: Tensor) -> NDArray[np.float64]:
-    return 255 * SquaredError.picture(self, target, mask)
-
-
-def drawn_as(**members: Any) -> dict[str, Any]:
-    return {"quantity": type("Mine", (SquaredError,), members)()}
-
-
-def drifts() -> dict[str, Any]:
-    """A network that differs every time it is made, but for torch's seed."""
-
-    def network(self: Slopes) -> nn.Module:
-        made = Slopes.network(self)
-        nn.init.constant_(made[0].bias, _order.random())  # type: ignore[index, arg-type]
-        return made
-
-    return {"network": network}
-
-
-def explodes(self: Slopes, beta: NDArray[np.float64], noise: Noise) -> Batch:
-    """Not finite at the seeds of an environment, which are large."""
-    batch = Slopes.sample(self, beta, noise)
-    return batch._replace(
-        image=batch.image + torch.from_numpy(np.where(noise.seeds > 1000, np.inf, 0.0))[:, None, None, None].float()
-    )
-
-
-def seldom(self: Slopes, beta: NDArray[np.float64], noise: Noise) -> Batch:
-    """A generator that fails on one key in three."""
-    if (bad := np.flatnonzero(noise.uniform("luck") < 0.33)).size:
-        raise SampleError(bad, "out of luck")
-    return Slopes.sample(self, beta, noise)
-
-
-def never(self: Slopes, beta: NDArray[np.float64], noise: Noise) -> Batch:
-    raise SampleError([1], "no luck at all")
 
 
 def test_a_task_that_fails_on_some_keys_is_right() -> None:
@@ -514,164 +255,3 @@ def test_a_task_in_float64_passes_whatever_torch_is_set_to() -> None:
     check_task(Waves())
     with torch.no_grad():
         check_task(Slopes())
-
-
-# -- an optimizer that is right, and its mistakes
-
-
-@dataclass
-class Walk(Optimizer):
-    """Goes to the better of two points, and down the gradient."""
-
-    reach: float = 0.1
-
-    uses_gradient = True
-
-    def init(self, x0: NDArray[np.float64], rng: np.random.Generator) -> None:
-        self._x, self._rng = x0.copy(), rng
-
-    def ask(self) -> NDArray[np.float64]:
-        return np.clip(self._x + self.reach * self._rng.standard_normal((2, len(self._x))), -1, 1)
-
-    def tell(self, x: NDArray, loss: NDArray, gradient: NDArray | None = None) -> None:
-        if gradient is not None and np.isfinite(gradient).all():
-            self._x = np.clip(self._x - self.reach * gradient, -1, 1)
-        elif len(loss) == 2 and np.isfinite(loss).all():
-            self._x = x[np.argmin(loss)].copy()
-
-    def recommend(self) -> NDArray[np.float64]:
-        return self._x
-
-
-def told(change: Callable[[Any, NDArray, NDArray, NDArray | None], Any]) -> dict[str, Any]:
-    """Something done besides, when it is told."""
-
-    def tell(self: Any, x: NDArray, loss: NDArray, gradient: NDArray | None = None) -> None:
-        Walk.tell(self, x, loss, gradient)
-        change(self, x, loss, gradient)
-
-    return {"tell": tell}
-
-
-def begun(change: Callable[[Any, NDArray], Any]) -> dict[str, Any]:
-    """Something done besides, when it starts."""
-
-    def init(self: Any, x0: NDArray, rng: np.random.Generator) -> None:
-        Walk.init(self, x0, rng)
-        change(self, x0)
-
-    return {"init": init}
-
-
-def asks(change: Callable[[NDArray], Any]) -> dict[str, Any]:
-    return {"ask": lambda self: change(Walk.ask(self))}
-
-
-def drawn(self: Any, x0: NDArray) -> None:
-    self._rng = np.random.default_rng(_order.integers(1000))
-
-
-def kept_rng(self: Any, x0: NDArray) -> None:
-    self._rng = self.__dict__.setdefault("first", self._rng)
-
-
-def follows(self: Any, x: NDArray, loss: NDArray, gradient: NDArray | None) -> None:
-    if gradient is not None:
-        self._x = np.clip(self._x - 0.1 * gradient, -1, 1)
-
-
-def descends(self: Any, x: NDArray, loss: NDArray, gradient: NDArray | None) -> None:
-    if len(loss) == 1:
-        self._x = np.clip(self._x - 0.1 * gradient, -1, 1)  # type: ignore[operator]
-
-
-def weighs(self: Any, x: NDArray, loss: NDArray, gradient: NDArray | None) -> None:
-    if len(loss) == 2:
-        self._x = np.clip(loss @ x / np.sum(loss), -1, 1)
-
-
-FAULTS: dict[str, tuple[dict[str, Any], str]] = {
-    "start": (begun(lambda self, x0: setattr(self, "_x", 0 * x0)), r"recommend\(\) after init is \[.*the start was"),
-    "moves": (
-        {"ask": lambda self: (setattr(self, "_x", self._x * 0.9), Walk.ask(self))[1]},
-        r"recommend\(\) after ask\(\) is.*until the first tell",
-    ),
-    "one_point": (asks(lambda x: x[0]), r"ask\(\) for d = 4 has the shape \(4,\).*points \(k, d\)"),
-    "three": (asks(lambda x: x[:, :3]), r"ask\(\) for d = 4 has the shape \(2, 3\)"),
-    "far": (asks(lambda x: 2 * x), r"ask\(\) is outside the box.*np.clip"),
-    "row": ({"recommend": lambda self: self._x[None]}, r"recommend\(\) for d = 4 has the shape \(1, 4\)"),
-    "strays": (told(lambda self, x, loss, g: setattr(self, "_x", self._x + 0.1)), r"recommend\(\) is outside the box"),
-    "finds_far": ({"found": lambda self: self._x + 0.5}, r"found\(\) is outside the box"),
-    "finds_nan": ({"found": lambda self: self._x * np.nan}, r"found\(\) is not finite.*all are finite"),
-    "numpy": (asks(lambda x: 0.9 * x + 0.1 * np.random.rand()), "it uses numpy.random.*from the rng that init"),  # noqa: NPY002
-    "torch": (asks(lambda x: 0.9 * x + 0.1 * torch.rand(1).item()), "it uses torch's generator"),
-    "own_rng": (begun(drawn), "two runs with equal rngs differ.*from the rng"),
-    "old_rng": (begun(kept_rng), "the second run of one instance differs.*init starts anew"),
-    "writes_x": (told(lambda self, x, loss, g: x.fill(0)), "changes an array that it was given.*the caller's"),
-    "writes_loss": (told(lambda self, x, loss, g: loss.sort()), "changes an array that it was given"),
-    "writes_gradient": (told(lambda self, x, loss, g: None if g is None else g.fill(0)), "changes an array"),
-    "writes_start": (
-        begun(lambda self, x0: setattr(self, "_x", x0)) | {"tell": lambda self, x, loss, g=None: self._x.__imul__(0.9)},
-        "changes an array that it was given.*x0.copy",
-    ),
-    "list": ({"recommend": lambda self: self._x.tolist()}, r"recommend\(\) is a list, no array"),
-    "reuses": (
-        {"tell": lambda self, x, loss, g=None: self._x.__imul__(0.9)},
-        "changes an array that it gave.*makes another",
-    ),
-    "spread": ({"spread": "wide"}, "spread is 'wide', neither None nor 'uniform'"),
-    "shadows": ({"fields": {"batch_size": 3}}, "the option batch_size, as every environment has"),
-    "object": ({"fields": {"rule": abs}}, "not JSON serializable.*plain value"),
-    "gradient_of_nan": (told(follows), r"ask\(\) is not finite.*may be inf or NaN.*np.isfinite"),
-    "no_gradient": (told(descends), "TypeError.*the gradient None"),
-    "losses_of_nan": (told(weighs), r"is not finite.*left out"),
-    "keeps_a_set": (begun(lambda self, x0: setattr(self, "_seen", {1})), r"_seen = \{1\} is no array.*override"),
-    "keeps_too_little": (
-        {
-            "state_dict": lambda self: {"_x": self._x},
-            "load_state_dict": lambda self, state: setattr(self, "_x", state["_x"]),
-        },
-        "loaded with its state after 0 steps, it goes elsewhere.*another instance",
-    ),
-    "is_disturbed": ({"state_dict": lambda self: (Walk.state_dict(self), Walk.ask(self))[0]}, "asked for its state"),
-    "pickles": ({"state_dict": lambda self: {"me": self}}, r"state_dict\(\)\['me'\] is no plain array"),
-}
-
-
-def test_the_right_optimizer_passes() -> None:
-    check_optimizer(Walk)
-
-
-@pytest.mark.parametrize("name", FAULTS)
-@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
-def test_a_mistake_in_an_optimizer_is_named(name: str) -> None:
-    members, message = FAULTS[name]
-    with pytest.raises(CheckError, match=rf"(?s)^O_{name}: .*{message}"):
-        check_optimizer(changed(f"O_{name}", base=Walk, **members))
-
-
-class Bare(Optimizer):
-    init, recommend = Walk.init, Walk.recommend
-
-
-@dataclass
-class Needy(Walk):
-    reach: float = field()
-
-
-class Undressed(Walk):
-    pass
-
-
-@pytest.mark.parametrize(
-    ("cls", "message"),
-    [
-        (Undressed, "Undressed: it is not a dataclass.*its base too"),
-        (Bare, "Bare: it is not a dataclass.*decorated with @dataclass"),
-        (Needy, "Needy: TypeError: .*'reach'.*has a default"),
-        (Walk(), "takes a class, as in check_optimizer"),
-    ],
-)
-def test_a_class_that_is_no_optimizer_is_named(cls: Any, message: str) -> None:
-    with pytest.raises(CheckError, match=f"(?s){message}"):
-        check_optimizer(cls)

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from filelock import FileLock
+from kept_rows import rows_of
 from processes import interruptible
-from runs.test_resume import rows_of
 
 from hgenv.bench import statistics
 from hgenv.bench.compare import METHODS, CompareOptions

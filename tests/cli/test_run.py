@@ -1,6 +1,5 @@
 """The loop, run folders, the command line."""
 
-import csv
 import dataclasses
 import json
 import os
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from kept_rows import rows_of
 from processes import interruptible
 
 from hgenv import run
@@ -36,19 +36,14 @@ def hgenv(*words: str) -> int:
     return cli.main(list(words))
 
 
-def without_seconds(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="") as file:
-        return [{k: v for k, v in row.items() if not k.endswith("seconds")} for row in csv.DictReader(file)]
-
-
 @pytest.mark.parametrize("optimizer", [*sorted(OPTIMIZERS), "sb3"])
 def test_same_seed_same_rows_and_a_whole_run_folder(optimizer: str, tmp_path: Path) -> None:
     # TBPSA's first generation alone would be longer than this run.
     options = [*TINY, "--max-steps", "6", *(["--name", "OnePlusOne"] if optimizer == "nevergrad" else [])]
     for name, more in (("a", []), ("b", ["--no-figures"])):
         assert hgenv("run", optimizer, *options, *more, "--out", str(tmp_path / name)) == 0
-    rows = without_seconds(tmp_path / "a" / "metrics.csv")
-    assert rows == without_seconds(tmp_path / "b" / "metrics.csv")
+    rows = rows_of(tmp_path / "a")
+    assert rows == rows_of(tmp_path / "b")
     assert [row["step"] for row in rows] == [str(step) for step in range(7)]
     assert [bool(row["test.mae"]) for row in rows] == [True, False] * 3 + [True]
     assert all(row["beta.expand.probability"] for row in rows)

@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from runs.test_resume import TOY, rows_of  # type: ignore[import-not-found]
+from kept_rows import rows_of
 
 from hgenv.cli.main import main
+
+TOY = ["--env", "hgenv/ToyShading-v0", "--train-steps", "2", "--batch-size", "4", "--no-figures"]
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from kept_rows import rows_of
 from processes import interruptible
 
 from hgenv.checkpoint import Checkpoint
@@ -31,12 +32,6 @@ PLAYERS = {
     "sac": ["sb3", "--algorithm", "SAC", "--warmup", "4"],
     "td3": ["sb3", "--algorithm", "TD3", "--warmup", "4"],
 }
-
-
-def rows_of(path: Path) -> list[dict[str, str]]:
-    """All but the seconds."""
-    with (path / "metrics.csv").open(newline="") as file:
-        return [{k: v for k, v in row.items() if not k.endswith("seconds")} for row in csv.DictReader(file)]
 
 
 def cut_at(count: int, monkeypatch: pytest.MonkeyPatch, kind: type[BaseException] = KeyboardInterrupt) -> None:
