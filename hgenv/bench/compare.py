@@ -24,7 +24,7 @@ import tyro
 
 from hgenv import interpreter
 from hgenv.fields import MOST, AtLeast, AtMost, Many, OnDisk, Processes, check
-from hgenv.files import write_json
+from hgenv.files import read_json, write_json
 from hgenv.registry import find, loaded, short
 from hgenv.run import Budget
 from hgenv.runs.folder import CHECKPOINT, CONFIG, ending, read_config
@@ -286,7 +286,7 @@ def _play_cell(cell: Cell, processes: _Processes, retry: bool) -> Failure | None
 
 def failure_of(cell: Cell) -> Failure | None:
     """Why a cell could not be run, if it could not."""
-    return Failure(**json.loads(cell.failure.read_text())) if cell.failure.is_file() else None
+    return Failure(**read_json(cell.failure)) if cell.failure.is_file() else None
 
 
 def finished(folder: Path) -> bool:

@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 from hgenv import interpreter
 from hgenv.env import DataGenEnv
 from hgenv.fields import MOST, AtLeast, Length, Natural, OnDisk, Processes, Seed, check
-from hgenv.files import append, whole, write_json, write_text
+from hgenv.files import append, read_json, whole, write_json, write_text
 from hgenv.options import EnvOptions, flat
 from hgenv.run import measured_step
 from hgenv.runs.writer import LOCK, WRITER, sole_writer
@@ -157,7 +157,7 @@ def _prepare(folder: Path, config: dict[str, Any]) -> None:
     path, vectors = folder / "config.json", folder / "vectors.csv"
     config = json.loads(json.dumps(config))
     if path.exists():
-        old = json.loads(path.read_text())
+        old = read_json(path)
         for name in sorted(old.keys() | config.keys()):
             if old.get(name) != config.get(name):
                 raise ValueError(

@@ -11,7 +11,7 @@ import tyro
 
 from hgenv.cli.commands import AGENT
 from hgenv.cli.options import parse, start_from
-from hgenv.cli.run import Run, RunOptions, checkpoints, played, players
+from hgenv.cli.run import Run, RunOptions, played, players
 from hgenv.episode import Ledger
 from hgenv.fields import check
 from hgenv.options import build, flat
@@ -58,7 +58,7 @@ def command(words: list[str]) -> int:
         start_from(env, options.start, options.seed)
     _say_what_differs(config["versions"])
     config |= {"budget": flat(budget)}
-    with RunFolder.again(path, config, *checkpoints(options)) as folder:
+    with RunFolder.again(path, config, options.checkpoint_seconds, options.checkpoint_steps) as folder:
         return played(Run(env, name, player, budget, options, folder))
 
 

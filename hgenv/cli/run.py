@@ -99,7 +99,8 @@ def command(words: list[str]) -> int:
     config |= {"optimizer_name": name} | {part: flat(getattr(s, part)) for part in ("run", "budget", "optimizer")}
     if s.run.start not in (None, "random"):
         config["run"]["start"] = os.path.abspath(s.run.start)
-    with RunFolder.new(path, config | described(chosen, s.task, env.options), *checkpoints(s.run)) as folder:
+    config |= described(chosen, s.task, env.options)
+    with RunFolder.new(path, config, s.run.checkpoint_seconds, s.run.checkpoint_steps) as folder:
         return played(Run(env, name, s.optimizer, s.budget, s.run, folder))
 
 
@@ -108,11 +109,6 @@ def _demanded(options: EnvOptions, optimizer: Any) -> EnvOptions:
     if optimizer.spread is not None and options.spread is None:
         return dataclasses.replace(options, spread=optimizer.spread)
     return options
-
-
-def checkpoints(options: RunOptions) -> tuple[float, int | None]:
-    """How often they are written."""
-    return options.checkpoint_seconds, options.checkpoint_steps
 
 
 class Run(NamedTuple):

@@ -15,6 +15,8 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hgenv.data.reading import opened
+
 MOST = 2**26
 """Bytes, inflated, that are read of a file unless more are allowed."""
 _NUMBERS = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}
@@ -23,6 +25,7 @@ _STRUCT, _COMPLEX = 2, 0x0800
 _CLASSES = {6: "f8", 7: "f4", 8: "i1", 9: "u1", 10: "i2", 11: "u2", 12: "i4", 13: "u4", 14: "i8", 15: "u8"}
 _OTHERS = {1: "a cell array", 3: "an object", 4: "text", 5: "a sparse matrix"}
 _CHUNK = 2**20
+_MOST_BYTES = 2**31  # of the file, of which other variables are not read
 
 Variable = NDArray | dict[str, NDArray]
 """Numbers, or a struct of them by field."""
@@ -34,9 +37,7 @@ def read_variables(path: Path, names: Collection[str], most: int = MOST) -> dict
     Raises FileNotFoundError, or ValueError that names the file: for one that is damaged or of another version, for a
     variable of that name that does not hold real numbers, for more than `most` bytes, inflated, of variables.
     """
-    if not path.is_file():
-        raise FileNotFoundError(f"no file {path}")
-    with path.open("rb") as file:
+    with opened(path, _MOST_BYTES) as file:
         start = file.read(128)
         order = {b"IM": "<", b"MI": ">"}.get(start[126:128])
         if order is None or start[125 if order == "<" else 124] != 1:

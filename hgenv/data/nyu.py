@@ -9,7 +9,6 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path, PureWindowsPath
@@ -24,6 +23,7 @@ from hgenv.data import hdf5
 from hgenv.data.matlab import read_variables
 from hgenv.data.picture import eight_bits, read_picture
 from hgenv.data.selection import evenly
+from hgenv.files import read_json
 from hgenv.kernels import kernel
 from hgenv.scenes.interiors import FRAME, INTRINSICS
 
@@ -275,12 +275,12 @@ def _kinect(root: Path, frames: int) -> dict[Split, list[Frame]]:
     """frames.json: a list of {name, rgb, depth, depth_scale, K}; the files stand beside it."""
     path = root / "frames.json"
     try:
-        rows = json.loads(path.read_text())
+        rows = read_json(path)
         if not isinstance(rows, list):
             raise ValueError("it is not a list")
         for row in rows:
             _check_kinect(row)
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path} must list frames with name, rgb, depth, depth_scale and K: {error!r}") from error
 
     def read(row: dict[str, Any]) -> Frame:

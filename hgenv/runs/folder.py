@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import importlib.metadata
 import io
-import json
 import platform
 import sys
 from collections.abc import Callable, Sequence
@@ -22,7 +21,7 @@ from hgenv.beta.layout import Layout
 from hgenv.checkpoint import Checkpoint, part
 from hgenv.env import DataGenEnv
 from hgenv.fields import absolute, shown
-from hgenv.files import append, write_arrays, write_json, write_text
+from hgenv.files import append, read_json, write_arrays, write_json, write_text
 from hgenv.options import EnvOptions, build, flat
 from hgenv.run import Row
 from hgenv.runs.writer import LOCK, WRITER, check_free, sole_writer
@@ -259,14 +258,14 @@ def read_config(folder: Path, of_run: bool = False) -> dict[str, Any]:
     if not path.is_file():
         raise FileNotFoundError(f"no file {path}: expected the folder of a run")
     try:
-        config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        config: dict[str, Any] = read_json(path)
         if missing := kinds.keys() - config.keys():
             raise ValueError(f"it lacks {min(missing)}")
         for name, kind in kinds.items():
             items = config[name] if kind is list else []
             if not isinstance(config[name], kind) or not all(isinstance(item, str) for item in items):
                 raise ValueError(f"{name} is {shown(config[name])}")
-    except (ValueError, AttributeError, RecursionError) as error:
+    except (ValueError, AttributeError) as error:
         raise ValueError(f"{path} is not the configuration of a run: {error}") from error
     return config
 
@@ -274,7 +273,7 @@ def read_config(folder: Path, of_run: bool = False) -> dict[str, Any]:
 def ending(folder: Path) -> str:
     """How a run has ended, "budget" if by its budget; nothing if it has not, or cannot be read."""
     try:
-        return str(json.loads((folder / SUMMARY).read_text(encoding="utf-8"))["ended"])
+        return str(read_json(folder / SUMMARY)["ended"])
     except (OSError, ValueError, KeyError, TypeError):
         return ""
 
