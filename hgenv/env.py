@@ -21,12 +21,15 @@ from hgenv.calls import Turn, in_turn, own_torch
 from hgenv.domains.domain import measured
 from hgenv.episode import Episode, Failure, Ledger, charged, failure, random_state, random_words
 from hgenv.fields import check
+from hgenv.generator import TaskGenerator
 from hgenv.learning.gradient import Estimator, Samples, Signal, direction_of, plain_points
 from hgenv.learning.learner import Learner
 from hgenv.learning.training import FlatNetwork, State, Tape
 from hgenv.options import EnvOptions, build, knobs
 from hgenv.pictures import sheet
+from hgenv.probe import Moment, probe, validation_rows
 from hgenv.task import Task, sampled
+from hgenv.workers import Workers, workers_of
 
 Array = NDArray[np.float64]
 Observation = NDArray[np.float32]
@@ -61,6 +64,7 @@ class DataGenEnv(gymnasium.Env[Observation, Observation]):
     box: Box
     device: torch.device
     turn: Turn
+    workers: Workers
     _first_task: Task
     _episode: Episode | None
     _learner: Learner
@@ -88,6 +92,7 @@ class DataGenEnv(gymnasium.Env[Observation, Observation]):
         self.observation_space = gymnasium.spaces.Box(-1.0, 1.0, (seen,), np.float32)
         self._first_task = task
         self._episode, self.turn = None, Turn()
+        self.workers = workers_of(self.options.workers, gpus=float(self.device.type == "cuda"))
 
     # -- Gymnasium's interface
 
@@ -110,7 +115,8 @@ class DataGenEnv(gymnasium.Env[Observation, Observation]):
             chosen, 0, 0, state, state.weights, self.box.start, self.box.centre, np.zeros(0),
             np.zeros(len(self.box.movable)), Ledger(), task, task, random_words(self.np_random),
         )  # fmt: skip
-        loss = learner.validate(state.weights, validation_rows(now, self.options, "validation", 0))
+        rows = validation_rows(task, self.options, now.ledger, chosen, "validation", 0)
+        loss = learner.validate(state.weights, rows)
         model.check_buffers()
         if not math.isfinite(loss):
             raise ValueError(
@@ -139,12 +145,12 @@ class DataGenEnv(gymnasium.Env[Observation, Observation]):
             moved = np.clip(given, -1.0, 1.0)
             now.ledger.clipped += int(np.sum(moved != given))
             estimator = o.gradient if now.steps % o.gradient_every == 0 else None
-            trained = self._train(moved, estimator)
-            rows = validation_rows(now, o, "validation", now.steps + 1)
-            loss = self._learner.validate(trained.state.weights, rows)
-            failed, hybrid = failure(trained.state, loss), {}
+            after = trained(self, moved, estimator)
+            rows = validation_rows(now.task, o, now.ledger, now.seed, "validation", now.steps + 1)
+            loss = self._learner.validate(after.state.weights, rows)
+            failed, hybrid = failure(after.state, loss), {}
             if estimator is not None and not failed:
-                found["signal"] = signal_of(self, estimator, trained, moved, rows)
+                found["signal"] = signal_of(self, estimator, after, moved, rows)
                 rng = np.random.default_rng(stream_keys(now.seed, "direction", now.steps + 1, 4))
                 gradient = estimator.estimate(found["signal"], self.generate, rng)
                 found["direction"], hybrid = direction_of(gradient), {"hybrid_gradient": gradient}
@@ -154,7 +160,7 @@ class DataGenEnv(gymnasium.Env[Observation, Observation]):
                 found, hybrid = {}, {}
             else:
                 task = now.task.commit(self.box.beta(moved))
-                found |= {"weights": trained.state, "average": trained.average, "task": task}
+                found |= {"weights": after.state, "average": after.average, "task": task}
         # All that may fail or be interrupted is done: commit.
         losses = np.array([loss, *now.losses[:-1]])
         self._episode = now = dataclasses.replace(
@@ -166,6 +172,10 @@ class DataGenEnv(gymnasium.Env[Observation, Observation]):
     def render(self) -> NDArray[np.uint8] | None:
         """A contact sheet (h, w, 3) uint8 of 16 samples at the current beta: images above, targets below."""
         return None if self.render_mode is None else self.contact_sheet(self.episode.action, 16, columns=8)
+
+    def close(self) -> None:
+        """End the processes of its workers, which start again if they are needed."""
+        self.workers.close()
 
     # -- beyond Gymnasium
 
@@ -211,34 +221,21 @@ class DataGenEnv(gymnasium.Env[Observation, Observation]):
         All k probes share seeds and validation images; every call has new ones. Costs count in the ledger.
         Raises ValueError as step() does.
         """
-        now, o, given = self.episode, self.options, self.box.checked(actions, 2)
-        counters = range(now.evaluations * o.train_steps, (now.evaluations + 1) * o.train_steps)
-
-        def loss(point: Array) -> float:
-            seeds = (stream_keys(now.seed, "probe", counter, o.batch_size) for counter in counters)
-            state = self._learner.trained(
-                now.weights, (self.generate(spread_about(point, s, o.spread), s).batch for s in seeds)
-            )
-            now.ledger.train_steps += o.train_steps
-            return self._learner.validate(state.weights, validation_rows(now, o, "probe validation", now.evaluations))
-
+        now, given = self.episode, self.box.checked(actions, 2)
+        points = np.clip(given, -1.0, 1.0)
+        shared = (self._learner, self.options, self.box, now.task, Moment(now.seed, now.evaluations, now.weights))
         with charged(now.ledger):
-            points = np.clip(given, -1.0, 1.0)
             now.ledger.clipped += int(np.sum(points != given))
-            losses = np.array([loss(point) for point in points])
+            found = self.workers.map(probe, shared, list(points))
+            for _, cost in found:
+                now.ledger.add(cost)
         self._episode = dataclasses.replace(now, evaluations=now.evaluations + 1)
-        return losses
+        return np.array([loss for loss, _ in found])
 
-    def generate(self, actions: Array, seeds: NDArray[np.uint64]) -> Samples:
-        """f(beta, r): samples of actions (n, d) and seeds (n,), charged to the ledger.
-
-        What cannot be made is drawn anew (`hgenv.task.sampled`), and counted.
-        """
-        made = sampled(self.task, self.box.beta(actions), seeds)
-        self.ledger.renders += made.renders
-        self.ledger.redrawn += made.redrawn
-        score = partial(self.box.score, actions, made.noise.draws)
-        return Samples(actions, made.noise.seeds, made.batch.to(self.device), score)
+    @property
+    def generate(self) -> TaskGenerator:
+        """f(beta, r): samples of actions (n, d) and seeds (n,), charged to the ledger."""
+        return TaskGenerator(self.task, self.box, self.device, self.ledger, self.options.render_workers)
 
     @own_torch()
     def predict(self, images: Split | NDArray | torch.Tensor) -> torch.Tensor:
@@ -296,48 +293,37 @@ class DataGenEnv(gymnasium.Env[Observation, Observation]):
         self.box = dataclasses.replace(self.box, start=episode.start)
         self._episode, self._first_task = episode, episode.first_task
 
-    # -- pieces
 
-    def _train(self, moved: Array, estimator: Estimator | None) -> Trained:
-        """The training of a committed step, with a record of the estimator's window."""
-        now, o, learner = self.episode, self.options, self._learner
-        points = plain_points if o.gradient is None else o.gradient.points
-        first = o.train_steps - (0 if estimator is None else estimator.window(o.train_steps))
-        state, average, tape, kept = now.weights, now.average, Tape(o.inner), []
-        for k in range(o.train_steps):
-            where = points(
-                moved, now.steps * o.train_steps + k, o.batch_size, partial(stream_keys, now.seed, "train"), o.spread
-            )
-            samples = self.generate(*where)
-            now.ledger.train_steps += 1
-            gradient = learner.gradient(state.weights, samples.batch)
-            if k >= first:
-                tape.append(state, gradient, samples.batch)
-                kept.append(samples)
-            state = o.inner.update(state, gradient)
-            average = learner.averaged(average, state)
-        return Trained(state, average, tape, kept)
+def trained(env: DataGenEnv, moved: Array, estimator: Estimator | None) -> Trained:
+    """The training of a committed step at an action (d,), with a record of the estimator's window."""
+    now, o, learner = env.episode, env.options, env._learner
+    points = plain_points if o.gradient is None else o.gradient.points
+    first = o.train_steps - (0 if estimator is None else estimator.window(o.train_steps))
+    state, average, tape, kept = now.weights, now.average, Tape(o.inner), []
+    first_step, keyed = now.steps * o.train_steps, partial(stream_keys, now.seed, "train")
+    drawn = env.generate.ahead(
+        points(moved, first_step + k, o.batch_size, keyed, o.spread) for k in range(o.train_steps)
+    )
+    for k, samples in enumerate(drawn):
+        now.ledger.train_steps += 1
+        gradient = learner.gradient(state.weights, samples.batch)
+        if k >= first:
+            tape.append(state, gradient, samples.batch)
+            kept.append(samples)
+        state = o.inner.update(state, gradient)
+        average = learner.averaged(average, state)
+    return Trained(state, average, tape, kept)
 
 
-def signal_of(env: DataGenEnv, estimator: Estimator, trained: Trained, action: Array, rows: Batch) -> Signal:
+def signal_of(env: DataGenEnv, estimator: Estimator, after: Trained, action: Array, rows: Batch) -> Signal:
     """How the loss of validation rows depends on a training at an action (d,), for an estimator."""
     learner, ledger = env._learner, env.ledger
     ledger.validation_forwards += len(rows.image)
-    at = trained.state.weights if estimator.weights == "last" else trained.average
+    at = after.state.weights if estimator.weights == "last" else after.average
     return Signal(
-        learner.loss, trained.tape, trained.samples, action, env.box.layout.discrete[env.box.movable],
+        learner.loss, after.tape, after.samples, action, env.box.layout.discrete[env.box.movable],
         learner.gradient(at, rows), estimator.curvature, ledger.count,
     )  # fmt: skip
-
-
-def validation_rows(now: Episode, options: EnvOptions, stream: str, counter: int) -> Batch:
-    """The validation images of one loss, which are charged: a draw of their own for every stream and counter."""
-    batch, wanted = now.task.domain.batch("validation"), options.validation_images
-    if wanted is not None and wanted < len(batch.image):
-        order = np.argsort(stream_keys(now.seed, stream, counter, len(batch.image)), kind="stable")
-        batch = batch.rows(torch.from_numpy(order[:wanted].copy()))
-    now.ledger.validation_forwards += len(batch.image)
-    return batch.to(torch.device(options.device))
 
 
 def observed(now: Episode, options: EnvOptions) -> Observation:

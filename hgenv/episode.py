@@ -47,6 +47,11 @@ class Ledger:
         self.differentiated_steps += differentiated_steps
         self.influences += influences
 
+    def add(self, other: Ledger) -> None:
+        """Charge what has been counted apart."""
+        for name, number in dataclasses.asdict(other).items():
+            setattr(self, name, getattr(self, name) + number)
+
 
 @contextmanager
 def charged(ledger: Ledger) -> Iterator[None]:

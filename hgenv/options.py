@@ -15,10 +15,11 @@ from typing import Annotated, Any, TypeVar
 import torch
 
 from hgenv.beta.box import Coordinates
-from hgenv.fields import MOST, AtLeast, Decay, Many, MisfitError, Natural, check, plain
+from hgenv.fields import MOST, AtLeast, AtMost, Decay, Many, MisfitError, Natural, check, plain
 from hgenv.learning.gradient import ESTIMATORS, Estimator
 from hgenv.learning.training import INNER_OPTIMIZERS, Adam, InnerOptimizer
 from hgenv.registry import load_plugins
+from hgenv.workers import check as check_workers
 
 T = TypeVar("T")
 
@@ -55,9 +56,15 @@ class EnvOptions:
     """Environment steps after which the progress that the observation shows is full."""
     device: str = "cpu"
     """Where the network trains; rendering runs on the CPU."""
+    workers: str = "1"
+    """Where the probes of a call run: 1, this process; N processes; auto, one a core; ray or ray://HOST:PORT, a Ray
+    cluster. No bit depends on it."""
+    render_workers: Annotated[int, AtLeast(0), AtMost(256)] = 0
+    """Threads that draw the next batches while the network trains; no bit depends on them."""
 
     def __post_init__(self) -> None:
         check(self)
+        check_workers(self.workers)
         try:
             torch.empty(0, device=self.device)
         except (RuntimeError, AssertionError) as error:
@@ -72,6 +79,11 @@ class EnvOptions:
     def without_gradient(self) -> EnvOptions:
         """The same training and validation, and no gradient."""
         return dataclasses.replace(self, gradient=None, gradient_every=1, observe_gradient=False)
+
+
+def in_place(options: EnvOptions) -> EnvOptions:
+    """The same, with nothing that runs in other processes or threads: no result depends on that."""
+    return dataclasses.replace(options, workers="1", render_workers=0)
 
 
 class Knob(typing.NamedTuple):

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import csv
 import json
-import platform
 import sys
 import tempfile
 from pathlib import Path
 
 import torch
 from kept_rows import rows_of
+
+from hgenv.interpreter import versions
 
 RECORD = Path(__file__).parent / "golden"
 TASKS = {
@@ -78,11 +79,7 @@ def play(env: str, method: str, out: Path) -> list[dict[str, str]]:
 
 def machine() -> dict[str, str]:
     """What bits depend on besides the code: sums run in another order on another kind of processor."""
-    return {
-        "torch": torch.__version__.split("+")[0],
-        "capability": torch.backends.cpu.get_cpu_capability(),
-        "processor": platform.machine(),
-    }
+    return {name: versions()[name] for name in ("torch", "numpy", "cpu_capability", "arithmetic")}
 
 
 def read(env: str, method: str) -> list[dict[str, str]]:

@@ -10,13 +10,15 @@ ROOT = Path(__file__).parents[1]
 # From the ground up: a module may import from its own line and from those above it.
 LAYERS = (
     ("fields", "files", "cache", "interpreter", "rotations", "batch", "registry"),
-    ("kernels", "beta"),
+    ("kernels", "beta", "workers"),
     ("render", "csg", "quantities", "snapshot"),
     ("pictures", "learning", "scenes"),
     ("data",),
     ("domains",),
     ("task",),
     ("options", "episode", "calls"),
+    ("generator",),
+    ("probe",),
     ("env", "tasks"),
     ("checkpoint",),
     ("run",),

@@ -11,32 +11,27 @@ import csv
 import dataclasses
 import io
 import json
-import multiprocessing
-import os
-import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 import scipy.stats
-import torch
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from hgenv import interpreter
 from hgenv.env import DataGenEnv
-from hgenv.fields import MOST, AtLeast, Length, Natural, OnDisk, Processes, Seed, check
+from hgenv.fields import MOST, AtLeast, Length, Natural, OnDisk, Seed, check
 from hgenv.files import append, read_json, whole, write_json, write_text
-from hgenv.options import EnvOptions, flat
+from hgenv.options import EnvOptions, flat, in_place
 from hgenv.run import measured_step
 from hgenv.runs.writer import LOCK, WRITER, sole_writer
 from hgenv.task import Task
+from hgenv.workers import workers_of
 
 Array = NDArray[np.float64]
 SETTINGS = (
@@ -68,8 +63,6 @@ class FidelityOptions:
     """Training steps from scratch of the long reference."""
     long_references: Annotated[int, AtLeast(0), MOST] = 4
     """Its repetitions; an even number, 0 for none."""
-    workers: Processes = 1
-    """Processes, of one thread each."""
     seed: Seed = 0
     """Seed of everything."""
 
@@ -102,7 +95,7 @@ def measure(
     folder = Path(o.out)
     folder.mkdir(parents=True, exist_ok=True)
     with sole_writer(folder):
-        _prepare(folder, _config(task, options, o))
+        _prepare(folder, _config(task, in_place(options), o))
         yield from _measured(folder, task, options, settings, o)
 
 
@@ -116,34 +109,14 @@ def _measured(
     missing = [job for job in jobs if job not in done]
     yield len(jobs) - len(missing), len(jobs)
     if missing:
-        spawn = multiprocessing.get_context("spawn")
-        with interpreter.safe_path(), ProcessPoolExecutor(o.workers, spawn, _end_with_parent) as pool:
-            futures = [pool.submit(_vector, task, settings.get(job.kind, options), o, job) for job in missing]
-            try:
-                for count, future in enumerate(as_completed(futures), 1):
-                    _append(folder / "vectors.csv", future.result())
-                    yield len(jobs) - len(missing) + count, len(jobs)
-            except BrokenProcessPool as error:
-                raise OSError("a process was killed, as by the system when memory runs out; start again") from error
-            except BaseException:
-                for process in multiprocessing.active_children():  # what they are at may take long
-                    process.terminate()
-                raise
+        with closing(workers_of(options.workers)) as workers:
+            vectors = workers.each(_vector, (task, in_place(options), dict(settings), o), missing)
+            for count, (_, row) in enumerate(vectors, 1):
+                _append(folder / "vectors.csv", row)
+                yield len(jobs) - len(missing) + count, len(jobs)
     write_text(folder / "table.md", table(read(folder), o))
     with whole(folder / "figure.png") as path:
         figure(read(folder), o).savefig(path, dpi=110)
-
-
-def _end_with_parent() -> None:
-    """A process of the pool ends when its parent dies, who would not say so."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-
-    def watch() -> None:
-        parent.join()
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 def _config(task: Task, options: EnvOptions, o: FidelityOptions) -> dict[str, Any]:
@@ -198,9 +171,11 @@ def _aged(task: Task, options: EnvOptions, age: int, seed: Seed) -> tuple[DataGe
     return env, env.state_dict()
 
 
-def _vector(task: Task, options: EnvOptions, o: FidelityOptions, job: Job) -> dict[str, Any]:
+def _vector(
+    task: Task, options: EnvOptions, settings: Mapping[str, EnvOptions], o: FidelityOptions, job: Job
+) -> dict[str, Any]:
     """One line of vectors.csv."""
-    torch.set_num_threads(1)
+    options = in_place(settings.get(job.kind, options))
     whole = dataclasses.replace(options.without_gradient(), validation_images=None)
     if job.kind == "long":
         env = DataGenEnv(task, dataclasses.replace(whole, train_steps=o.long_steps))

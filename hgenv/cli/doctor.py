@@ -28,7 +28,6 @@ from hgenv.options import EnvOptions
 from hgenv.render.choice import find_renderer
 from hgenv.render.mesh import plain_mesh
 from hgenv.render.renderer import Camera, Scene
-from hgenv.runs.folder import versions
 
 SECONDS = 120
 """After which another process counts as stuck."""
@@ -51,7 +50,7 @@ def command(words: list[str]) -> int:
         )
     except ValueError as error:  # as of a device that is not there: its line below says more
         settings = error
-    for name, version in versions().items():
+    for name, version in interpreter.versions().items():
         print(f"{name:17} {version}")
     print(f"{'cores':17} {os.cpu_count()}", flush=True)
     fine = [_say(check) for check in _checks(words)]

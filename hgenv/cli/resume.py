@@ -5,19 +5,21 @@ from __future__ import annotations
 import dataclasses
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import tyro
 
+from hgenv import interpreter
 from hgenv.cli.commands import AGENT
 from hgenv.cli.options import parse, start_from
 from hgenv.cli.run import Run, RunOptions, played, players
 from hgenv.episode import Ledger
-from hgenv.fields import check
+from hgenv.fields import AtLeast, AtMost, check
 from hgenv.options import build, flat
 from hgenv.registry import load, unknown
 from hgenv.run import Budget, Row, check_served
-from hgenv.runs.folder import CHECKPOINT, METRICS, RunFolder, ending, made, read_config, read_rows, versions
+from hgenv.runs.folder import CHECKPOINT, METRICS, RunFolder, ending, made, read_config, read_rows
+from hgenv.workers import check as check_workers
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,6 +30,15 @@ class ResumeOptions:
     """Folder of the run."""
     figures: bool | None = None
     """Draw the run's figures when it is over; None: as it was told to."""
+    workers: str | None = None
+    """Where probes run from now on; None: as before."""
+    render_workers: Annotated[int, AtLeast(0), AtMost(256)] | None = None
+    """Threads that draw ahead from now on; None: as before."""
+
+    def __post_init__(self) -> None:
+        check(self)
+        if self.workers is not None:
+            check_workers(self.workers)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,6 +62,9 @@ def command(words: list[str]) -> int:
     options = build(RunOptions, config["run"])
     if s.resume.figures is not None:
         options = dataclasses.replace(options, figures=s.resume.figures)
+    config["training"] |= {
+        name: value for name in ("workers", "render_workers") if (value := vars(s.resume)[name]) is not None
+    }
     env, player = made(config), build(known[name], config["optimizer"])
     if name != AGENT:
         check_served(env, player)
@@ -86,7 +100,7 @@ def _spent(budget: Budget, rows: list[Row]) -> float:
 
 def _say_what_differs(before: dict[str, str]) -> None:
     """The bits that follow may be others with another version of what they depend on."""
-    now = versions()
+    now = interpreter.versions()
     found = [f"{name} {was}, now {now.get(name)}" for name, was in before.items() if was != now.get(name)]
     if found:
         print(f"hgenv: the run began with {'; '.join(found)}", file=sys.stderr)

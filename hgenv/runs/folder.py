@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import csv
-import importlib.metadata
 import io
-import platform
-import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -16,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hgenv import registry
+from hgenv import interpreter, registry
 from hgenv.beta.layout import Layout
 from hgenv.checkpoint import Checkpoint, part
 from hgenv.env import DataGenEnv
@@ -121,7 +118,7 @@ class RunFolder:
             run._open(seconds, steps)
             _check_empty(path)  # another may have been faster
             run._closing.callback(run._forget, made)
-            write_json(path / CONFIG, config | {"versions": versions()})
+            write_json(path / CONFIG, config | {"versions": interpreter.versions()})
         except BaseException:
             run.close()
             with suppress(OSError):  # what is not empty is another's by now
@@ -301,18 +298,3 @@ def best_row(rows: list[dict[str, float]], primary: str) -> dict[str, float]:
     """The reported row with the lowest validation metric: the one whose snapshot is kept. ValueError if none."""
     reported = [row for row in rows if np.isfinite(row.get(f"validation.{primary}", np.nan))]
     return min(reported, key=lambda row: row[f"validation.{primary}"])
-
-
-def versions() -> dict[str, str]:
-    """Versions of Python, the platform and the packages that results depend on."""
-    packages = [
-        "hgenv", "torch", "numpy", "scipy", "numba", "gymnasium", "nevergrad", "stable_baselines3", "manifold3d",
-        "trimesh",
-    ]  # fmt: skip
-    found = {"python": sys.version.split()[0], "platform": platform.platform()}
-    for name in packages:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            found[name] = "not installed"
-    return found
