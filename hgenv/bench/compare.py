@@ -8,27 +8,28 @@ report and tried again on request.
 from __future__ import annotations
 
 import dataclasses
-import json
-import os
 import re
 import shlex
 import shutil
-import subprocess
-import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
 import tyro
 
-from hgenv import interpreter
-from hgenv.fields import MOST, AtLeast, AtMost, Many, OnDisk, Processes, check
+from hgenv.bench.errand import Errand, pack, unpack
+from hgenv.bench.errand import run as run_errand
+from hgenv.bench.processes import Failure, Processes
+from hgenv.fields import MOST, AtLeast, AtMost, Many, OnDisk, check
 from hgenv.files import read_json, write_json
 from hgenv.registry import find, loaded, short
 from hgenv.run import Budget
 from hgenv.runs.folder import CHECKPOINT, CONFIG, ending, read_config
 from hgenv.runs.writer import check_free, sole_writer
+from hgenv.workers import check as check_workers
+from hgenv.workers import workers_of
 
 CONTROLS = ("fixed", "random-beta")
 METHODS = (
@@ -51,7 +52,6 @@ METHODS = (
 )
 RANDOM_FIXED = "random-fixed"
 INTERRUPTED = "interrupted"
-_KEPT = 4000  # letters of a failed cell's standard error
 # What defines a cell: an option of every run would set it for the controls and the retraining too.
 _OURS = ("env", "out", "seed", "report-every", "figures", "no-figures")
 _BUDGET = tuple(field.name.replace("_", "-") for field in dataclasses.fields(Budget))
@@ -75,13 +75,14 @@ class CompareOptions:
     """Training steps from scratch on each found beta, on seeds of their own; 0 for none."""
     report_every: Many = 5
     """Environment steps between scores."""
-    workers: Processes = os.cpu_count() or 1
-    """Cells at a time."""
+    workers: str = "auto"
+    """Where cells run: so many processes at a time; auto, one a core; ray or ray://HOST:PORT, a Ray cluster."""
     retry: bool = False
     """Try cells again that have failed."""
 
     def __post_init__(self) -> None:
         check(self)
+        check_workers(self.workers)
         if not self.envs:
             raise ValueError("name at least one environment")
         for env in self.envs:
@@ -153,13 +154,6 @@ class Cell(NamedTuple):
         return self.folder.with_name(self.folder.name + ".failed.json")
 
 
-class Failure(NamedTuple):
-    """Why a cell could not be run, and the end of what it wrote to standard error."""
-
-    reason: str
-    output: str = ""
-
-
 class Played(NamedTuple):
     """A cell that is over, which is the `done`th of `total`."""
 
@@ -202,84 +196,76 @@ def play(o: CompareOptions, budget: Budget, common: list[str]) -> Iterator[Playe
     """
     Path(o.out).mkdir(parents=True, exist_ok=True)
     with sole_writer(Path(o.out)):
-        yield from _play(cells(o, budget, common), o.workers, o.retry)
+        yield from _play(cells(o, budget, common), o)
 
 
-def _play(todo: list[Cell], at_a_time: int, retry: bool) -> Iterator[Played]:
+def _play(todo: list[Cell], o: CompareOptions) -> Iterator[Played]:
     for cell in todo:
         for folder, words in cell.runs():
             check_free(folder)
             _check(folder, words)
-    processes = _Processes()
-    with ThreadPoolExecutor(at_a_time) as pool:
-        futures = {pool.submit(_play_cell, cell, processes, retry): cell for cell in todo}
+    play = _play_away if o.workers.startswith("ray") else _play_here
+    for count, (cell, failure) in enumerate(play(todo, o), 1):
+        yield Played(count, len(todo), cell, failure)
+
+
+def _play_here(todo: list[Cell], o: CompareOptions) -> Iterator[tuple[Cell, Failure | None]]:
+    """Every cell in a process of this machine."""
+    processes = Processes()
+    with ThreadPoolExecutor(workers_of(o.workers).count) as pool:
+        futures = {pool.submit(_play_cell, cell, processes, o.retry): cell for cell in todo}
         try:
-            for count, future in enumerate(as_completed(futures), 1):
-                yield Played(count, len(todo), futures[future], future.result())
+            for future in as_completed(futures):
+                yield futures[future], future.result()
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
             processes.stop()
 
 
-class _Processes:
-    """The processes that run now, so that an interruption ends them too."""
-
-    def __init__(self) -> None:
-        self._lock, self._running, self._stopped = threading.Lock(), set[subprocess.Popen](), False
-
-    def run(self, commands: list[list[str]]) -> Failure | None:
-        """Run commands of hgenv one after another in one process; why one failed. After stop() nothing is said."""
-        imports = [word for what in loaded() for word in ("--import", what)]
-        words = json.dumps([[*command, *imports] for command in commands])
-        one_thread = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "MKL", "OPENBLAS", "NUMBA")}
-        read, write = os.pipe()  # nothing comes: the process ends when nobody is left who could write, as we die
-        try:
-            with self._lock:
-                if self._stopped:
-                    return None
-                process = subprocess.Popen(
-                    [*interpreter.COMMAND, "-m", "hgenv.cli.cell", words], stdin=read, stdout=subprocess.PIPE,
-                    stderr=subprocess.PIPE, text=True, env=interpreter.surroundings() | one_thread,
-                )  # fmt: skip
-                self._running.add(process)
-            answer, errors = process.communicate()
-        finally:
-            os.close(read)
-            os.close(write)
-        with self._lock:
-            self._running.discard(process)
-            if self._stopped or process.returncode == 0:
-                return None
-        if answer:
-            return Failure(json.loads(answer)["reason"], errors[-_KEPT:])
-        code = process.returncode  # killed, as by the system when memory runs out
-        return Failure(f"killed by signal {-code}" if code < 0 else f"ended with status {code}", errors[-_KEPT:])
-
-    def stop(self) -> None:
-        """End them; they have a moment for a last checkpoint."""
-        with self._lock:
-            self._stopped, running = True, list(self._running)
-        for process in running:
-            process.terminate()
-        for process in running:
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-
-
-def _play_cell(cell: Cell, processes: _Processes, retry: bool) -> Failure | None:
+def _play_cell(cell: Cell, processes: Processes, retry: bool) -> Failure | None:
     if (failure := failure_of(cell)) is not None and not retry:
         return failure
+    commands = _left(cell)
+    return _kept(cell, processes.run(commands) if commands else None)
+
+
+def _play_away(todo: list[Cell], o: CompareOptions) -> Iterator[tuple[Cell, Failure | None]]:
+    """Every cell on a machine of a cluster, which needs no file of ours; what is cut short there is lost."""
+    errands = {}
+    for cell in todo:
+        failure = None if o.retry else failure_of(cell)
+        commands = [] if failure else _left(cell)
+        if commands:
+            errands[cell.folder] = Errand(str(cell.folder.parent), commands, _packed(cell))
+        else:
+            yield cell, failure
+    away = [cell for cell in todo if cell.folder in errands]
+    with closing(workers_of(o.workers)) as workers:
+        for i, brought in workers.each(run_errand, (), list(errands.values())):
+            unpack(brought.archive, brought.there, str(away[i].folder.parent))
+            yield away[i], _kept(away[i], brought.failure)
+
+
+def _packed(cell: Cell) -> bytes:
+    """What there is of a cell's folders."""
+    there = [folder.name for folder, _ in cell.runs() if folder.exists()]
+    return pack(str(cell.folder.parent), there)
+
+
+def _left(cell: Cell) -> list[list[str]]:
+    """The commands that are left of a cell; what it has left of earlier ones and cannot be used is removed."""
     cell.folder.parent.mkdir(parents=True, exist_ok=True)
     cell.failure.unlink(missing_ok=True)
     if not finished(cell.folder) and cell.retrained.exists():  # it belongs to a beta that is found anew
         shutil.rmtree(cell.retrained)
-    commands = [words for run in cell.runs() for words in _missing(*run)]
-    failure = processes.run(commands) if commands else None
+    return [words for run in cell.runs() for words in _missing(*run)]
+
+
+def _kept(cell: Cell, failure: Failure | None) -> Failure | None:
+    """Why a cell has failed, kept beside its folder."""
     if failure is not None:
         failure = failure._replace(reason=_ended(cell) or failure.reason)
-        if failure.reason != INTERRUPTED:  # it goes on the next time
+        if not failure.reason.endswith(INTERRUPTED):  # it goes on the next time
             write_json(cell.failure, failure._asdict())
     return failure
 
