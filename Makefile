@@ -9,7 +9,7 @@ demo: .venv/installed
 	$(BIN)/hgenv run hybrid-gradient --max-seconds 60 --out runs/demo
 
 test: .venv/installed-test lint
-	$(BIN)/pytest -n auto
+	$(BIN)/pytest -n auto --dist loadgroup
 
 lint: .venv/installed-test
 	$(BIN)/ruff format --check .
@@ -27,6 +27,11 @@ docs: .venv/installed-docs
 
 .venv/installed-test: .venv/installed
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[test]'
+	touch $@
+
+# What tests skip without: a cluster on this machine.
+.venv/installed-partners: .venv/installed-test
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[ray]'
 	touch $@
 
 .venv/installed-docs: .venv/installed

@@ -12,6 +12,7 @@ import os
 import pickle
 import re
 import signal
+import socket
 import sys
 import threading
 import time
@@ -33,7 +34,7 @@ ATTEMPTS = 4
 _AHEAD = 2  # pieces a processor that wait in a cluster's queue, so that none of them waits for us
 
 
-class WorkerError(RuntimeError):
+class WorkerError(ConnectionError):
     """A piece could not be done, as its workers died or cannot be reached."""
 
 
@@ -315,11 +316,15 @@ class Ray(_Elsewhere):
 
     def _connect(self, address: str) -> None:
         where = address if address.startswith("ray://") else "auto"
-        try:
-            self._ray.init(where, log_to_driver=False, logging_level="ERROR")
-        except Exception as error:  # Ray raises many types
-            first = (str(error).splitlines() or [""])[0]
-            raise WorkerError(f"workers={address!r}: no Ray cluster is reached: {first}") from error
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                _reach(address.removeprefix("ray://") if where != "auto" else os.environ.get("RAY_ADDRESS", ""))
+                self._ray.init(where, log_to_driver=False, logging_level="ERROR")
+                return
+            except Exception as error:  # Ray raises many types
+                if attempt < ATTEMPTS and isinstance(error, ConnectionAbortedError):
+                    continue  # the head of a busy cluster was slow to start what serves us
+                raise WorkerError(f"workers={address!r}: no Ray cluster is reached: {_said(error)}") from error
 
     def _put(self, part: bytes) -> Any:
         return self._ray.put(part)
@@ -337,8 +342,7 @@ class Ray(_Elsewhere):
                 index = running.pop(done[0])
                 yield index, self._taken(self._ray.get(done[0]))
         except self._ray.exceptions.RayError as error:
-            first = next((line for line in str(error).splitlines() if line.strip()), "")
-            raise WorkerError(f"a piece of work failed on the Ray cluster: {type(error).__name__}: {first}") from error
+            raise WorkerError(f"a piece of work failed on the Ray cluster: {_said(error)}") from error
         finally:
             for task in running:
                 self._ray.cancel(task, force=True)
@@ -348,6 +352,20 @@ class Ray(_Elsewhere):
 
     def close(self) -> None:
         self._kept = []
+
+
+def _reach(address: str) -> None:
+    """Raise OSError if nobody listens at HOST:PORT, which Ray needs minutes to say."""
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if colon:
+        socket.create_connection((host, int(port)), timeout=10.0).close()
+
+
+def _said(error: Exception) -> str:
+    """What an error of Ray's says: its first line, and the last if that is of something beneath."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [""]
+    beneath = f" {lines[-1]}" if lines[-1] != lines[0] and lines[0].endswith(":") else ""
+    return f"{type(error).__name__}: {lines[0]}{beneath}"
 
 
 def _perform_on_node(order: _Order, puts: list[Any]) -> _Outcome:
