@@ -141,8 +141,8 @@ class DataGenEnv(gymnasium.Env[Observation, Observation]):
             estimator = o.gradient if now.steps % o.gradient_every == 0 else None
             trained = self._train(moved, estimator)
             rows = validation_rows(now, o, "validation", now.steps + 1)
-            loss = self._learner.validate(trained.state.weights, rows)
-            failed, hybrid = failure(trained.state, loss), {}
+            outcome = self._learner.outcome(trained.state, rows)
+            loss, failed, hybrid = outcome.loss, failure(outcome), {}
             if estimator is not None and not failed:
                 found["signal"] = signal_of(self, estimator, trained, moved, rows)
                 rng = np.random.default_rng(stream_keys(now.seed, "direction", now.steps + 1, 4))

@@ -4,15 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from hgenv.batch import Batch
+from hgenv.devices import on_host
 from hgenv.learning.training import FlatNetwork, InnerOptimizer, State, weight_gradient
 from hgenv.quantities.quantity import Quantity
 
 _CHUNK = 64  # images a forward pass when predicting
+
+
+class Outcome(NamedTuple):
+    """The mean loss of a validation batch, and whether weights and moments are finite."""
+
+    loss: float
+    finite: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +68,14 @@ class Learner:
         """The mean loss of a batch."""
         with torch.no_grad():
             return self.loss(weights, batch).mean().item()
+
+    def outcome(self, state: State, batch: Batch) -> Outcome:
+        """What a training has come to: the one moment of a step at which the host waits for the device."""
+        with torch.no_grad():
+            loss = self.loss(state.weights, batch).mean()
+            finite = torch.stack([part.isfinite().all() for part in (state.weights, *state.moments)]).all()
+        found, whole = on_host([loss, finite])
+        return Outcome(float(found), bool(whole))
 
     def predict(self, weights: Tensor, images: Tensor) -> Tensor:
         """Predictions (stacks, n, t, h, w) of images (n, c, h, w), on the CPU."""
