@@ -27,6 +27,11 @@ class Batch(NamedTuple):
         return Batch(*(part[index] for part in self))
 
     @staticmethod
+    def stack(batches: list[Batch]) -> Batch:
+        """k batches of n rows each as one, image (k, n, c, h, w), ..., for k trainings that go on together."""
+        return Batch(*(torch.stack(parts) for parts in zip(*batches, strict=True)))
+
+    @staticmethod
     def join(batches: list[Batch]) -> Batch:
         """All rows of several batches."""
         return Batch(*(torch.cat(parts) for parts in zip(*batches, strict=True)))

@@ -24,3 +24,9 @@ def on_host(tensors: Sequence[Tensor]) -> list[NDArray[np.float64]]:
     whole = torch.cat([tensor.detach().reshape(-1).double() for tensor in tensors]).cpu().numpy()
     parts = np.split(whole, np.cumsum([tensor.numel() for tensor in tensors])[:-1])
     return [part.reshape(tensor.shape).copy() for part, tensor in zip(parts, tensors, strict=True)]
+
+
+def free_bytes(device: torch.device) -> int:
+    """Memory of a GPU that is free, or that torch holds and does not use."""
+    held = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return int(torch.cuda.mem_get_info(device)[0]) + held

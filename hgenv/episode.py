@@ -15,8 +15,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hgenv.learning.gradient import Signal
 from hgenv.learning.learner import Outcome
+from hgenv.learning.signal import Signal
 from hgenv.learning.training import State
 from hgenv.task import Task
 

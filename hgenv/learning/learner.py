@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.func import vmap
 
 from hgenv.batch import Batch
 from hgenv.devices import on_host
@@ -56,6 +57,29 @@ class Learner:
         """The state after a step on each batch."""
         for batch in batches:
             state = self.rule.update(state, self.gradient(state.weights, batch))
+        return state
+
+    def losses(self, weights: Tensor, batch: Batch) -> Tensor:
+        """The mean losses (k,) at weights (k, p), each of a batch of its own (k, n, ...) or all of one (n, ...)."""
+        own = 0 if batch.image.ndim == 5 else None
+
+        def mean(one: Tensor, *parts: Tensor) -> Tensor:
+            return self.loss(one, Batch(*parts)).mean()
+
+        found: Tensor = vmap(mean, in_dims=(0, own, own, own))(weights, *batch)
+        return found
+
+    def gradients(self, weights: Tensor, batch: Batch) -> Tensor:
+        """grad_w of the mean losses of k batches (k, n, ...), each at weights of its own (k, p): (k, p)."""
+        # No loss depends on the weights of another, so that the gradient of their sum is all of theirs. torch.func.grad
+        # inside vmap would keep what a second derivative needs as well, three times the memory.
+        leaf = weights.detach().requires_grad_()
+        return torch.autograd.grad(self.losses(leaf, batch).sum(), leaf)[0]
+
+    def trained_together(self, state: State, batches: Iterable[Batch]) -> State:
+        """The state of k trainings, weights and moments (k, p), after a step on each batch (k, n, ...)."""
+        for batch in batches:
+            state = self.rule.update(state, self.gradients(state.weights, batch))
         return state
 
     def averaged(self, average: Tensor, state: State) -> Tensor:
