@@ -18,6 +18,7 @@ from hgenv.batch import Batch, Split
 from hgenv.beta.box import Box, spread_about
 from hgenv.beta.noise import keys, stream_keys
 from hgenv.calls import Turn, in_turn, own_torch
+from hgenv.devices import sent
 from hgenv.domains.domain import measured
 from hgenv.episode import Episode, Failure, Ledger, charged, failure, random_state, random_words
 from hgenv.fields import check
@@ -247,7 +248,8 @@ class DataGenEnv(gymnasium.Env[Observation, Observation]):
         On the CPU, and not charged to the ledger.
         """
         average = self.episode.average
-        given = self.task.domain.batch(images).image if isinstance(images, str) else torch.as_tensor(images)
+        domain = self.task.domain
+        given = domain.on(images, self.device).image if isinstance(images, str) else torch.as_tensor(images)
         return self._learner.predict(average, given.to(average.dtype))
 
     @own_torch()
@@ -332,12 +334,13 @@ def signal_of(env: DataGenEnv, estimator: Estimator, trained: Trained, action: A
 
 def validation_rows(now: Episode, options: EnvOptions, stream: str, counter: int) -> Batch:
     """The validation images of one loss, which are charged: a draw of their own for every stream and counter."""
-    batch, wanted = now.task.domain.batch("validation"), options.validation_images
+    device, wanted = torch.device(options.device), options.validation_images
+    batch = now.task.domain.on("validation", device)
     if wanted is not None and wanted < len(batch.image):
         order = np.argsort(stream_keys(now.seed, stream, counter, len(batch.image)), kind="stable")
-        batch = batch.rows(torch.from_numpy(order[:wanted].copy()))
+        batch = batch.rows(sent(torch.from_numpy(order[:wanted].copy()), device))
     now.ledger.validation_forwards += len(batch.image)
-    return batch.to(torch.device(options.device))
+    return batch
 
 
 def observed(now: Episode, options: EnvOptions) -> Observation:

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.func import vmap
 
 from hgenv.batch import Batch
-from hgenv.devices import on_host
+from hgenv.devices import on_host, sent
 from hgenv.learning.training import FlatNetwork, InnerOptimizer, State, weight_gradient
 from hgenv.quantities.quantity import Quantity
 
@@ -104,5 +104,5 @@ class Learner:
     def predict(self, weights: Tensor, images: Tensor) -> Tensor:
         """Predictions (stacks, n, t, h, w) of images (n, c, h, w), on the CPU."""
         with torch.no_grad():
-            parts = [self.model.predict(weights, part.to(self.device)).cpu() for part in torch.split(images, _CHUNK)]
-        return torch.cat(parts, dim=1)
+            parts = [self.model.predict(weights, sent(part, self.device)) for part in torch.split(images, _CHUNK)]
+        return torch.cat(parts, dim=1).cpu()

@@ -15,6 +15,7 @@ from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_mod
 import hgenv.env
 from hgenv.devices import on_host
 from hgenv.learning import gradient, learner
+from hgenv.learning.training import directional_derivative
 from hgenv.task import sampled
 
 WAITS = {"item", "tolist", "numpy", "cpu", "__bool__", "__float__", "__int__", "__index__", "__array__", "is_nonzero"}
@@ -131,6 +132,31 @@ def test_a_direction_of_length_zero_is_told_on_the_device() -> None:
 
     batch = hgenv.Batch(torch.rand(3, 2), torch.rand(3, 1), torch.rand(3, 1))
     for weights in (torch.rand(2), torch.zeros(2)):
-        found = gradient.directional_derivative(loss, weights, batch, torch.zeros(2), exact=False)
+        found = directional_derivative(loss, weights, batch, torch.zeros(2), exact=False)
         assert found.tolist() == [0.0, 0.0, 0.0]
         assert found.dtype == weights.dtype
+
+
+def test_on_the_cpu_nothing_is_copied() -> None:
+    batch = hgenv.Batch(torch.rand(2, 1, 4, 4), torch.rand(2, 3, 4, 4), torch.rand(2, 1, 4, 4))
+    assert all(a is b for a, b in zip(batch.to(torch.device("cpu")), batch, strict=True))
+
+
+def test_to_a_gpu_a_batch_goes_by_pinned_memory_and_nobody_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By stand-ins for what needs a GPU: what is pinned is what is sent."""
+    batch, pinned, sent = hgenv.Batch(torch.rand(2), torch.rand(3), torch.rand(4)), [], []
+
+    def pin(tensor: Tensor) -> Tensor:
+        pinned.append(tensor.clone())
+        return pinned[-1]
+
+    def to(tensor: Tensor, device: torch.device, non_blocking: bool = False) -> Tensor:
+        sent.append((tensor, device.type, non_blocking))
+        return tensor
+
+    monkeypatch.setattr(Tensor, "pin_memory", pin)
+    monkeypatch.setattr(Tensor, "to", to)
+    found = batch.to(torch.device("cuda"))
+    assert [(device, free) for _, device, free in sent] == [("cuda", True)] * 3
+    assert all(a is b is c for a, b, (c, *_) in zip(found, pinned, sent, strict=True))
+    assert all(torch.equal(a, b) for a, b in zip(found, batch, strict=True))
