@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 import hgenv  # noqa: F401  (registers the environments)
+from hgenv.devices import on_host
 from hgenv.fields import Positive
 from hgenv.learning.gradient import Estimator, Generator, Signal, register_estimator
 
@@ -25,13 +26,13 @@ class Signs(Estimator):
 
     def estimate(self, signal: Signal, generator: Generator, rng: np.random.Generator) -> np.ndarray:
         direction = self.sigma * rng.choice([-1.0, 1.0], len(signal.centre))
-        change = 0.0
+        ends = []
         for step in signal.reversed():
             samples = signal.samples[step.k]
             for sign in (1.0, -1.0):
                 moved = generator(np.clip(samples.actions + sign * direction, -1.0, 1.0), samples.seeds)
-                change += sign * signal.influence(step, moved.batch, exact=False).sum()
-        return change / (2.0 * direction)
+                ends.append(sign * signal.influence(step, moved.batch, exact=False).sum())
+        return sum(on_host(ends)) / (2.0 * direction)
 
 
 if __name__ == "__main__":

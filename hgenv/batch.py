@@ -8,6 +8,8 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
+from hgenv.devices import sent
+
 Split = Literal["validation", "test"]
 
 
@@ -19,12 +21,18 @@ class Batch(NamedTuple):
     mask: Tensor
 
     def to(self, device: torch.device) -> Batch:
-        """The same batch on another device."""
-        return Batch(*(part.to(device) for part in self))
+        """The same batch on another device, itself if it is there. To a GPU it goes by pinned memory: the host does not
+        wait for the copy, and what the GPU does next with it comes after it."""
+        return Batch(*(sent(part, device) for part in self))
 
     def rows(self, index: Tensor | slice) -> Batch:
         """Some of the rows."""
         return Batch(*(part[index] for part in self))
+
+    @staticmethod
+    def stack(batches: list[Batch]) -> Batch:
+        """k batches of n rows each as one, image (k, n, c, h, w), ..., for k trainings that go on together."""
+        return Batch(*(torch.stack(parts) for parts in zip(*batches, strict=True)))
 
     @staticmethod
     def join(batches: list[Batch]) -> Batch:

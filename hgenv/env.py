@@ -147,8 +147,8 @@ class DataGenEnv(gymnasium.Env[Observation, Observation]):
             estimator = o.gradient if now.steps % o.gradient_every == 0 else None
             after = trained(self, moved, estimator)
             rows = validation_rows(now.task, o, now.ledger, now.seed, "validation", now.steps + 1)
-            loss = self._learner.validate(after.state.weights, rows)
-            failed, hybrid = failure(after.state, loss), {}
+            outcome = self._learner.outcome(after.state, rows)
+            loss, failed, hybrid = outcome.loss, failure(outcome), {}
             if estimator is not None and not failed:
                 found["signal"] = signal_of(self, estimator, after, moved, rows)
                 rng = np.random.default_rng(stream_keys(now.seed, "direction", now.steps + 1, 4))
@@ -244,7 +244,8 @@ class DataGenEnv(gymnasium.Env[Observation, Observation]):
         On the CPU, and not charged to the ledger.
         """
         average = self.episode.average
-        given = self.task.domain.batch(images).image if isinstance(images, str) else torch.as_tensor(images)
+        domain = self.task.domain
+        given = domain.on(images, self.device).image if isinstance(images, str) else torch.as_tensor(images)
         return self._learner.predict(average, given.to(average.dtype))
 
     @own_torch()

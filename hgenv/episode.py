@@ -15,7 +15,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hgenv.learning.gradient import Signal
+from hgenv.learning.learner import Outcome
+from hgenv.learning.signal import Signal
 from hgenv.learning.training import State
 from hgenv.task import Task
 
@@ -75,12 +76,11 @@ class Failure(IntEnum):
     """The hybrid gradient."""
 
 
-def failure(state: State, loss: float) -> Failure:
+def failure(outcome: Outcome) -> Failure:
     """Whether training has come to something finite, and validation with it."""
-    finite = torch.stack([part.isfinite().all() for part in (state.weights, *state.moments)])
-    if not finite.all().item():
+    if not outcome.finite:
         return Failure.WEIGHTS
-    return Failure.NONE if math.isfinite(loss) else Failure.LOSS
+    return Failure.NONE if math.isfinite(outcome.loss) else Failure.LOSS
 
 
 @dataclass(frozen=True)

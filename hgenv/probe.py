@@ -12,6 +12,7 @@ from hgenv.batch import Batch
 from hgenv.beta.box import Box, spread_about
 from hgenv.beta.noise import stream_keys
 from hgenv.calls import own_torch
+from hgenv.devices import sent
 from hgenv.episode import Ledger
 from hgenv.generator import TaskGenerator
 from hgenv.learning.learner import Learner
@@ -51,9 +52,10 @@ def probe(
 
 def validation_rows(task: Task, options: EnvOptions, ledger: Ledger, seed: int, stream: str, counter: int) -> Batch:
     """The validation images of one loss, which are charged: a draw of their own for every stream and counter."""
-    batch, wanted = task.domain.batch("validation"), options.validation_images
+    device, wanted = torch.device(options.device), options.validation_images
+    batch = task.domain.on("validation", device)
     if wanted is not None and wanted < len(batch.image):
         order = np.argsort(stream_keys(seed, stream, counter, len(batch.image)), kind="stable")
-        batch = batch.rows(torch.from_numpy(order[:wanted].copy()))
+        batch = batch.rows(sent(torch.from_numpy(order[:wanted].copy()), device))
     ledger.validation_forwards += len(batch.image)
-    return batch.to(torch.device(options.device))
+    return batch

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from hgenv.devices import on_host
 from hgenv.env import DataGenEnv
 from hgenv.fields import Length, Natural, Seed, check
 from hgenv.learning.gradient import ImageDifference, InfluenceDifference, Score
@@ -89,4 +90,5 @@ def _scalars(
             for sigma in sigmas:
                 direction = sigma * rng.standard_normal(actions.shape) * moved
                 plus, minus = (env.generate(np.clip(actions + s * direction, -1, 1), seeds).batch for s in (1, -1))
-                yield (name, sigma), np.stack([f.change(signal, step, plus, minus) for f in families])
+                changes = on_host([f.change(signal, step, plus, minus) for f in families])
+                yield (name, sigma), np.stack(changes)

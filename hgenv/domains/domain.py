@@ -5,8 +5,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import get_args
+from functools import cached_property
+from typing import Any, get_args
 
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -23,6 +25,22 @@ class Domain(ABC):
     @abstractmethod
     def batch(self, split: Split) -> Batch:
         """The whole split at the network's resolution."""
+
+    def on(self, split: Split, device: torch.device) -> Batch:
+        """The whole split on a device, where it stays once it has been sent there."""
+        if device.type == "cpu":
+            return self.batch(split)
+        if (split, device) not in self._resident:
+            self._resident[split, device] = self.batch(split).to(device)
+        return self._resident[split, device]
+
+    @cached_property
+    def _resident(self) -> dict[tuple[Split, torch.device], Batch]:
+        return {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Another process sends what it needs itself."""
+        return {name: value for name, value in vars(self).items() if name != "_resident"}
 
     def truth(self, split: Split) -> Sequence[Batch]:
         """What predictions are scored against, a batch of one row a picture, at the resolution that is scored."""

@@ -1,7 +1,7 @@
 """The estimators of the hybrid gradient: from what L feels of the training data to dL/dbeta.
 
-dL/dbeta = sum over samples of (how L depends on what was trained on) x (how that depends on beta). `Signal` is the
-first half of one env step, computed on demand; an estimator adds the second. Each is one class, registered under the
+dL/dbeta = sum over samples of (how L depends on what was trained on) x (how that depends on beta). A `Signal` is the
+first half of one env step; an estimator adds the second. Each is one class, registered under the
 name that the option `gradient` takes; its fields are the options `gradient_...`.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal, NamedTuple, TypeVar
 
@@ -22,70 +22,17 @@ from torch import Tensor
 from hgenv.batch import Batch
 from hgenv.beta.box import Spread, spread_about
 from hgenv.beta.noise import Noise
+from hgenv.devices import on_host
 from hgenv.fields import MOST, AtLeast, Length, Natural, check
-from hgenv.learning.training import Loss, ReversedStep, Tape, directional_derivative, reverse
+from hgenv.learning.signal import Generator as Generator
+from hgenv.learning.signal import Samples as Samples
+from hgenv.learning.signal import Seeds
+from hgenv.learning.signal import Signal as Signal
+from hgenv.learning.training import ReversedStep
 
 Array = NDArray[np.float64]
-Seeds = NDArray[np.uint64]
 Keyed = Callable[[int, int], Seeds]
 """(counter, count) -> fresh seeds (count,) of a training step."""
-
-
-class Samples(NamedTuple):
-    """n samples of the generator: actions (n, d) and seeds (n,) that they follow from, the batch, and their score.
-
-    The seeds are those that were asked for, but where a sample could not be made and was drawn anew. score() is
-    d log p(draws) / d action, (n, d).
-    """
-
-    actions: Array
-    seeds: Seeds
-    batch: Batch
-    score: Callable[[], Array]
-
-
-Generator = Callable[[Array, Seeds], Samples]
-"""(actions (n, d), seeds (n,)) -> Samples: f(beta, r) as a function of the normalised beta."""
-
-
-@dataclass(frozen=True)
-class Signal:
-    """How L depends on what the last k steps trained on. All is kept, so that it can be asked at any time.
-
-    tape: the recorded steps; samples: what each trained on; centre (d,): the action of the env step, from which the
-    samples' own actions may be spread; discrete (d,): which coordinates belong to discrete distributions;
-    by_weights (p,): dL/d(final weights); curvature: whether later steps' gradients are differentiated too;
-    count(differentiated steps, influences) keeps the ledger.
-    """
-
-    loss: Loss
-    tape: Tape
-    samples: list[Samples]
-    centre: Array
-    discrete: NDArray[np.bool_]
-    by_weights: Tensor
-    curvature: bool
-    count: Callable[[int, int], None]
-
-    def reversed(self, sensitivity: bool = False) -> Iterator[ReversedStep]:
-        """The reverse pass, last step first; every call runs it anew, one step at a time."""
-        self.count(len(self.tape) if sensitivity else (len(self.tape) - 1) * self.curvature, 0)
-        return reverse(self.loss, self.tape, self.by_weights, sensitivity, self.curvature)
-
-    def sensitivity(self) -> Batch:
-        """dL/dX of all k n samples: image, target and mask, each (k n, ...), first step first."""
-        found = [step.sensitivity for step in self.reversed(sensitivity=True)]
-        return Batch.join([part for part in reversed(found) if part is not None])
-
-    def influence(self, step: ReversedStep, batch: Batch, exact: bool = True) -> Array:
-        """I_k(X_i) = dL/d(weight of sample X_i at step k), (n,): of the samples trained on or of any others.
-
-        A sample of weight a adds a l(w, X) / batch size to the training loss of step k, so that
-        I_k(X) = <v(k), grad_w l(w(k), X)> / batch size. Without `exact` it is a difference of two forward passes.
-        """
-        self.count(0, len(batch.image))
-        slopes = directional_derivative(self.loss, step.weights, batch, step.by_gradient, exact)
-        return slopes.cpu().double().numpy() / len(self.samples[step.k].seeds)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,6 +103,15 @@ def register_estimator(name: str) -> Callable[[E], E]:
     return add
 
 
+class Differences(NamedTuple):
+    """Of every direction of every step: D_i (n,), on the device; the direction (n or 1, d); whether both ends of a
+    sample were made of its own key (n,)."""
+
+    changes: list[Tensor]
+    directions: list[Array]
+    whole: list[NDArray[np.bool_]]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Difference(Estimator):
     """Central differences with common random numbers along m random directions d_j ~ sigma N(0, I).
@@ -183,12 +139,13 @@ class Difference(Estimator):
     """Whether D_i is linear in the image, and needs its sensitivity."""
 
     @abstractmethod
-    def change(self, signal: Signal, step: ReversedStep, plus: Batch, minus: Batch) -> Array:
-        """D_i, (n,)."""
+    def change(self, signal: Signal, step: ReversedStep, plus: Batch, minus: Batch) -> Tensor:
+        """D_i, (n,) float64 on the device."""
 
     def estimate(self, signal: Signal, generator: Generator, rng: np.random.Generator) -> Array:
         moved = np.ones(len(signal.centre), bool)
-        return self.along(moved, signal, signal.reversed(self.linear), generator, rng)
+        found = self.along(moved, signal, signal.reversed(self.linear), generator, rng)
+        return self.mean(moved, found, on_host(found.changes))
 
     def along(
         self,
@@ -197,22 +154,28 @@ class Difference(Estimator):
         steps: Iterable[ReversedStep],
         generator: Generator,
         rng: np.random.Generator,
-    ) -> Array:
-        """The estimate from directions in the `moved` coordinates (d,) only; 0 for the others."""
-        m, d = self.directions, len(moved)
+    ) -> Differences:
+        """Differences along directions in the `moved` coordinates (d,) only."""
+        m, d, found = self.directions, len(moved), Differences([], [], [])
         common = self.sigma * rng.standard_normal((m, 1, d)) * moved
-        total = np.zeros(d)
         for step in steps:
             actions, seeds = signal.samples[step.k].actions, signal.samples[step.k].seeds
             own = common if self.shared else self.sigma * rng.standard_normal((m, len(seeds), d)) * moved
             for direction in own:
                 plus = generator(np.clip(actions + direction, -1.0, 1.0), seeds)
                 minus = generator(np.clip(actions - direction, -1.0, 1.0), seeds)
-                change = self.change(signal, step, plus.batch, minus.batch)
-                change = np.where((plus.seeds == seeds) & (minus.seeds == seeds), change, 0.0)
-                slopes = change / (2.0 * np.sum(direction**2, axis=1))
-                total += np.sum(slopes[:, None] * direction, axis=0)
-        return total / m * (np.sum(moved) if self.scaling == "unbiased" else 1)
+                found.changes.append(self.change(signal, step, plus.batch, minus.batch))
+                found.directions.append(direction)
+                found.whole.append((plus.seeds == seeds) & (minus.seeds == seeds))
+        return found
+
+    def mean(self, moved: NDArray[np.bool_], found: Differences, changes: list[Array]) -> Array:
+        """The estimate from differences along the `moved` coordinates, and their changes on the host."""
+        total = np.zeros(len(moved))
+        for direction, whole, change in zip(found.directions, found.whole, changes, strict=True):
+            slopes = np.where(whole, change, 0.0) / (2.0 * np.sum(direction**2, axis=1))
+            total += np.sum(slopes[:, None] * direction, axis=0)
+        return total / self.directions * (np.sum(moved) if self.scaling == "unbiased" else 1)
 
 
 @register_estimator("image")
@@ -222,11 +185,11 @@ class ImageDifference(Difference):
 
     linear = True
 
-    def change(self, signal: Signal, step: ReversedStep, plus: Batch, minus: Batch) -> Array:
+    def change(self, signal: Signal, step: ReversedStep, plus: Batch, minus: Batch) -> Tensor:
         assert step.sensitivity is not None
         parts = zip(step.sensitivity, plus, minus, strict=True)
         slopes = [torch.sum(s * (p - m), dim=(1, 2, 3), dtype=torch.float64) for s, p, m in parts]
-        return sum(slopes[1:], slopes[0]).cpu().numpy()
+        return sum(slopes[1:], slopes[0])
 
 
 @register_estimator("influence")
@@ -238,9 +201,9 @@ class InfluenceDifference(Difference):
     exact: bool = False
     """Influence in forward mode; otherwise by a difference of two forward passes, at half the cost."""
 
-    def change(self, signal: Signal, step: ReversedStep, plus: Batch, minus: Batch) -> Array:
-        both = signal.influence(step, Batch.join([plus, minus]), self.exact)
-        return np.subtract(*np.split(both, 2))
+    def change(self, signal: Signal, step: ReversedStep, plus: Batch, minus: Batch) -> Tensor:
+        ends = signal.influence(step, Batch.join([plus, minus]), self.exact).chunk(2)
+        return ends[0] - ends[1]
 
 
 @register_estimator("score")
@@ -262,12 +225,13 @@ class Score(Estimator):
     """Influence in forward mode; otherwise by a difference of two forward passes, at half the cost."""
 
     def estimate(self, signal: Signal, generator: Generator, rng: np.random.Generator) -> Array:
-        return self.over(signal, signal.reversed(), generator, rng)
+        influences, scores = self.over(signal, signal.reversed(), generator, rng)
+        return self.weighed(on_host(influences), scores)
 
     def over(
         self, signal: Signal, steps: Iterable[ReversedStep], generator: Generator, rng: np.random.Generator
-    ) -> Array:
-        """The estimate from reversed steps."""
+    ) -> tuple[list[Tensor], list[Array]]:
+        """Of every step: the influence of its samples (n,), on the device, and their scores (n, d)."""
         influences, scores = [], []
         for step in steps:
             samples = signal.samples[step.k]
@@ -279,6 +243,10 @@ class Score(Estimator):
             weight = size / len(samples.seeds)  # a step trains on `size` samples, however many stand for them
             influences.append(weight * signal.influence(step, samples.batch, self.exact))
             scores.append(samples.score())
+        return influences, scores
+
+    def weighed(self, influences: list[Array], scores: list[Array]) -> Array:
+        """The estimate from both."""
         values, gradients = np.concatenate(influences), np.concatenate(scores)
         if self.baseline:
             others = (values.sum() - values) / max(len(values) - 1, 1)
@@ -307,12 +275,17 @@ class Mixed(Estimator):
         family = InfluenceDifference if self.half == "influence" else ImageDifference
         sigma = family.sigma if self.sigma is None else self.sigma
         difference = family(directions=self.directions, sigma=sigma)
-        discrete, steps = signal.discrete, list(signal.reversed(family.linear))
-        total = np.zeros(len(discrete))
-        if discrete.any():
-            total[discrete] = Score(baseline=self.baseline).over(signal, steps, generator, rng)[discrete]
+        score, discrete = Score(baseline=self.baseline), signal.discrete
+        steps, total = list(signal.reversed(family.linear)), np.zeros(len(discrete))
+        influences, scores = score.over(signal, steps, generator, rng) if discrete.any() else ([], [])
+        found = Differences([], [], [])
         if not discrete.all():
-            total += difference.along(~discrete, signal, steps, generator, rng)
+            found = difference.along(~discrete, signal, steps, generator, rng)
+        there = on_host([*influences, *found.changes])
+        if discrete.any():
+            total[discrete] = score.weighed(there[: len(influences)], scores)[discrete]
+        if not discrete.all():
+            total += difference.mean(~discrete, found, there[len(influences) :])
         return total
 
 
@@ -365,15 +338,20 @@ class Perturbed(Estimator):
         return action + np.stack([offsets, -offsets], axis=1).reshape(-1, d), np.repeat(half, 2)
 
     def estimate(self, signal: Signal, generator: Generator, rng: np.random.Generator) -> Array:
-        total = np.zeros(len(signal.centre))
+        influences, offsets = [], []
         for step in signal.reversed():
             samples = signal.samples[step.k]
-            offsets = samples.actions - signal.centre
+            around = samples.actions - signal.centre
             if self.group == "batch":
-                whole = torch.dot(step.by_gradient.double(), signal.tape.gradients[step.k].double()).item()
-                total += whole * offsets[0]
+                whole = torch.dot(step.by_gradient.double(), signal.tape.gradients[step.k].double())
+                influences.append(whole[None])
+                offsets.append(around[:1])
             else:
-                total += signal.influence(step, samples.batch, self.exact) @ offsets
+                influences.append(signal.influence(step, samples.batch, self.exact))
+                offsets.append(around)
+        total = np.zeros(len(signal.centre))
+        for influence, offset in zip(on_host(influences), offsets, strict=True):
+            total += influence @ offset
         return total / self.sigma**2
 
 

@@ -4,15 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.func import vmap
 
 from hgenv.batch import Batch
+from hgenv.devices import on_host, sent
 from hgenv.learning.training import FlatNetwork, InnerOptimizer, State, weight_gradient
 from hgenv.quantities.quantity import Quantity
 
 _CHUNK = 64  # images a forward pass when predicting
+
+
+class Outcome(NamedTuple):
+    """The mean loss of a validation batch, and whether weights and moments are finite."""
+
+    loss: float
+    finite: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +59,29 @@ class Learner:
             state = self.rule.update(state, self.gradient(state.weights, batch))
         return state
 
+    def losses(self, weights: Tensor, batch: Batch) -> Tensor:
+        """The mean losses (k,) at weights (k, p), each of a batch of its own (k, n, ...) or all of one (n, ...)."""
+        own = 0 if batch.image.ndim == 5 else None
+
+        def mean(one: Tensor, *parts: Tensor) -> Tensor:
+            return self.loss(one, Batch(*parts)).mean()
+
+        found: Tensor = vmap(mean, in_dims=(0, own, own, own))(weights, *batch)
+        return found
+
+    def gradients(self, weights: Tensor, batch: Batch) -> Tensor:
+        """grad_w of the mean losses of k batches (k, n, ...), each at weights of its own (k, p): (k, p)."""
+        # No loss depends on the weights of another, so that the gradient of their sum is all of theirs. torch.func.grad
+        # inside vmap would keep what a second derivative needs as well, three times the memory.
+        leaf = weights.detach().requires_grad_()
+        return torch.autograd.grad(self.losses(leaf, batch).sum(), leaf)[0]
+
+    def trained_together(self, state: State, batches: Iterable[Batch]) -> State:
+        """The state of k trainings, weights and moments (k, p), after a step on each batch (k, n, ...)."""
+        for batch in batches:
+            state = self.rule.update(state, self.gradients(state.weights, batch))
+        return state
+
     def averaged(self, average: Tensor, state: State) -> Tensor:
         """The running average of the weights, with a state's added."""
         # The decay grows with the number of steps, so that the first weights are soon forgotten.
@@ -60,8 +93,16 @@ class Learner:
         with torch.no_grad():
             return self.loss(weights, batch).mean().item()
 
+    def outcome(self, state: State, batch: Batch) -> Outcome:
+        """What a training has come to: the one moment of a step at which the host waits for the device."""
+        with torch.no_grad():
+            loss = self.loss(state.weights, batch).mean()
+            finite = torch.stack([part.isfinite().all() for part in (state.weights, *state.moments)]).all()
+        found, whole = on_host([loss, finite])
+        return Outcome(float(found), bool(whole))
+
     def predict(self, weights: Tensor, images: Tensor) -> Tensor:
         """Predictions (stacks, n, t, h, w) of images (n, c, h, w), on the CPU."""
         with torch.no_grad():
-            parts = [self.model.predict(weights, part.to(self.device)).cpu() for part in torch.split(images, _CHUNK)]
-        return torch.cat(parts, dim=1)
+            parts = [self.model.predict(weights, sent(part, self.device)) for part in torch.split(images, _CHUNK)]
+        return torch.cat(parts, dim=1).cpu()

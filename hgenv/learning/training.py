@@ -33,7 +33,10 @@ class WeightNorm(parametrizations._WeightNorm):
     """
 
     def forward(self, length: Tensor, direction: Tensor) -> Tensor:
-        return direction * (length / torch.norm_except_dim(direction, 2, self.dim))
+        rest = [place for place in range(direction.ndim) if place != self.dim]  # dim is -1 for all as one
+        # torch.norm_except_dim would be the same, but vmap has no rule for it.
+        norm = torch.linalg.vector_norm(direction, dim=rest, keepdim=True) if rest else direction.abs()
+        return direction * (length / norm)
 
 
 def with_right_derivatives(network: nn.Module) -> nn.Module:
@@ -98,9 +101,18 @@ class State(NamedTuple):
     moments: tuple[Tensor, ...]
     taken: int
 
+    def copies(self, count: int) -> State:
+        """The same state so many times, weights and moments (count, p), for trainings that go on together."""
+        weights, *moments = (part.expand(count, -1) for part in (self.weights, *self.moments))
+        return State(weights, tuple(moments), self.taken)
+
 
 class InnerOptimizer(ABC):
-    """An update rule of the network's weights and the adjoint of that rule."""
+    """An update rule of the network's weights and the adjoint of that rule.
+
+    A rule goes entry by entry: what it does to weights (p,) it does to (k, p) of k trainings that have taken as many
+    steps.
+    """
 
     @abstractmethod
     def init(self, weights: Tensor) -> State:
@@ -214,10 +226,10 @@ def directional_derivative(loss: Loss, weights: Tensor, batch: Batch, direction:
             slopes: Tensor = jvp(lambda w: loss(w, batch), (weights,), (direction,))[1]
             return slopes
         size = direction.norm()
-        if size == 0:
-            return torch.zeros(len(batch.image), dtype=weights.dtype, device=weights.device)
-        step = 3e-4 * weights.norm() / size
-        return (loss(weights + step * direction, batch) - loss(weights - step * direction, batch)) / (2.0 * step)
+        there = size != 0  # known on the device only: to ask for it would let the host wait
+        step = 3e-4 * weights.norm() / torch.where(there, size, 1.0)
+        change = loss(weights + step * direction, batch) - loss(weights - step * direction, batch)
+        return torch.where(there, change / (2.0 * step), 0.0)
 
 
 class Tape:

@@ -1,5 +1,6 @@
 """A domain is the one place where ground truth is kept: whoever changes it is scored against what he made of it."""
 
+import pickle
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -104,3 +105,32 @@ def test_pictures_may_differ_in_size_where_they_are_scored() -> None:
     domain = Large(batch, batch)
     assert [one.image.shape[-1] for one in domain.truth("test")] == [8, 12]
     assert measured(SquaredError(), domain, batch.target, "test") == {"loss": 0.0}
+
+
+class Counted(Domain):
+    """Counts how often a split is asked for."""
+
+    def __init__(self) -> None:
+        self.asked: list[Split] = []
+        self.pictures = Batch(torch.rand(4, 1, 8, 8), torch.rand(4, 3, 8, 8), torch.rand(4, 1, 8, 8))
+
+    def batch(self, split: Split) -> Batch:
+        self.asked.append(split)
+        return self.pictures
+
+
+def test_a_split_is_sent_to_a_device_once() -> None:
+    domain, meta = Counted(), torch.device("meta")
+    first, again = (domain.on("validation", meta) for _ in range(2))
+    assert all(a is b for a, b in zip(first, again, strict=True))
+    assert {part.device for part in first} == {meta}
+    assert domain.on("test", meta).image is not first.image
+    assert domain.asked == ["validation", "test"]
+    assert "_resident" not in vars(pickle.loads(pickle.dumps(domain))), "another process has its own device"
+    assert domain.on("test", meta).image.device == meta
+
+
+def test_on_the_cpu_a_split_is_what_it_was() -> None:
+    domain = Counted()
+    assert domain.on("test", torch.device("cpu")) is domain.pictures
+    assert "_resident" not in vars(domain)

@@ -373,3 +373,14 @@ def test_a_differentiated_step_leaves_no_graph_behind() -> None:
     (few, _), (many, kept) = extra(4), extra(64)
     assert few > 10_000
     assert many - few <= 60 * 1.5 * kept, f"{many} kB at 64 steps, {few} kB at 4, {kept} kB to keep a step"
+
+
+@pytest.mark.parametrize("dim", [0, 1, None])
+def test_weight_norm_is_torchs(dim: int | None) -> None:
+    torch.manual_seed(0)
+    network = parametrizations.weight_norm(nn.Conv2d(2, 3, 2), dim=dim).double()
+    wanted = network.weight.detach().clone()
+    with torch.no_grad():
+        network.parametrizations.weight.original1.mul_(3.0)  # the direction's length does not count
+    found = FlatNetwork(network)._network.weight
+    torch.testing.assert_close(found, wanted, rtol=1e-12, atol=0.0)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from hgenv.beta.noise import stream_keys
 from hgenv.env import DataGenEnv
@@ -81,7 +82,7 @@ def influences() -> Array:
         size = len(signal.samples[step.k].seeds)
         for side in (0, 1):
             batch = TASK.render(ANGLES, np.full(len(ANGLES), bool(side)))
-            found[side] += size * signal.influence(step, batch)
+            found[side] += size * signal.influence(step, batch).numpy()
     return found
 
 
@@ -174,7 +175,7 @@ def test_a_batch_that_shares_a_perturbation_sums_its_influences() -> None:
     wanted = np.zeros(3)
     for step in signal.reversed():
         samples = signal.samples[step.k]
-        influence = signal.influence(step, samples.batch).sum()
+        influence = signal.influence(step, samples.batch).sum().item()
         wanted += influence * (samples.actions[0] - POINT) / 0.15**2
     np.testing.assert_allclose(got, wanted, rtol=1e-3)
     pairs = [(a.actions[0] + b.actions[0]) / 2 for a, b in zip(signal.samples[::2], signal.samples[1::2], strict=True)]
@@ -183,7 +184,7 @@ def test_a_batch_that_shares_a_perturbation_sums_its_influences() -> None:
 
 
 class Shifted(Signal):
-    def influence(self, *arguments: Any) -> Array:
+    def influence(self, *arguments: Any) -> Tensor:
         return super().influence(*arguments) + 1.0
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hgenv.devices import on_host
 from hgenv.fields import Positive
 from hgenv.learning.gradient import Estimator, Generator, Signal, register_estimator
 
@@ -18,10 +19,10 @@ class Signs(Estimator):
 
     def estimate(self, signal: Signal, generator: Generator, rng: np.random.Generator) -> np.ndarray:
         direction = self.sigma * rng.choice([-1.0, 1.0], len(signal.centre))
-        change = 0.0
+        ends = []
         for step in signal.reversed():
             samples = signal.samples[step.k]
             for sign in (1.0, -1.0):
                 moved = generator(np.clip(samples.actions + sign * direction, -1, 1), samples.seeds)
-                change += sign * signal.influence(step, moved.batch, exact=False).sum()
-        return change / (2 * direction)
+                ends.append(sign * signal.influence(step, moved.batch, exact=False).sum())
+        return sum(on_host(ends)) / (2 * direction)
