@@ -1,6 +1,7 @@
 """Samples that cannot be made are drawn anew and counted; what is no sample is refused."""
 
 import dataclasses
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ import hgenv
 from hgenv import Batch, DataGenEnv, EnvOptions, SampleError
 from hgenv.beta.noise import Noise, keys
 from hgenv.learning import ImageDifference, InfluenceDifference, Samples
+from hgenv.learning.signal import Generator
 from hgenv.task import REDRAWS, sampled
 from hgenv.tasks.toy_shading import ToyShading
 
@@ -164,6 +166,24 @@ def test_what_is_not_as_many_rows_of_numbers_is_refused(how: str) -> None:
         env.evaluate(env.start[None])
 
 
+class Spoilt:
+    """A generator of whose every second batch one sample is another one, of another key."""
+
+    def __init__(self, generate: Generator, factor: float, side: int) -> None:
+        self.generate, self.factor, self.side, self.calls = generate, factor, side, 0
+
+    def __call__(self, actions: Array, seeds: NDArray[np.uint64]) -> Samples:
+        self.calls += 1
+        samples = self.generate(actions, seeds)
+        if self.calls % 2 != self.side or self.factor == 1.0:
+            return samples
+        samples.batch.image[1] *= self.factor
+        return samples._replace(seeds=samples.seeds + np.array([0, 1, 0, 0], np.uint64))
+
+    def ahead(self, points: Iterable[tuple[Array, NDArray[np.uint64]]]) -> Iterator[Samples]:
+        return (self(*point) for point in points)
+
+
 @pytest.mark.parametrize("estimator", [ImageDifference(steps=2), InfluenceDifference(steps=2)])
 def test_a_difference_to_a_sample_of_another_key_does_not_count(
     estimator: ImageDifference | InfluenceDifference,
@@ -172,17 +192,7 @@ def test_a_difference_to_a_sample_of_another_key_does_not_count(
     env.step(env.start)
 
     def estimate(factor: float, side: int) -> Array:
-        def generator(actions: Array, seeds: NDArray[np.uint64]) -> Samples:
-            nonlocal calls
-            calls += 1
-            samples = env.generate(actions, seeds)
-            if calls % 2 != side or factor == 1.0:
-                return samples
-            samples.batch.image[1] *= factor
-            return samples._replace(seeds=samples.seeds + np.array([0, 1, 0, 0], np.uint64))
-
-        calls = 0
-        return estimator.estimate(env.signal, generator, np.random.default_rng(0))
+        return estimator.estimate(env.signal, Spoilt(env.generate, factor, side), np.random.default_rng(0))
 
     whole = estimate(1.0, 0)
     for side in (0, 1):

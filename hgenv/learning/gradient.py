@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal, NamedTuple, TypeVar
 
@@ -156,18 +156,25 @@ class Difference(Estimator):
         rng: np.random.Generator,
     ) -> Differences:
         """Differences along directions in the `moved` coordinates (d,) only."""
-        m, d, found = self.directions, len(moved), Differences([], [], [])
-        common = self.sigma * rng.standard_normal((m, 1, d)) * moved
+        found, directions = Differences([], [], []), self._drawn(moved, signal, rng)
+        drawn = generator.ahead(_ends(signal, directions))
         for step in steps:
-            actions, seeds = signal.samples[step.k].actions, signal.samples[step.k].seeds
-            own = common if self.shared else self.sigma * rng.standard_normal((m, len(seeds), d)) * moved
-            for direction in own:
-                plus = generator(np.clip(actions + direction, -1.0, 1.0), seeds)
-                minus = generator(np.clip(actions - direction, -1.0, 1.0), seeds)
+            seeds = signal.samples[step.k].seeds
+            for direction in directions[step.k]:
+                plus, minus = next(drawn), next(drawn)
                 found.changes.append(self.change(signal, step, plus.batch, minus.batch))
                 found.directions.append(direction)
                 found.whole.append((plus.seeds == seeds) & (minus.seeds == seeds))
         return found
+
+    def _drawn(self, moved: NDArray[np.bool_], signal: Signal, rng: np.random.Generator) -> dict[int, Array]:
+        """Directions (m, n or 1, d) of every step, in the order of the reverse."""
+        m, d = self.directions, len(moved)
+        common = self.sigma * rng.standard_normal((m, 1, d)) * moved
+        sizes = {k: len(samples.seeds) for k, samples in reversed(list(enumerate(signal.samples)))}
+        if self.shared:
+            return dict.fromkeys(sizes, common)
+        return {k: self.sigma * rng.standard_normal((m, size, d)) * moved for k, size in sizes.items()}
 
     def mean(self, moved: NDArray[np.bool_], found: Differences, changes: list[Array]) -> Array:
         """The estimate from differences along the `moved` coordinates, and their changes on the host."""
@@ -176,6 +183,15 @@ class Difference(Estimator):
             slopes = np.where(whole, change, 0.0) / (2.0 * np.sum(direction**2, axis=1))
             total += np.sum(slopes[:, None] * direction, axis=0)
         return total / self.directions * (np.sum(moved) if self.scaling == "unbiased" else 1)
+
+
+def _ends(signal: Signal, directions: dict[int, Array]) -> Iterator[tuple[Array, Seeds]]:
+    """Both ends of every difference, plus first."""
+    for k, along in directions.items():
+        actions, seeds = signal.samples[k].actions, signal.samples[k].seeds
+        for direction in along:
+            yield np.clip(actions + direction, -1.0, 1.0), seeds
+            yield np.clip(actions - direction, -1.0, 1.0), seeds
 
 
 @register_estimator("image")
@@ -233,17 +249,20 @@ class Score(Estimator):
     ) -> tuple[list[Tensor], list[Array]]:
         """Of every step: the influence of its samples (n,), on the device, and their scores (n, d)."""
         influences, scores = [], []
+        fresh = generator.ahead(self._fresh(signal, rng))
         for step in steps:
-            samples = signal.samples[step.k]
-            size = len(samples.seeds)
-            if self.samples:
-                chosen = rng.integers(size, size=self.samples)
-                fresh = rng.integers(2**63, size=self.samples).astype(np.uint64)
-                samples = generator(samples.actions[chosen], fresh)
-            weight = size / len(samples.seeds)  # a step trains on `size` samples, however many stand for them
+            trained = signal.samples[step.k]
+            samples = next(fresh) if self.samples else trained
+            weight = len(trained.seeds) / len(samples.seeds)  # however many stand for those that a step trains on
             influences.append(weight * signal.influence(step, samples.batch, self.exact))
             scores.append(samples.score())
         return influences, scores
+
+    def _fresh(self, signal: Signal, rng: np.random.Generator) -> Iterator[tuple[Array, Seeds]]:
+        """Where fresh samples of every step lie, in the order of the reverse: at actions of those trained on."""
+        for trained in reversed(signal.samples):
+            chosen = rng.integers(len(trained.seeds), size=self.samples)
+            yield trained.actions[chosen], rng.integers(2**63, size=self.samples).astype(np.uint64)
 
     def weighed(self, influences: list[Array], scores: list[Array]) -> Array:
         """The estimate from both."""

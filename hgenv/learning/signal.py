@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,8 +30,14 @@ class Samples(NamedTuple):
     score: Callable[[], Array]
 
 
-Generator = Callable[[Array, Seeds], Samples]
-"""(actions (n, d), seeds (n,)) -> Samples: f(beta, r) as a function of the normalised beta."""
+class Generator(Protocol):
+    """f(beta, r) as a function of the normalised beta."""
+
+    def __call__(self, actions: Array, seeds: Seeds) -> Samples:
+        """The samples of actions (n, d) and seeds (n,)."""
+
+    def ahead(self, points: Iterable[tuple[Array, Seeds]]) -> Iterator[Samples]:
+        """The samples of each (actions, seeds), in their order; while one is used, the next may be drawn."""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 
-import hgenv.env
+import hgenv.generator
 from hgenv.devices import on_host
 from hgenv.learning import gradient, learner
 from hgenv.learning.training import directional_derivative
@@ -81,7 +81,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[list[int], list[s
         transfers.append(len(tensors))
         return apart(on_host)(tensors)
 
-    monkeypatch.setattr(hgenv.env, "sampled", apart(sampled))
+    monkeypatch.setattr(hgenv.generator, "sampled", apart(sampled))
     for module in (gradient, learner):
         monkeypatch.setattr(module, "on_host", one)
     others: list[str] = []
