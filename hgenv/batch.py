@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple
 
 import torch
@@ -30,7 +30,7 @@ class Batch(NamedTuple):
         return Batch(*(part[index] for part in self))
 
     @staticmethod
-    def stack(batches: list[Batch]) -> Batch:
+    def stack(batches: Sequence[Batch]) -> Batch:
         """k batches of n rows each as one, image (k, n, c, h, w), ..., for k trainings that go on together."""
         return Batch(*(torch.stack(parts) for parts in zip(*batches, strict=True)))
 

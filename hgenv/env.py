@@ -24,6 +24,7 @@ from hgenv.fields import check
 from hgenv.generator import TaskGenerator
 from hgenv.learning.gradient import Estimator, Samples, Signal, direction_of, plain_points
 from hgenv.learning.learner import Learner
+from hgenv.learning.probes import probes_at_once
 from hgenv.learning.training import FlatNetwork, State, Tape
 from hgenv.options import EnvOptions, build, knobs
 from hgenv.pictures import sheet
@@ -226,11 +227,11 @@ class DataGenEnv(gymnasium.Env[Observation, Observation]):
         shared = (self._learner, self.options, self.box, now.task, Moment(now.seed, now.evaluations, now.weights))
         with charged(now.ledger):
             now.ledger.clipped += int(np.sum(points != given))
-            found = self.workers.map(probe, shared, list(points))
+            found = self.workers.map(probe, shared, grouped(points, probes_together(self)))
             for _, cost in found:
                 now.ledger.add(cost)
         self._episode = dataclasses.replace(now, evaluations=now.evaluations + 1)
-        return np.array([loss for loss, _ in found])
+        return np.concatenate([np.zeros(0), *(losses for losses, _ in found)])
 
     @property
     def generate(self) -> TaskGenerator:
@@ -314,6 +315,19 @@ def trained(env: DataGenEnv, moved: Array, estimator: Estimator | None) -> Train
         state = o.inner.update(state, gradient)
         average = learner.averaged(average, state)
     return Trained(state, average, tape, kept)
+
+
+def probes_together(env: DataGenEnv) -> int:
+    """How many probes are trained together."""
+    if env.options.probes_together is not None:
+        return env.options.probes_together
+    like = env.task.domain.batch("validation").rows(slice(env.options.batch_size))
+    return probes_at_once(env._learner, like.to(env.device))
+
+
+def grouped(points: Array, size: int) -> list[Array]:
+    """Points (k, d) in groups of so many, the last one perhaps smaller."""
+    return [points[i : i + size] for i in range(0, len(points), size)]
 
 
 def signal_of(env: DataGenEnv, estimator: Estimator, after: Trained, action: Array, rows: Batch) -> Signal:

@@ -59,6 +59,9 @@ class EnvOptions:
     workers: str = "1"
     """Where the probes of a call run: 1, this process; N processes; auto, one a core; ray or ray://HOST:PORT, a Ray
     cluster. No bit depends on it."""
+    probes_together: Natural | None = None
+    """Probes that are trained together, batched over their weights; None: as many as a GPU has memory for, and one
+    after another on the CPU, where that is faster."""
     render_workers: Annotated[int, AtLeast(0), AtMost(256)] = 0
     """Threads that draw the next batches while the network trains; no bit depends on them."""
 

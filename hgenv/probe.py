@@ -12,7 +12,7 @@ from hgenv.batch import Batch
 from hgenv.beta.box import Box, spread_about
 from hgenv.beta.noise import stream_keys
 from hgenv.calls import own_torch
-from hgenv.devices import sent
+from hgenv.devices import on_host, sent
 from hgenv.episode import Ledger
 from hgenv.generator import TaskGenerator
 from hgenv.learning.learner import Learner
@@ -33,21 +33,27 @@ class Moment(NamedTuple):
 
 @own_torch()
 def probe(
-    learner: Learner, options: EnvOptions, box: Box, task: Task, moment: Moment, point: Array
-) -> tuple[float, Ledger]:
-    """The loss of an action (d,), of a training of `train_steps` steps, and what it has cost.
+    learner: Learner, options: EnvOptions, box: Box, task: Task, moment: Moment, actions: Array
+) -> tuple[Array, Ledger]:
+    """The losses (k,) of actions (k, d), each of a training of `train_steps` steps, and what they have cost.
 
-    It depends on these arguments only, wherever it is computed. All probes of a call share seeds and validation images.
+    They depend on these arguments only, wherever they are computed. All probes of a call share seeds and validation
+    images. Several are trained together, which a GPU is for: their sums run in another order than that of one.
     """
-    ledger, o = Ledger(), options
-    generator = TaskGenerator(task, box, learner.device, ledger, o.render_workers)
-    counters = range(moment.call * o.train_steps, (moment.call + 1) * o.train_steps)
-    seeds = (stream_keys(moment.seed, "probe", counter, o.batch_size) for counter in counters)
-    points = ((spread_about(point, s, o.spread), s) for s in seeds)
-    state = learner.trained(moment.weights, (samples.batch for samples in generator.ahead(points)))
-    ledger.train_steps += o.train_steps
+    ledger, steps = Ledger(), options.train_steps
+    generator = TaskGenerator(task, box, learner.device, ledger, options.render_workers)
+    seeds = (stream_keys(moment.seed, "probe", moment.call * steps + k, options.batch_size) for k in range(steps))
+    points = ((spread_about(action, s, options.spread), s) for s in seeds for action in actions)
+    batches = (samples.batch for samples in generator.ahead(points))
     rows = validation_rows(task, options, ledger, moment.seed, "probe validation", moment.call)
-    return learner.validate(state.weights, rows), ledger
+    ledger.validation_forwards *= len(actions)
+    ledger.train_steps += steps * len(actions)
+    if len(actions) == 1:
+        return np.array([learner.validate(learner.trained(moment.weights, batches).weights, rows)]), ledger
+    together = map(Batch.stack, zip(*[batches] * len(actions), strict=True))  # the next k of them
+    state = learner.trained_together(moment.weights.repeated(len(actions)), together)
+    with torch.no_grad():
+        return on_host([learner.losses(state.weights, rows)])[0], ledger
 
 
 def validation_rows(task: Task, options: EnvOptions, ledger: Ledger, seed: int, stream: str, counter: int) -> Batch:

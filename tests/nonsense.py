@@ -167,7 +167,7 @@ def _without_processes() -> None:
     from hgenv.bench import compare, fidelity, report
 
     fidelity.ProcessPoolExecutor = lambda *_: ThreadPoolExecutor(1)  # type: ignore[misc, assignment]
-    compare._Processes.run = lambda self, commands: None  # type: ignore[method-assign]
+    compare.Processes.run = lambda self, commands: None  # type: ignore[method-assign]
     report.write = lambda *_: Path("report.md")  # type: ignore[assignment]
 
 

@@ -13,7 +13,7 @@ from analytic import Waves
 from environments import QUICK, assert_same, made_waves, small
 from gymnasium.utils.env_checker import check_env
 
-import hgenv
+import hgenv.probe
 from hgenv.beta.box import spread_about
 from hgenv.beta.noise import Noise, stream_keys
 from hgenv.env import DataGenEnv
@@ -132,7 +132,8 @@ def test_evaluate_is_what_a_step_would_give_on_its_seeds(monkeypatch: pytest.Mon
             return stream_keys(seed, "validation", counter + 1, count)
         return stream_keys(seed, "train" if stream == "probe" else stream, counter, count)
 
-    monkeypatch.setattr(hgenv.env, "stream_keys", renamed)
+    for module in (hgenv.env, hgenv.probe):
+        monkeypatch.setattr(module, "stream_keys", renamed)
     probe = env.evaluate(np.full((1, 5), 0.3))[0]
     assert env.step(np.full(5, 0.3))[4]["val_loss"] == probe
 
@@ -323,3 +324,17 @@ def test_cuda_gives_the_same_loss() -> None:
         env.reset(seed=0)
         losses.append(env.step(env.start)[4]["val_loss"])
     assert losses[0] == pytest.approx(losses[1], rel=1e-3)
+
+
+@pytest.mark.parametrize("id", ["hgenv/ToyShading-v0", "hgenv/ShapeNormals-v0"])
+def test_probes_together_give_what_they_give_one_after_another(id: str) -> None:
+    found = []
+    for together in (1, 2, 5):
+        env = small(id, probes_together=together)
+        env.reset(seed=1)
+        actions = np.linspace(-0.5, 0.5, 5)[:, None] * np.ones(len(env.start))
+        found.append((env.evaluate(actions), dataclasses.asdict(env.ledger)))
+    for losses, costs in found[1:]:
+        np.testing.assert_allclose(losses, found[0][0], rtol=1e-4)
+        assert costs == found[0][1]
+    assert len(set(found[0][0])) == 5

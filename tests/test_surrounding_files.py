@@ -1,17 +1,17 @@
 """Files in the current folder may have any name: hgenv and its processes import none of them unasked."""
 
 import json
-import multiprocessing
 import os
 import subprocess
 import sys
-from concurrent.futures import ProcessPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
+import pieces
 import pytest
 
-from hgenv import interpreter, registry
-from hgenv.bench.compare import _Processes
+from hgenv import registry, workers
+from hgenv.bench.processes import Processes
 
 ROOT = Path(__file__).parents[1]
 HOSTILE = "raise SystemExit('imported from the current folder')\n"
@@ -28,20 +28,19 @@ def hostile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.usefixtures("hostile")
 def test_cells_of_a_comparison_do_not_import_them() -> None:
-    assert _Processes().run([["list"]]) is None
+    assert Processes().run([["list"]]) is None
 
 
 def test_what_is_asked_for_is_found_in_the_current_folder(hostile: Path) -> None:
     (hostile / "asked_for.py").write_text("from pathlib import Path\n\nPath('imported').touch()\n")
-    assert _Processes().run([["list", "--import", "asked_for"]]) is None
+    assert Processes().run([["list", "--import", "asked_for"]]) is None
     assert (hostile / "imported").exists()
 
 
 @pytest.mark.usefixtures("hostile")
 def test_processes_that_measure_do_not_import_them() -> None:
-    spawn = multiprocessing.get_context("spawn")
-    with interpreter.safe_path(), ProcessPoolExecutor(1, spawn) as pool:
-        assert pool.submit(os.getpid).result() != os.getpid()
+    with closing(workers.Processes(1)) as one:
+        assert one.map(pieces.process, (), [1])[0] != os.getpid()
     assert "PYTHONSAFEPATH" not in os.environ
 
 

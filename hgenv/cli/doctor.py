@@ -55,7 +55,7 @@ def command(words: list[str]) -> int:
     print(f"{'cores':17} {os.cpu_count()}", flush=True)
     fine = [_say(check) for check in _checks(words)]
     print("one step with its gradient:")
-    fine.append(_say(Check(value_of(words, "env", EnvChoice.env) or "", True, lambda: _step(settings))))
+    fine.append(_say(Check(str(value_of(words, "env", EnvChoice.env)), True, lambda: _step(settings))))
     return 0 if all(fine) else 1
 
 

@@ -163,7 +163,7 @@ def field_docs(cls: Any) -> dict[str, str]:
 
 def chosen_task(words: list[str]) -> type[Task]:
     """The task named by --env, whose fields are options too."""
-    cls = find(value_of(words, "env", DEFAULT_ENV) or DEFAULT_ENV)
+    cls = find(str(value_of(words, "env", DEFAULT_ENV)))
     split_options(cls, {})
     return cls
 

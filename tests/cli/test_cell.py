@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hgenv.bench.compare import _Processes
+from hgenv.bench.processes import Processes
 from hgenv.cli import cell
 
 
@@ -40,6 +40,6 @@ def test_a_process_that_is_killed_has_its_reason_too(tmp_path: Path) -> None:
     (tmp_path / "deadly_part.py").write_text("import os, signal, sys\nprint('the end', file=sys.stderr, flush=True)\n")
     with (tmp_path / "deadly_part.py").open("a") as file:
         file.write("os.kill(os.getpid(), signal.SIGKILL)\n")
-    failure = _Processes().run([["list", "--import", str(tmp_path / "deadly_part.py")]])
+    failure = Processes().run([["list", "--import", str(tmp_path / "deadly_part.py")]])
     assert failure == ("killed by signal 9", "the end\n")
-    assert _Processes().run([["list"]]) is None
+    assert Processes().run([["list"]]) is None

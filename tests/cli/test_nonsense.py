@@ -27,6 +27,8 @@ TINY = ["run", "fixed", *TOY, *nonsense.TINY, "--validation-size", "2", "--test-
         (["--seed", str(2**32)], f"seed must be an integer and >= 0 and <= {2**32 - 1}, got {2**32}"),
         (["--max-steps", str(10**30)], f"max_steps must be an integer and >= 1 and <= {10**15}"),
         (["--inner", "None"], "unknown --inner 'None'; known: adam, sgd"),
+        (["--env", "None"], "unknown environment 'None'; known: hgenv/"),
+        (["--env", ""], "unknown environment ''; known: hgenv/"),
         (["--spread", "1e308"], "spread must be a finite number and >= 0 and <= 1000000"),
         (["--start", ""], "start must be the path of a file or folder"),
         (["--out", ""], "out must be the path of a file or folder"),
@@ -196,7 +198,7 @@ def test_all_options_and_all_nonsense(name: str, warmed: Path, tmp_path: Path) -
 @pytest.mark.long
 @pytest.mark.parametrize("name", sorted(nonsense.positions()))
 def test_all_nonsense_in_the_place_of_a_name(name: str, warmed: Path, tmp_path: Path) -> None:
-    words = nonsense.values(tmp_path).items()
+    words = [pair for pair in nonsense.values(tmp_path).items() if name != "signal" or pair[1] != "--"]  # that measures
     found = {value: nonsense.tried([*nonsense.positions()[name], word], warmed).problem for value, word in words}
     assert {case: problem for case, problem in found.items() if problem} == {}
 

@@ -13,12 +13,14 @@ import pytest
 from kept_rows import rows_of
 from processes import interruptible
 
+import hgenv.env
 from hgenv import run
+from hgenv.beta.noise import stream_keys
 from hgenv.cli import main as cli
 from hgenv.cli import options as cli_options
 from hgenv.cli import run as cli_run
 from hgenv.env import DataGenEnv
-from hgenv.learning.gradient import Samples, Score
+from hgenv.learning.gradient import Score
 from hgenv.options import EnvOptions
 from hgenv.registry import TASKS
 from hgenv.runs import folder
@@ -60,36 +62,25 @@ def test_same_seed_same_rows_and_a_whole_run_folder(optimizer: str, tmp_path: Pa
     )
 
 
-def test_committed_samples_do_not_depend_on_the_optimizer() -> None:
+def test_committed_samples_do_not_depend_on_the_optimizer(monkeypatch: pytest.MonkeyPatch) -> None:
     """Sample seeds, step by step: only beta differs between optimizers."""
-    seen = {}
+    seen: dict[str, list] = {}
+
+    def logged(seed: int, stream: str, counter: int, count: int) -> np.ndarray:
+        seeds = stream_keys(seed, stream, counter, count)
+        if stream == "train":
+            seen[name].append(seeds.tolist())
+        return seeds
+
+    monkeypatch.setattr(hgenv.env, "stream_keys", logged)
     for name in ("fixed", "random-search", "hybrid-gradient"):
         gradient = Score() if name == "hybrid-gradient" else None
         options = EnvOptions(gradient=gradient, train_steps=2, batch_size=2)
         env = DataGenEnv(ShapeNormals(validation_size=4, test_size=2), options)
         seen[name] = []
-        wrap_seeds(env, seen[name])
         list(run.run(env, OPTIMIZERS[name](), run.Budget(max_steps=3), seed=5, report_every=10))
     assert len(seen["fixed"]) == 6
     assert seen["fixed"] == seen["random-search"] == seen["hybrid-gradient"]
-
-
-def wrap_seeds(env: DataGenEnv, log: list) -> None:
-    """Log the seeds of the committed steps, and not those of probes."""
-    train, generate = env._train, env.generate
-
-    def logged(actions: np.ndarray, seeds: np.ndarray) -> Samples:
-        log.append(seeds.tolist())
-        return generate(actions, seeds)
-
-    def trained(*arguments: object) -> object:
-        env.generate = logged  # type: ignore[method-assign]
-        try:
-            return train(*arguments)
-        finally:
-            env.generate = generate  # type: ignore[method-assign]
-
-    env._train = trained  # type: ignore[method-assign]
 
 
 def test_the_snapshot_is_the_best_validated_state(tmp_path: Path) -> None:

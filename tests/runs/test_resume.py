@@ -11,15 +11,16 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from kept_rows import rows_of
 from processes import interruptible
 
+import hgenv.env
 from hgenv.checkpoint import Checkpoint
 from hgenv.cli.main import main
-from hgenv.env import DataGenEnv
 from hgenv.snapshot import load_snapshot
 from optimizers import OPTIMIZERS
 
@@ -36,14 +37,14 @@ PLAYERS = {
 
 def cut_at(count: int, monkeypatch: pytest.MonkeyPatch, kind: type[BaseException] = KeyboardInterrupt) -> None:
     """Environments fail in the middle of the step after so many."""
-    made, calls = DataGenEnv._train, itertools.count(1)
+    made, calls = hgenv.env.trained, itertools.count(1)
 
-    def trained(env: DataGenEnv, *arguments: object) -> object:
+    def trained(*arguments: Any) -> object:
         if next(calls) > count:
             raise kind
-        return made(env, *arguments)  # type: ignore[arg-type]
+        return made(*arguments)
 
-    monkeypatch.setattr(DataGenEnv, "_train", trained)
+    monkeypatch.setattr(hgenv.env, "trained", trained)
 
 
 @pytest.mark.parametrize("name", PLAYERS)
