@@ -48,11 +48,16 @@ class Turn:
 
 
 def in_turn(method: Callable[Concatenate[Any, P], R]) -> Callable[Concatenate[Any, P], R]:
-    """A method that raises RuntimeError while another thread is inside one of these, of an object with a `turn`."""
+    """A method that raises RuntimeError while another thread is inside one of these, of an object with a `turn`, and
+    whose time on a GPU is the object's `gpu_time`."""
 
     @wraps(method)
     def called(owner: Any, /, *given: P.args, **named: P.kwargs) -> R:
         with owner.turn, own_torch():
-            return method(owner, *given, **named)
+            owner.gpu_time.begin()
+            try:
+                return method(owner, *given, **named)
+            finally:
+                owner.gpu_time.end()
 
     return called

@@ -18,7 +18,7 @@ from hgenv.batch import Batch, Split
 from hgenv.beta.box import Box, spread_about
 from hgenv.beta.noise import keys, stream_keys
 from hgenv.calls import Turn, in_turn, own_torch
-from hgenv.devices import sent
+from hgenv.devices import GpuTime, sent
 from hgenv.domains.domain import measured
 from hgenv.episode import Episode, Failure, Ledger, charged, failure, random_state, random_words
 from hgenv.fields import check
@@ -62,6 +62,7 @@ class DataGenEnv(gymnasium.Env[Observation, Observation]):
     box: Box
     device: torch.device
     turn: Turn
+    gpu_time: GpuTime
     _first_task: Task
     _episode: Episode | None
     _learner: Learner
@@ -88,7 +89,7 @@ class DataGenEnv(gymnasium.Env[Observation, Observation]):
         self.action_space = gymnasium.spaces.Box(-1.0, 1.0, (d,), np.float32)
         self.observation_space = gymnasium.spaces.Box(-1.0, 1.0, (seen,), np.float32)
         self._first_task = task
-        self._episode, self.turn = None, Turn()
+        self._episode, self.turn, self.gpu_time = None, Turn(), GpuTime(self.device)
 
     # -- Gymnasium's interface
 

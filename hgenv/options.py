@@ -12,9 +12,8 @@ from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from typing import Annotated, Any, TypeVar
 
-import torch
-
 from hgenv.beta.box import Coordinates
+from hgenv.devices import check_device
 from hgenv.fields import MOST, AtLeast, Decay, Many, MisfitError, Natural, check, plain
 from hgenv.learning.gradient import ESTIMATORS, Estimator
 from hgenv.learning.training import INNER_OPTIMIZERS, Adam, InnerOptimizer
@@ -58,10 +57,7 @@ class EnvOptions:
 
     def __post_init__(self) -> None:
         check(self)
-        try:
-            torch.empty(0, device=self.device)
-        except (RuntimeError, AssertionError) as error:
-            raise ValueError(f"device {self.device!r} cannot be used: {error}") from error
+        check_device(self.device)
         if self.gradient is not None:
             self.gradient.check(self.train_steps, self.batch_size, self.spread)
         elif self.observe_gradient:
