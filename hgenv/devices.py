@@ -6,7 +6,9 @@ And what is known of a device: whether it is there, what memory is free, how lon
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import torch
@@ -42,6 +44,28 @@ def check_device(device: str) -> None:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
         raise ValueError(f"device {device!r} cannot be used: {error}") from error
+
+
+@contextmanager
+def tf32(allowed: bool) -> Iterator[None]:
+    """Whether a GPU may round what it multiplies, in matrix products and convolutions, to TF32 while this lasts.
+
+    The flags are torch's own, for all of the process; they are put back. Its convolutions may from the start.
+    """
+    cuda, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
+    parts: tuple[Any, Any] = (cuda, cudnn)
+    name: str = "allow_tf32"
+    value: bool | str = allowed
+    if hasattr(cudnn, "conv"):  # since torch 2.9, which refuses a mixture of both ways
+        parts, name, value = (cuda, cudnn.conv), "fp32_precision", "tf32" if allowed else "ieee"
+    before = [getattr(part, name) for part in parts]
+    try:
+        for part in parts:
+            setattr(part, name, value)
+        yield
+    finally:
+        for part, was in zip(parts, before, strict=True):
+            setattr(part, name, was)
 
 
 class GpuTime:

@@ -106,7 +106,9 @@ class DataGenEnv(gymnasium.Env[Observation, Observation]):
             network = task.network()
             task.pretrain(network, self.device)
         model = FlatNetwork(network.to(self.device))
-        learner = Learner(model, task.quantity, self.options.inner, self.options.weight_average, self.device)
+        learner = Learner(
+            model, task.quantity, self.options.inner, self.options.weight_average, self.device, self.options.precision
+        )
         state = learner.start()
         now = Episode(
             chosen, 0, 0, state, state.weights, self.box.start, self.box.centre, np.zeros(0),

@@ -12,10 +12,13 @@ from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from typing import Annotated, Any, TypeVar
 
+import torch
+
 from hgenv.beta.box import Coordinates
 from hgenv.devices import check_device
 from hgenv.fields import MOST, AtLeast, Decay, Many, MisfitError, Natural, check, plain
 from hgenv.learning.gradient import ESTIMATORS, Estimator
+from hgenv.learning.learner import Precision
 from hgenv.learning.training import INNER_OPTIMIZERS, Adam, InnerOptimizer
 from hgenv.registry import load_plugins
 
@@ -54,10 +57,14 @@ class EnvOptions:
     """Environment steps after which the progress that the observation shows is full."""
     device: str = "cpu"
     """Where the network trains; rendering runs on the CPU."""
+    precision: Precision = "float32"
+    """Of training steps that nothing differentiates: float32, TF32 products on a GPU, or bfloat16 forward passes."""
 
     def __post_init__(self) -> None:
         check(self)
         check_device(self.device)
+        if self.precision == "tf32" and torch.device(self.device).type != "cuda":
+            raise ValueError(f"precision='tf32' is a way of CUDA devices to multiply, got device {self.device!r}")
         if self.gradient is not None:
             self.gradient.check(self.train_steps, self.batch_size, self.spread)
         elif self.observe_gradient:
