@@ -10,18 +10,22 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import torch
 
+from hgenv.devices import tf32
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
 @contextmanager
 def own_torch() -> Iterator[None]:
-    """Torch as training needs it, whatever the caller has set: gradients, float32, tensors made on the CPU."""
+    """Torch as training needs it, whatever the caller has set: gradients, float32 that is not rounded to TF32, tensors
+    made on the CPU."""
     dtype = torch.get_default_dtype()
     there = torch.get_default_device().type == "cpu"  # to set one, even the CPU, slows every call of torch
     torch.set_default_dtype(torch.float32)
     try:
-        with torch.inference_mode(False), torch.enable_grad(), nullcontext() if there else torch.device("cpu"):
+        made = nullcontext() if there else torch.device("cpu")
+        with torch.inference_mode(False), torch.enable_grad(), tf32(False), made:
             yield
     finally:
         torch.set_default_dtype(dtype)
@@ -48,11 +52,16 @@ class Turn:
 
 
 def in_turn(method: Callable[Concatenate[Any, P], R]) -> Callable[Concatenate[Any, P], R]:
-    """A method that raises RuntimeError while another thread is inside one of these, of an object with a `turn`."""
+    """A method that raises RuntimeError while another thread is inside one of these, of an object with a `turn`, and
+    whose time on a GPU is the object's `gpu_time`."""
 
     @wraps(method)
     def called(owner: Any, /, *given: P.args, **named: P.kwargs) -> R:
         with owner.turn, own_torch():
-            return method(owner, *given, **named)
+            owner.gpu_time.begin()
+            try:
+                return method(owner, *given, **named)
+            finally:
+                owner.gpu_time.end()
 
     return called

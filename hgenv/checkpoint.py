@@ -8,6 +8,7 @@ from pathlib import Path
 
 from numpy.typing import ArrayLike, NDArray
 
+from hgenv.clock import Seconds
 from hgenv.env import DataGenEnv
 from hgenv.files import read_arrays, write_arrays
 
@@ -34,9 +35,11 @@ class Checkpoint:
         content = read_arrays(self.path) if self.path.exists() else {}
         if content and not {"step", "seconds"} <= content.keys():
             raise ValueError(f"{self.path} is no checkpoint of a run: it lacks step or seconds")
+        if content and content["seconds"].shape != (len(Seconds()),):
+            raise ValueError(f"{self.path} is another version's: it has {content['seconds'].size} kinds of seconds")
         return content
 
-    def hold(self, step: int, seconds: tuple[float, float], env: DataGenEnv, player: Arrays) -> None:
+    def hold(self, step: int, seconds: Seconds, env: DataGenEnv, player: Arrays) -> None:
         """Take this moment of a run, with the state of who plays; write it if it is time to."""
         episode, rest = env.episode.at_rest(), prefixed("player", player) | prefixed("beside", self._beside())
         self._held = lambda: {"step": step, "seconds": seconds, **prefixed("env", episode.to_arrays()), **rest}

@@ -18,6 +18,7 @@ from hgenv.batch import Batch, Split
 from hgenv.beta.box import Box, spread_about
 from hgenv.beta.noise import keys, stream_keys
 from hgenv.calls import Turn, in_turn, own_torch
+from hgenv.devices import GpuTime
 from hgenv.domains.domain import measured
 from hgenv.episode import Episode, Failure, Ledger, charged, failure, random_state, random_words
 from hgenv.fields import check
@@ -66,6 +67,7 @@ class DataGenEnv(gymnasium.Env[Observation, Observation]):
     device: torch.device
     turn: Turn
     workers: Workers
+    gpu_time: GpuTime
     _first_task: Task
     _episode: Episode | None
     _learner: Learner
@@ -92,8 +94,8 @@ class DataGenEnv(gymnasium.Env[Observation, Observation]):
         self.action_space = gymnasium.spaces.Box(-1.0, 1.0, (d,), np.float32)
         self.observation_space = gymnasium.spaces.Box(-1.0, 1.0, (seen,), np.float32)
         self._first_task = task
-        self._episode, self.turn = None, Turn()
-        self.workers = workers_of(self.options.workers, gpus=float(self.device.type == "cuda"))
+        self._episode, self.turn, self.gpu_time = None, Turn(), GpuTime(self.device)
+        self.workers = workers_of(self.options.workers, self.options.device)
 
     # -- Gymnasium's interface
 
@@ -110,7 +112,9 @@ class DataGenEnv(gymnasium.Env[Observation, Observation]):
             network = task.network()
             task.pretrain(network, self.device)
         model = FlatNetwork(network.to(self.device))
-        learner = Learner(model, task.quantity, self.options.inner, self.options.weight_average, self.device)
+        learner = Learner(
+            model, task.quantity, self.options.inner, self.options.weight_average, self.device, self.options.precision
+        )
         state = learner.start()
         now = Episode(
             chosen, 0, 0, state, state.weights, self.box.start, self.box.centre, np.zeros(0),
@@ -308,7 +312,7 @@ def trained(env: DataGenEnv, moved: Array, estimator: Estimator | None) -> Train
     )
     for k, samples in enumerate(drawn):
         now.ledger.train_steps += 1
-        gradient = learner.gradient(state.weights, samples.batch)
+        gradient = (learner.gradient if k >= first else learner.plain_gradient)(state.weights, samples.batch)
         if k >= first:
             tape.append(state, gradient, samples.batch)
             kept.append(samples)

@@ -15,8 +15,10 @@ from typing import Annotated, Any, TypeVar
 import torch
 
 from hgenv.beta.box import Coordinates
+from hgenv.devices import check_device
 from hgenv.fields import MOST, AtLeast, AtMost, Decay, Many, MisfitError, Natural, check, plain
 from hgenv.learning.gradient import ESTIMATORS, Estimator
+from hgenv.learning.learner import Precision
 from hgenv.learning.training import INNER_OPTIMIZERS, Adam, InnerOptimizer
 from hgenv.registry import load_plugins
 from hgenv.workers import check as check_workers
@@ -64,14 +66,15 @@ class EnvOptions:
     after another on the CPU, where that is faster."""
     render_workers: Annotated[int, AtLeast(0), AtMost(256)] = 0
     """Threads that draw the next batches while the network trains; no bit depends on them."""
+    precision: Precision = "float32"
+    """Of training steps that nothing differentiates: float32, TF32 products on a GPU, or bfloat16 forward passes."""
 
     def __post_init__(self) -> None:
         check(self)
         check_workers(self.workers)
-        try:
-            torch.empty(0, device=self.device)
-        except (RuntimeError, AssertionError) as error:
-            raise ValueError(f"device {self.device!r} cannot be used: {error}") from error
+        check_device(self.device)
+        if self.precision == "tf32" and torch.device(self.device).type != "cuda":
+            raise ValueError(f"precision='tf32' is a way of CUDA devices to multiply, got device {self.device!r}")
         if self.gradient is not None:
             self.gradient.check(self.train_steps, self.batch_size, self.spread)
         elif self.observe_gradient:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import time
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Generator, Iterable
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hgenv.checkpoint import Checkpoint, part
+from hgenv.clock import Clock, Seconds
 from hgenv.domains.domain import SPLITS
 from hgenv.env import DataGenEnv
 from hgenv.episode import Failure, Ledger
@@ -19,7 +19,10 @@ from hgenv.fields import Many, Positive, check
 
 Array = NDArray[np.float64]
 Row = dict[str, float]
-COST_AXES = {"cpu_seconds": "CPU seconds", "train_steps": "training steps, probes included", "renders": "renders"}
+COST_AXES = {
+    "cpu_seconds": "CPU seconds", "gpu_seconds": "GPU seconds", "train_steps": "training steps, probes included",
+    "renders": "renders",
+}  # fmt: skip
 """What progress is plotted against: columns of the rows, with their titles."""
 COST = tuple(f.name for f in dataclasses.fields(Ledger))
 
@@ -45,10 +48,14 @@ class Player(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class Budget:
-    """When a run ends: at the first limit reached. Seconds are CPU seconds; scoring and writing rows are free."""
+    """When a run ends: at the first limit reached. Scoring and writing rows are free."""
 
     max_seconds: Positive | None = None
     """CPU seconds."""
+    max_wall_seconds: Positive | None = None
+    """Seconds on the clock."""
+    max_gpu_seconds: Positive | None = None
+    """Seconds of the GPU inside the environment's calls, and of an agent's learning there."""
     max_train_steps: Many | None = None
     """Inner training steps, probes included."""
     max_renders: Many | None = None
@@ -62,10 +69,11 @@ class Budget:
         if all(limit is None for limit in limits.values()):
             raise ValueError(f"a run needs at least one of {', '.join(limits)}")
 
-    def spent(self, step: int, cost: Ledger, seconds: float) -> float:
+    def spent(self, step: int, cost: Ledger, seconds: Seconds) -> float:
         """Share of the budget that is used up; the run ends at 1."""
         used = (
-            (seconds, self.max_seconds), (cost.train_steps, self.max_train_steps),
+            (seconds.cpu, self.max_seconds), (seconds.wall, self.max_wall_seconds),
+            (seconds.gpu, self.max_gpu_seconds), (cost.train_steps, self.max_train_steps),
             (cost.renders, self.max_renders), (step, self.max_steps),
         )  # fmt: skip
         return max(done / limit for done, limit in used if limit is not None)
@@ -73,31 +81,6 @@ class Budget:
 
 class DivergedError(FloatingPointError):
     """A step has failed, or too many in a row."""
-
-
-class Clock:
-    """CPU and wall seconds since the start, without the pauses; it may go on from what another has read."""
-
-    def __init__(self, before: Array | None = None) -> None:
-        self._start, self._paused = self._now() - (0.0 if before is None else before), np.zeros(2)
-
-    @staticmethod
-    def _now() -> Array:
-        return np.array([time.process_time(), time.perf_counter()])
-
-    def read(self) -> tuple[float, float]:
-        """(CPU seconds, wall seconds)."""
-        cpu, wall = self._now() - self._start - self._paused
-        return float(cpu), float(wall)
-
-    @contextmanager
-    def pause(self) -> Iterator[None]:
-        """Time inside does not count."""
-        begin = self._now()
-        try:
-            yield
-        finally:
-            self._paused += self._now() - begin
 
 
 def run(
@@ -111,8 +94,8 @@ def run(
 ) -> Generator[Row, None, None]:
     """Play until the budget is spent; one row after reset and one a step.
 
-    A row: step, val_loss, failed (a Failure, 0 for none), the ledger, cpu_seconds and wall_seconds, what the task
-    reports, beta.NAME of every coordinate of the optimizer's answer so far, and, every `report_every` steps,
+    A row: step, val_loss, failed (a Failure, 0 for none), the ledger, cpu_seconds, wall_seconds and gpu_seconds, what
+    the task reports, beta.NAME of every coordinate of the optimizer's answer so far, and, every `report_every` steps,
     validation.METRIC and test.METRIC of the averaged weights on the whole splits.
     All but the seconds depend on the seed and the options only.
 
@@ -129,19 +112,19 @@ def run(
     optimizer.init(env.start, np.random.default_rng([seed, 1]))
     if before:
         optimizer.load_state_dict(part(before, "player"))
-    clock, step = Clock(before.get("seconds")), int(before.get("step", 0))
+    clock, step = Clock(before.get("seconds"), partial(elsewhere, env)), int(before.get("step", 0))
     if not before:
         with clock.pause():  # what becomes of the row is not the optimizer's time
-            yield make_row(env, (0.0, 0.0), step, info, env.start, report=True)
+            yield make_row(env, Seconds(), step, info, env.start, report=True)
     try:
-        while budget.spent(step, env.ledger, clock.read()[0]) < 1.0:
+        while budget.spent(step, env.ledger, clock.read()) < 1.0:
             if checkpoint is not None:
                 with clock.pause():
                     checkpoint.hold(step, clock.read(), env, optimizer.state_dict())
             info, step = _stepped(env, optimizer), step + 1
             seconds = clock.read()
             with clock.pause():
-                report = step % report_every == 0 or budget.spent(step, env.ledger, seconds[0]) >= 1.0
+                report = step % report_every == 0 or budget.spent(step, env.ledger, seconds) >= 1.0
                 yield make_row(env, seconds, step, info, optimizer.found(), report)
             check_progress(env, max_failed_steps)
     finally:
@@ -184,13 +167,28 @@ def check_served(env: DataGenEnv, optimizer: Player) -> None:
         raise ValueError(f"the optimizer needs spread={optimizer.spread!r}, the environment has {env.options.spread!r}")
 
 
-def make_row(
-    env: DataGenEnv, seconds: tuple[float, float], step: int, info: dict[str, Any], found: Array, report: bool
-) -> Row:
-    """A row after a committed step, (CPU, wall) seconds into the run, whose answer so far is the action found (d,)."""
-    cpu, wall = seconds
+def make_row(env: DataGenEnv, seconds: Seconds, step: int, info: dict[str, Any], found: Array, report: bool) -> Row:
+    """A row after a committed step, so many seconds into the run, whose answer so far is the action found (d,)."""
     row: Row = {"step": step, "val_loss": info["val_loss"], "failed": info["failed"]}
-    row |= {name: info[name] for name in COST} | {"cpu_seconds": cpu, "wall_seconds": wall} | env.task.report()
+    row |= {name: info[name] for name in COST} | {f"{name}_seconds": value for name, value in seconds._asdict().items()}
+    row |= env.task.report()
     for split in SPLITS if report else ():
         row |= {f"{split}.{name}": value for name, value in env.metrics(split).items()}
     return row | {f"beta.{name}": value for name, value in zip(env.task.layout.names, env.box.beta(found), strict=True)}
+
+
+def elsewhere(env: DataGenEnv) -> Seconds:
+    """Seconds so far that no clock of this process counts: those of the environment's workers, and of the GPU."""
+    cpu, gpu = env.workers.seconds
+    return Seconds(cpu=cpu, gpu=gpu + env.gpu_time.seconds())
+
+
+def seconds_of(row: Row) -> Seconds:
+    """The seconds that a row has."""
+    return Seconds(*(row.get(f"{name}_seconds", 0.0) for name in Seconds._fields))
+
+
+def cost_axes(rows: Iterable[Row]) -> dict[str, str]:
+    """The COST_AXES along which rows lie: GPU seconds only if a GPU was used."""
+    used = any(row.get("gpu_seconds", 0.0) for row in rows)
+    return {axis: title for axis, title in COST_AXES.items() if used or axis != "gpu_seconds"}

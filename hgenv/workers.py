@@ -73,11 +73,13 @@ class Here(Workers):
 
 
 class _Order(NamedTuple):
-    """What a worker is told: a function and an item, pickled together, and the tokens of what is shared."""
+    """What a worker is told: a function and an item, pickled together, the tokens of what is shared, what has been
+    imported by request, and the device that pieces use."""
 
     work: bytes
     tokens: list[str]
     imports: list[str]
+    device: str
 
 
 class _Outcome(NamedTuple):
@@ -96,7 +98,13 @@ _PARTS: dict[str, Any] = {}
 
 def _perform(order: _Order, fetch: Callable[[str], bytes]) -> _Outcome:
     """Do a piece, in a worker. fetch gives the pickled part of a token that is not there yet."""
-    value, raised, begin = None, None, time.process_time()
+    import torch
+
+    from hgenv.devices import GpuTime
+
+    torch.set_num_threads(1)
+    value, raised, begin, gpu = None, None, time.process_time(), GpuTime(torch.device(order.device))
+    gpu.begin()
     try:
         for module in order.imports:
             registry.load(module)
@@ -108,7 +116,8 @@ def _perform(order: _Order, fetch: Callable[[str], bytes]) -> _Outcome:
         pickle.dumps(value)
     except Exception as error:
         value, raised = None, _sendable(error)
-    seconds = (time.process_time() - begin, 0.0)
+    gpu.end()
+    seconds = (time.process_time() - begin, gpu.seconds())
     return _Outcome(value, raised, seconds, os.uname().nodename, interpreter.versions())
 
 
@@ -129,8 +138,9 @@ class _Elsewhere(Workers):
 
     dumps: Callable[[Any], bytes] = staticmethod(pickle.dumps)
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, device: str) -> None:
         super().__init__(count)
+        self.device = device
         self._name, self._numbers = uuid.uuid4().hex, itertools.count()
         self._kept: list[tuple[Any, str, Any]] = []  # (a shared part, its token, what was put where workers find it)
         self._named: set[str] = set()
@@ -145,7 +155,7 @@ class _Elsewhere(Workers):
             new = (part, f"{self._name}-{next(self._numbers)}")
             self._kept.append(known[id(part)] if id(part) in known else (*new, self._put(self._pickled(part))))
         tokens, imports = [token for _, token, _ in self._kept], registry.loaded()
-        return [_Order(self._pickled((f, item)), tokens, imports) for item in items]
+        return [_Order(self._pickled((f, item)), tokens, imports, self.device) for item in items]
 
     def _pickled(self, what: Any) -> bytes:
         try:
@@ -206,9 +216,6 @@ def _serve(connection: Connection) -> None:
     parent = multiprocessing.parent_process()
     assert parent is not None
     threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
-    import torch
-
-    torch.set_num_threads(1)
     while True:
         try:
             order, new = connection.recv()
@@ -225,8 +232,8 @@ def _end_with(sentinel: int) -> None:
 class Processes(_Elsewhere):
     """Processes of this machine, of one thread each; they start with the first piece and end with ours."""
 
-    def __init__(self, count: int) -> None:
-        super().__init__(count)
+    def __init__(self, count: int, device: str = "cpu") -> None:
+        super().__init__(count, device)
         self._members: list[_Member] = []
 
     def _put(self, part: bytes) -> bytes:
@@ -283,8 +290,8 @@ class Processes(_Elsewhere):
                 f"{member.process.exitcode}; -9 is what the system does when memory runs out"
             )
 
-    def __reduce__(self) -> tuple[type[Processes], tuple[int]]:
-        return Processes, (self.count,)
+    def __reduce__(self) -> tuple[type[Processes], tuple[int, str]]:
+        return Processes, (self.count, self.device)
 
     def close(self) -> None:
         for member in self._members:
@@ -296,22 +303,22 @@ class Processes(_Elsewhere):
 class Ray(_Elsewhere):
     """Tasks of a Ray cluster: that which this machine belongs to, or that whose head is at ray://HOST:PORT.
 
-    A task whose node or process dies is begun again. gpus: what a task claims of a GPU, which Ray only counts.
+    A task whose node or process dies is begun again. If its device is a GPU, it claims one.
     """
 
-    def __init__(self, address: str, gpus: float = 0.0) -> None:
+    def __init__(self, address: str, device: str = "cpu") -> None:
         try:
             import ray
         except ImportError as error:
             raise ValueError(f"workers={address!r} needs Ray: pip install 'hgenv[ray]'") from error
         self._ray: Any = ray
-        self._made_of = (address, gpus)
+        self.address = address
         if not ray.is_initialized():
             self._connect(address)
-        super().__init__(max(1, int(self._ray.cluster_resources().get("CPU", 1))))
+        super().__init__(max(1, int(self._ray.cluster_resources().get("CPU", 1))), device)
         self.dumps = ray.cloudpickle.dumps
         self._task = ray.remote(_perform_on_node).options(
-            num_cpus=1, num_gpus=gpus, max_retries=ATTEMPTS - 1, retry_exceptions=False
+            num_cpus=1, num_gpus=int(device.startswith("cuda")), max_retries=ATTEMPTS - 1, retry_exceptions=False
         )
 
     def _connect(self, address: str) -> None:
@@ -347,8 +354,8 @@ class Ray(_Elsewhere):
             for task in running:
                 self._ray.cancel(task, force=True)
 
-    def __reduce__(self) -> tuple[type[Ray], tuple[str, float]]:
-        return Ray, self._made_of
+    def __reduce__(self) -> tuple[type[Ray], tuple[str, str]]:
+        return Ray, (self.address, self.device)
 
     def close(self) -> None:
         self._kept = []
@@ -371,9 +378,7 @@ def _said(error: Exception) -> str:
 def _perform_on_node(order: _Order, puts: list[Any]) -> _Outcome:
     """A task of Ray. References in a list are not resolved: a part is fetched only where it is not yet."""
     import ray
-    import torch
 
-    torch.set_num_threads(1)
     where = dict(zip(order.tokens, puts, strict=True))
     return _perform(order, lambda token: ray.get(where[token]))
 
@@ -385,11 +390,11 @@ def check(text: str) -> None:
         raise ValueError(f"workers must be 1 to 1024, 'auto', 'ray' or 'ray://HOST:PORT', got {text!r}")
 
 
-def workers_of(text: str, gpus: float = 0.0) -> Workers:
+def workers_of(text: str, device: str = "cpu") -> Workers:
     """1: this process; N: so many processes; auto: one a core; ray: the Ray cluster that this machine belongs to;
-    ray://HOST:PORT: that whose head is there."""
+    ray://HOST:PORT: that whose head is there. device: what pieces use, whose seconds are counted."""
     check(text)
     if text.startswith("ray"):
-        return Ray(text, gpus)
+        return Ray(text, device)
     count = len(os.sched_getaffinity(0)) if text == "auto" else int(text)
-    return Here() if count == 1 else Processes(count)
+    return Here() if count == 1 else Processes(count, device)

@@ -106,7 +106,7 @@ def test_an_interrupted_step_changes_nothing() -> None:
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    env._learner = type("Interrupted", (), {"gradient": interrupt})()  # type: ignore[assignment]
+    env._learner = type("Interrupted", (), {"plain_gradient": interrupt})()  # type: ignore[assignment]
     with pytest.raises(KeyboardInterrupt):
         env.step(env.start)
     env._learner = learner

@@ -16,7 +16,7 @@ LAYERS = (
     ("data",),
     ("domains",),
     ("task",),
-    ("options", "episode", "calls"),
+    ("options", "episode", "clock", "calls"),
     ("generator",),
     ("probe",),
     ("env", "tasks"),

@@ -18,7 +18,7 @@ from hgenv.bench.compare import CONTROLS, RANDOM_FIXED, Cell, failure_of
 from hgenv.bench.statistics import Result, interquartile_mean, interval, median_and_band, ranks, read
 from hgenv.files import whole, write_text
 from hgenv.registry import short
-from hgenv.run import COST_AXES
+from hgenv.run import cost_axes
 from hgenv.runs.folder import open_run, start_at
 from hgenv.runs.plot import target_samples
 
@@ -109,6 +109,11 @@ def _section(out: Path, env: str, results: list[Result], text: list[str], body: 
         body.append(_picture(path, title))
 
 
+def _axes(results: list[Result]) -> dict[str, str]:
+    """What the costs of these are measured by, with titles."""
+    return cost_axes(r.last for r in results)
+
+
 def best_first(results: list[Result]) -> list[str]:
     """The labels by the interquartile mean of their test metrics."""
     tests: dict[str, list[float]] = {}
@@ -130,17 +135,17 @@ def _spread(values: Sequence[float]) -> str:
 
 
 def _table(results: list[Result], metric: str) -> tuple[list[str], Rows]:
-    rank = ranks(results)
+    rank, axes = ranks(results), _axes(results)
     level = interquartile_mean(np.array([r.test for r in results if r.label == "fixed"] or [np.nan]))
-    header = ["optimizer", f"test {metric}", f"retrained {metric}", "rank", *COST_AXES.values()]
-    header += [f"{name} to {level:.4g}" for name in COST_AXES.values()]
+    header = ["optimizer", f"test {metric}", f"retrained {metric}", "rank", *axes.values()]
+    header += [f"{name} to {level:.4g}" for name in axes.values()]
     rows = []
     for label in best_first(results):
         mine = [r for r in results if r.label == label]
         row = [label, _spread([r.test for r in mine]), _spread([r.retrained for r in mine])]
         row.append(f"{rank[label]:.1f}" if label in rank else "-")
-        row += [f"{np.median([r.last[axis] for r in mine]):.0f}" for axis in COST_AXES]
-        rows.append(row + [_reached([r.cost_to(level)[axis] for r in mine]) for axis in COST_AXES])
+        row += [f"{np.median([r.last[axis] for r in mine]):.0f}" for axis in axes]
+        rows.append(row + [_reached([r.cost_to(level)[axis] for r in mine]) for axis in axes])
     return header, rows
 
 
@@ -212,11 +217,12 @@ def _picture(path: Path, title: str) -> str:
 
 
 def _write_cells(path: Path, results: list[Result]) -> None:
+    axes = _axes(results)
     with whole(path) as partial, partial.open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["env", "optimizer", "seed", "metric", "test", "retrained", *COST_AXES, "best_step"])
+        writer.writerow(["env", "optimizer", "seed", "metric", "test", "retrained", *axes, "best_step"])
         for r in results:
-            costs = [r.last[axis] for axis in COST_AXES]
+            costs = [r.last[axis] for axis in axes]
             writer.writerow([r.env, r.label, r.seed, r.metric, r.test, r.retrained, *costs, r.best["step"]])
 
 
@@ -278,9 +284,9 @@ def _samples(results: list[Result], labels: list[str], count: int = 12) -> Figur
 
 def _curves(results: list[Result], labels: list[str]) -> Figure:
     """Median and band against every axis (the paper's Fig. 4)."""
-    figure = Figure(figsize=(14, 5), layout="constrained")
-    panels = figure.subplots(1, len(COST_AXES), sharey=True)
-    for panel, (axis, title) in zip(panels, COST_AXES.items(), strict=True):
+    figure, axes = Figure(figsize=(14, 5), layout="constrained"), _axes(results)
+    panels = figure.subplots(1, len(axes), sharey=True)
+    for panel, (axis, title) in zip(panels, axes.items(), strict=True):
         for label in labels:
             style = _style(labels, label)
             x, middle, low, high = median_and_band([r for r in results if r.label == label], axis)

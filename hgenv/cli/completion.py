@@ -78,6 +78,8 @@ def _options(command: str) -> list[str]:
     """The options that are known without importing what the command needs."""
     own = {"list": ["--verbose", "--json"], "baselines": ["--json"], "data": ["--json", "--datasets"]}
     with_environment = ["--env"] if command in ("show", "baselines", "run", "doctor") else []
-    budget = ["--max-seconds", "--max-steps", "--max-train-steps", "--max-renders"]
+    budget = [
+        f"--max-{limit}" for limit in ("seconds", "wall-seconds", "gpu-seconds", "steps", "train-steps", "renders")
+    ]
     run = ["--out", "--seed", "--start", "--no-figures", "--gradient", *budget] if command == "run" else []
     return ["--help", "--import", *own.get(command, []), *with_environment, *run]

@@ -17,7 +17,7 @@ from hgenv.episode import Ledger
 from hgenv.fields import AtLeast, AtMost, check
 from hgenv.options import build, flat
 from hgenv.registry import load, unknown
-from hgenv.run import Budget, Row, check_served
+from hgenv.run import Budget, Row, check_served, seconds_of
 from hgenv.runs.folder import CHECKPOINT, METRICS, RunFolder, ending, made, read_config, read_rows
 from hgenv.workers import check as check_workers
 
@@ -95,7 +95,7 @@ def _spent(budget: Budget, rows: list[Row]) -> float:
     if not rows:
         return 0.0
     ledger = Ledger(**{f.name: int(rows[-1].get(f.name, 0)) for f in dataclasses.fields(Ledger)})
-    return budget.spent(int(rows[-1]["step"]), ledger, rows[-1]["cpu_seconds"])
+    return budget.spent(int(rows[-1]["step"]), ledger, seconds_of(rows[-1]))
 
 
 def _say_what_differs(before: dict[str, str]) -> None:

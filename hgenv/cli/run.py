@@ -23,7 +23,7 @@ from hgenv.fields import Many, Natural, OnDisk, Positive, Seed, check
 from hgenv.files import whole
 from hgenv.options import EnvOptions, flat
 from hgenv.registry import loaded, short, unknown
-from hgenv.run import Budget, DivergedError, Row, check_served
+from hgenv.run import Budget, DivergedError, Row, check_served, seconds_of
 from hgenv.run import run as play
 from hgenv.runs import agents
 from hgenv.runs.folder import RunFolder, described
@@ -153,7 +153,7 @@ def _play(run: Run, progress: Progress) -> None:
 
     def sink(row: Row) -> None:
         folder.write(env, row)
-        spent = run.budget.spent(int(row["step"]), env.ledger, row["cpu_seconds"])
+        spent = run.budget.spent(int(row["step"]), env.ledger, seconds_of(row))
         best = folder.best.get(f"validation.{key}", np.nan)
         note = f"step {row['step']:.0f}, val_loss {row['val_loss']:.4f}, best validation {key} {best:.4g}"
         progress.show(min(100, int(100 * spent)), 100, note)
@@ -198,6 +198,8 @@ def _summed_up(folder: RunFolder, key: str) -> str:
         f"{folder.path}: {int(row['step'])} steps, {int(row['train_steps'])} training steps, "
         f"{int(row['renders'])} renders, {row['cpu_seconds']:.0f} CPU s"
     )
+    if row["gpu_seconds"]:
+        text += f", {row['gpu_seconds']:.0f} GPU s"
     if failed := int(row["failed_steps"]):
         text += f", {failed} failed steps"
     if best:

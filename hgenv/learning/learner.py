@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.func import vmap
 
 from hgenv.batch import Batch
-from hgenv.devices import on_host, sent
-from hgenv.learning.training import FlatNetwork, InnerOptimizer, State, weight_gradient
+from hgenv.devices import on_host, sent, tf32
+from hgenv.learning.training import FlatNetwork, InnerOptimizer, Loss, State, weight_gradient
 from hgenv.quantities.quantity import Quantity
 
+Precision = Literal["float32", "tf32", "bfloat16"]
 _CHUNK = 64  # images a forward pass when predicting
 
 
@@ -34,6 +36,8 @@ class Learner:
     rule: InnerOptimizer
     decay: float
     device: torch.device
+    precision: Precision = "float32"
+    """Of plain steps, which nothing differentiates: `plain_gradient`, `gradients`, `trained`, `trained_together`."""
 
     def start(self) -> State:
         """The state before the first step."""
@@ -41,7 +45,10 @@ class Learner:
 
     def loss(self, weights: Tensor, batch: Batch) -> Tensor:
         """Losses of the rows, (n,), at weights (p,)."""
-        losses = self.quantity.loss(self.model.predict(weights, batch.image), batch)
+        return self._losses(self.model.predict(weights, batch.image), batch)
+
+    def _losses(self, prediction: Tensor, batch: Batch) -> Tensor:
+        losses = self.quantity.loss(prediction, batch)
         if losses.shape != (len(batch.image),):
             raise ValueError(
                 f"{type(self.quantity).__name__}.loss must give a loss a row, ({len(batch.image)},), got shape "
@@ -53,28 +60,38 @@ class Learner:
         """grad_w of the mean loss of a batch, (p,)."""
         return weight_gradient(self.loss, weights, batch)
 
+    def plain_gradient(self, weights: Tensor, batch: Batch) -> Tensor:
+        """`gradient` of a step that nothing differentiates, at the learner's precision."""
+        with self._rounding():
+            return weight_gradient(self._plain_loss, weights, batch)
+
+    def _rounding(self) -> AbstractContextManager[None]:
+        return tf32(True) if self.precision == "tf32" else nullcontext()
+
+    def _plain_loss(self, weights: Tensor, batch: Batch) -> Tensor:
+        if self.precision != "bfloat16":
+            return self.loss(weights, batch)
+        with torch.autocast(self.device.type, torch.bfloat16):
+            prediction = self.model.predict(weights, batch.image)
+        return self._losses(prediction.to(weights.dtype), batch)
+
     def trained(self, state: State, batches: Iterable[Batch]) -> State:
         """The state after a step on each batch."""
         for batch in batches:
-            state = self.rule.update(state, self.gradient(state.weights, batch))
+            state = self.rule.update(state, self.plain_gradient(state.weights, batch))
         return state
 
     def losses(self, weights: Tensor, batch: Batch) -> Tensor:
         """The mean losses (k,) at weights (k, p), each of a batch of its own (k, n, ...) or all of one (n, ...)."""
-        own = 0 if batch.image.ndim == 5 else None
-
-        def mean(one: Tensor, *parts: Tensor) -> Tensor:
-            return self.loss(one, Batch(*parts)).mean()
-
-        found: Tensor = vmap(mean, in_dims=(0, own, own, own))(weights, *batch)
-        return found
+        return means(self.loss, weights, batch)
 
     def gradients(self, weights: Tensor, batch: Batch) -> Tensor:
         """grad_w of the mean losses of k batches (k, n, ...), each at weights of its own (k, p): (k, p)."""
         # No loss depends on the weights of another, so that the gradient of their sum is all of theirs. torch.func.grad
         # inside vmap would keep what a second derivative needs as well, three times the memory.
         leaf = weights.detach().requires_grad_()
-        return torch.autograd.grad(self.losses(leaf, batch).sum(), leaf)[0]
+        with self._rounding():
+            return torch.autograd.grad(means(self._plain_loss, leaf, batch).sum(), leaf)[0]
 
     def trained_together(self, state: State, batches: Iterable[Batch]) -> State:
         """The state of k trainings, weights and moments (k, p), after a step on each batch (k, n, ...)."""
@@ -106,3 +123,14 @@ class Learner:
         with torch.no_grad():
             parts = [self.model.predict(weights, sent(part, self.device)) for part in torch.split(images, _CHUNK)]
         return torch.cat(parts, dim=1).cpu()
+
+
+def means(loss: Loss, weights: Tensor, batch: Batch) -> Tensor:
+    """The mean losses (k,) at weights (k, p), each of a batch of its own (k, n, ...) or all of one (n, ...)."""
+    own = 0 if batch.image.ndim == 5 else None
+
+    def mean(one: Tensor, *parts: Tensor) -> Tensor:
+        return loss(one, Batch(*parts)).mean()
+
+    found: Tensor = vmap(mean, in_dims=(0, own, own, own))(weights, *batch)
+    return found

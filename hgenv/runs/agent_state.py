@@ -37,6 +37,8 @@ def state_of(agent: BaseAlgorithm) -> State:
         found |= {"buffer.pos": buffer.pos, "buffer.full": buffer.full}
     _, words, place, has_gauss, gauss = np.random.get_state()  # noqa: NPY002
     found |= {"numpy.words": words, "numpy.rest": np.array([place, has_gauss, gauss])}
+    if agent.device.type == "cuda":
+        found["cuda"] = torch.cuda.get_rng_state(agent.device).numpy().copy()
     found |= {"torch": torch.get_rng_state().numpy().copy(), "lowest": _env(agent).get_wrapper_attr("lowest")}
     return found | {"action_space": json.dumps(agent.action_space.np_random.bit_generator.state)}
 
@@ -64,6 +66,8 @@ def load_state(agent: BaseAlgorithm, state: Mapping[str, NDArray]) -> None:
         words = ("MT19937", state["numpy.words"], int(place), int(has_gauss), float(gauss))
         np.random.set_state(words)  # noqa: NPY002
         torch.set_rng_state(torch.from_numpy(state["torch"].copy()))
+        if agent.device.type == "cuda" and "cuda" in state:
+            torch.cuda.set_rng_state(torch.from_numpy(state["cuda"].copy()), agent.device)
         agent.action_space.np_random.bit_generator.state = json.loads(str(state["action_space"]))
     except (KeyError, RuntimeError, TypeError, ValueError) as error:
         raise ValueError(f"this is no state of a {type(agent).__name__} of these options: {error}") from error

@@ -18,9 +18,11 @@ import gymnasium
 import numpy as np
 
 from hgenv.checkpoint import Checkpoint, part
+from hgenv.clock import Clock, Seconds
+from hgenv.devices import GpuTime, check_device
 from hgenv.env import DataGenEnv
 from hgenv.fields import MOST, AtLeast, AtMost, Decay, Natural, Positive, check
-from hgenv.run import Budget, Clock, Row, check_progress, make_row
+from hgenv.run import Budget, Row, check_progress, elsewhere, make_row
 from hgenv.runs.agent_state import load_state, state_of
 
 if TYPE_CHECKING:
@@ -48,9 +50,12 @@ class AgentOptions:
     """TD3: standard deviation of the exploration about its action; None: 0.15."""
     rollout: Annotated[int, AtLeast(2), MOST] | None = None
     """PPO: environment steps an update; None: 16."""
+    policy_device: str = "cpu"
+    """Where its networks are and learn."""
 
     def __post_init__(self) -> None:
         check(self)
+        check_device(self.policy_device)
         owners = {"warmup": ("SAC", "TD3"), "noise": ("TD3",), "rollout": ("PPO",)}
         for name, algorithms in owners.items():
             if getattr(self, name) is not None and self.algorithm not in algorithms:
@@ -62,8 +67,8 @@ class AgentOptions:
         from stable_baselines3.common.noise import NormalActionNoise
 
         common: dict[str, Any] = {
-            "learning_rate": self.learning_rate, "gamma": self.discount, "seed": seed, "device": "cpu",
-            "policy_kwargs": {"net_arch": [self.policy_width, self.policy_width]},
+            "learning_rate": self.learning_rate, "gamma": self.discount, "seed": seed,
+            "device": self.policy_device, "policy_kwargs": {"net_arch": [self.policy_width, self.policy_width]},
         }  # fmt: skip
         if self.algorithm == "PPO":
             steps = 16 if self.rollout is None else self.rollout
@@ -121,26 +126,36 @@ def play(
         agent.env.reset()
         env.load_state_dict(part(before, "env"))
         load_state(agent, part(before, "player"))
+    learning = GpuTime(agent.device)
+
+    def away() -> Seconds:
+        there = elsewhere(env)
+        return there._replace(gpu=there.gpu + learning.seconds())
 
     class Rows(BaseCallback):
-        def _row(self, seconds: tuple[float, float], info: dict[str, Any], observation: Any, report: bool) -> None:
+        def _row(self, seconds: Seconds, info: dict[str, Any], observation: Any, report: bool) -> None:
             found, _ = self.model.predict(observation, deterministic=True)
             sink(make_row(env, seconds, self.num_timesteps, info, np.asarray(found[0], np.float64), report))
 
         def _on_training_start(self) -> None:
             if not before:
                 assert self.model._last_obs is not None
-                self._row((0.0, 0.0), env.info(), self.model._last_obs, report=True)
-            self._clock = Clock(before.get("seconds"))  # what came before is not the agent's time, as in run()
+                self._row(Seconds(), env.info(), self.model._last_obs, report=True)
+            # What came before is not the agent's time, as in run().
+            self._clock = Clock(before.get("seconds"), away)
+
+        def _on_rollout_end(self) -> None:
+            learning.begin()
 
         def _on_rollout_start(self) -> None:
+            learning.end()
             if checkpoint is not None:
                 with self._clock.pause():
                     checkpoint.hold(self.num_timesteps, self._clock.read(), env, state_of(self.model))
 
         def _on_step(self) -> bool:
             seconds = self._clock.read()
-            over = budget.spent(self.num_timesteps, env.ledger, seconds[0]) >= 1.0
+            over = budget.spent(self.num_timesteps, env.ledger, seconds) >= 1.0
             with self._clock.pause():
                 report = self.num_timesteps % report_every == 0 or over
                 self._row(seconds, self.locals["infos"][0], self.locals["new_obs"], report)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from hgenv.env import DataGenEnv
 from hgenv.files import whole
 from hgenv.pictures import colours, sheet
-from hgenv.run import COST_AXES
+from hgenv.run import cost_axes
 from hgenv.runs import beta_figures
 from hgenv.runs.folder import read_rows, restore
 from hgenv.snapshot import load_snapshot
@@ -29,17 +29,19 @@ def write_png(path: Path, picture: NDArray[np.uint8], scale: int = 1) -> None:
 
 
 def curves(folders: list[Path], metric: str, path: Path) -> None:
-    """Validation and test metric of runs, against renders, training steps and CPU seconds."""
+    """Validation and test metric of runs, against renders, training steps, CPU seconds, and GPU seconds if any."""
+    runs = [read_rows(folder) for folder in folders]
+    axes = cost_axes(row for rows in runs for row in rows)
     figure = Figure(figsize=(13, 4), layout="constrained")
-    panels = figure.subplots(1, len(COST_AXES), sharey=True)
-    for i, folder in enumerate(folders):
-        rows = [row for row in read_rows(folder) if f"test.{metric}" in row]
+    panels = figure.subplots(1, len(axes), sharey=True)
+    for i, (folder, every) in enumerate(zip(folders, runs, strict=True)):
+        rows = [row for row in every if f"test.{metric}" in row]
         if not rows:
             raise ValueError(f"{folder} has no reported {metric!r}; known: {_metrics(folder)}")
-        if missing := [axis for axis in COST_AXES if any(axis not in row for row in rows)]:
+        if missing := [axis for axis in axes if any(axis not in row for row in rows)]:
             raise ValueError(f"{folder} has rows without {missing[0]}")
         rows = rows[1:] or rows  # the untrained network would squeeze the rest
-        for panel, axis in zip(panels, COST_AXES, strict=True):
+        for panel, axis in zip(panels, axes, strict=True):
             x = [row[axis] for row in rows]
             panel.plot(x, [row[f"test.{metric}"] for row in rows], color=f"C{i}", label=f"{folder.name}, test")
             panel.plot(
@@ -50,7 +52,7 @@ def curves(folders: list[Path], metric: str, path: Path) -> None:
                 lw=1,
                 label=None if i else "validation",
             )
-    for panel, label in zip(panels, COST_AXES.values(), strict=True):
+    for panel, label in zip(panels, axes.values(), strict=True):
         panel.set_xlabel(label)
         panel.grid(alpha=0.3)
         panel.xaxis.set_major_formatter(EngFormatter(sep=""))

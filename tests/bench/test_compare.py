@@ -28,7 +28,7 @@ TOY = "hgenv/ToyShading-v0"
 
 def result(label: str, seed: int, test: float, env: str = TOY, curve: list[float] | None = None) -> Result:
     tests = np.array(curve or [90.0, test])
-    axes = {"cpu_seconds": 1.0, "train_steps": 100.0, "renders": 800.0}
+    axes = {"cpu_seconds": 1.0, "gpu_seconds": 0.0, "train_steps": 100.0, "renders": 800.0}
     line = {axis: unit * np.arange(len(tests)) for axis, unit in axes.items()} | {"test": tests}
     return Result(env, label, seed, Path(), {"test.mae": test, "step": 1.0}, axes, line, np.nan)
 
@@ -52,10 +52,19 @@ def test_intervals_cover_the_mean_and_strata_are_resampled_apart() -> None:
 
 def test_the_curve_follows_the_best_validated_snapshot() -> None:
     rows = [
-        {"cpu_seconds": float(k), "train_steps": 10.0 * k, "renders": 80.0 * k, "validation.mae": v, "test.mae": t}
+        {
+            "cpu_seconds": float(k),
+            "gpu_seconds": 0.0,
+            "train_steps": 10.0 * k,
+            "renders": 80.0 * k,
+            "validation.mae": v,
+            "test.mae": t,
+        }
         for k, (v, t) in enumerate([(9.0, 50.0), (5.0, 20.0), (7.0, 10.0), (4.0, 25.0)])
     ]
-    curve = statistics.curve([*rows, {"cpu_seconds": 4.0, "train_steps": 40.0, "renders": 320.0}], "mae")
+    curve = statistics.curve(
+        [*rows, {"cpu_seconds": 4.0, "gpu_seconds": 0.0, "train_steps": 40.0, "renders": 320.0}], "mae"
+    )
     assert curve["test"].tolist() == [50.0, 20.0, 20.0, 25.0]
     assert curve["renders"].tolist() == [0.0, 80.0, 160.0, 240.0]
     spoilt = [rows[0], rows[1], rows[2] | {"validation.mae": np.nan, "test.mae": np.nan}]
@@ -65,7 +74,7 @@ def test_the_curve_follows_the_best_validated_snapshot() -> None:
 
 def test_costs_to_a_level_and_bands_by_hand() -> None:
     r = result("a", 0, 20.0, curve=[50.0, 30.0, 20.0])
-    assert r.cost_to(30.0) == {"cpu_seconds": 1.0, "train_steps": 100.0, "renders": 800.0}
+    assert r.cost_to(30.0) == {"cpu_seconds": 1.0, "gpu_seconds": 0.0, "train_steps": 100.0, "renders": 800.0}
     assert r.cost_to(10.0)["renders"] == np.inf
     x, middle, low, high = statistics.median_and_band([r, result("a", 1, 10.0, curve=[50.0, 40.0, 10.0])], "renders", 3)
     assert x.tolist() == [800.0, 1200.0, 1600.0]

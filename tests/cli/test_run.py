@@ -98,11 +98,19 @@ def test_the_snapshot_is_the_best_validated_state(tmp_path: Path) -> None:
     np.testing.assert_allclose([again[f"beta.{n}"] for n in task.layout.names], snapshot["beta"], rtol=1e-12)
 
 
-@pytest.mark.parametrize("limit", [{"max_train_steps": 8}, {"max_renders": 9}, {"max_steps": 2}, {"max_seconds": 1e-9}])
+@pytest.mark.parametrize(
+    "limit",
+    [
+        {"max_train_steps": 8}, {"max_renders": 9}, {"max_steps": 2}, {"max_seconds": 1e-9}, {"max_wall_seconds": 1e-9},
+        {"max_steps": 2, "max_gpu_seconds": 1e-9},
+    ],
+)  # fmt: skip
 def test_budgets_end_a_run(limit: dict) -> None:
     env = DataGenEnv(ShapeNormals(validation_size=4, test_size=2), EnvOptions(train_steps=4, batch_size=2))
     rows = list(run.run(env, OPTIMIZERS["fixed"](), run.Budget(**limit), report_every=10))
-    expected = {"max_train_steps": 3, "max_renders": 3, "max_steps": 3, "max_seconds": 1}[next(iter(limit))]
+    expected = {"max_train_steps": 3, "max_renders": 3, "max_steps": 3, "max_seconds": 1, "max_wall_seconds": 1}[
+        next(iter(limit))
+    ]
     assert len(rows) == expected
     assert "test.mae" in rows[-1]
 

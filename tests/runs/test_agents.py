@@ -120,3 +120,11 @@ def test_an_interrupted_run_keeps_its_agent(tmp_path: Path, monkeypatch: pytest.
     words = ["--env", "hgenv/ToyShading-v0", "--max-steps", "9", "--no-figures", "--out", str(tmp_path / "run")]
     assert main(["run", "sb3", *words]) == 130
     assert stable_baselines3.SAC.load(tmp_path / "run" / "agent.zip").num_timesteps == 3
+
+
+def test_an_agent_learns_where_it_is_told_to() -> None:
+    with pytest.raises(ValueError, match="device 'abacus' cannot be used"):
+        agents.AgentOptions(policy_device="abacus")
+    env = hgenv.DataGenEnv(ToyShading(), EnvOptions(train_steps=2))
+    assert agents.made(env, agents.AgentOptions(), 0).device.type == "cpu"
+    assert agents.made(env, agents.AgentOptions(policy_device="meta"), 0).device.type == "meta"
