@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from functools import partial
 from types import SimpleNamespace
 from typing import NamedTuple
@@ -28,6 +29,7 @@ from hgenv.options import EnvOptions
 from hgenv.render.choice import find_renderer
 from hgenv.render.mesh import plain_mesh
 from hgenv.render.renderer import Camera, Scene
+from hgenv.workers import workers_of
 
 SECONDS = 120
 """After which another process counts as stuck."""
@@ -77,6 +79,7 @@ def _checks(words: list[str]) -> Iterator[Check]:
     yield Check("cache", "HGENV_CACHE" in os.environ, _cache)
     yield Check("compiled kernels", "NUMBA_CACHE_DIR" in os.environ, _kernels)
     yield Check("cuda", (value_of(words, "device", "") or "").startswith("cuda"), _cuda)
+    yield Check("workers", "--workers" in " ".join(words), partial(_workers, str(value_of(words, "workers", "1"))))
     yield Check("opengl", value_of(words, "renderer", "") == "opengl", _opengl)
     yield Check("blender", "HGENV_BLENDER" in os.environ, _blender)
 
@@ -110,6 +113,13 @@ def _cuda() -> str:
     if total != 64.0**2:
         raise ArithmeticError(f"the sum of {64**2} ones is {total}")
     return torch.cuda.get_device_name()
+
+
+def _workers(text: str) -> str:
+    with closing(workers_of(text)) as workers:
+        if workers.map(abs, (), range(-workers.count, 0)) != list(range(workers.count, 0, -1)):
+            raise ArithmeticError("what they give is wrong")
+        return f"{workers.count} at a time" + ("" if workers.count > 1 else ", here")
 
 
 def _opengl() -> str:
@@ -160,7 +170,9 @@ def _step(settings: SimpleNamespace | ValueError) -> str:
         raise settings
     env = DataGenEnv(settings.task, settings.training)
     env.reset(seed=0)
+    probe = env.evaluate(env.start[None])[0]
+    env.close()
     _, _, _, _, info = env.step(env.start)
-    if not np.isfinite([info["val_loss"], *info.get("hybrid_gradient", ())]).all():
+    if not np.isfinite([probe, info["val_loss"], *info.get("hybrid_gradient", ())]).all():
         raise ArithmeticError("the loss or the gradient is not finite")
     return f"validation loss {info['val_loss']:.4f}"
