@@ -12,7 +12,7 @@ import tyro
 from hgenv.cli import commands
 from hgenv.cli.commands import BENCHES
 from hgenv.cli.interruption import interruption_status
-from hgenv.cli.options import DefaultBudget, EnvChoice, chosen_task, parse
+from hgenv.cli.options import DefaultBudget, EnvChoice, chosen_task, parse, size_of
 from hgenv.cli.progress import Progress
 from hgenv.cli.run import parse_run, players
 from hgenv.env import DataGenEnv
@@ -144,6 +144,6 @@ def _parse_bench(name: str, words: list[str], options: type[Any], choices: dict[
     """Options of a bench whose first word may be the id of an environment."""
     named = ["--env", words[0], *words[1:]] if words and not words[0].startswith("-") else words
     return parse(
-        f"bench {name} [ENV]", named, dict(choices or {}), bench=options, environment=EnvChoice,
+        f"bench {name} [ENV]", named, (choices or {}) | size_of(named), bench=options, environment=EnvChoice,
         task=chosen_task(named), training=EnvOptions,
     )  # fmt: skip

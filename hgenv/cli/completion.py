@@ -77,7 +77,7 @@ def _possible(before: list[str], begun: str) -> Iterable[str]:
 def _options(command: str) -> list[str]:
     """The options that are known without importing what the command needs."""
     own = {"list": ["--verbose", "--json"], "baselines": ["--json"], "data": ["--json", "--datasets"]}
-    with_environment = ["--env"] if command in ("show", "baselines", "run", "doctor") else []
+    with_environment = ["--env", "--size"] if command in ("show", "baselines", "run", "doctor") else []
     budget = ["--max-seconds", "--max-steps", "--max-train-steps", "--max-renders"]
     run = ["--out", "--seed", "--start", "--no-figures", "--gradient", *budget] if command == "run" else []
     return ["--help", "--import", *own.get(command, []), *with_environment, *run]
