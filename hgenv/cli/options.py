@@ -7,7 +7,7 @@ import dataclasses
 import inspect
 import textwrap
 import typing
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
@@ -35,11 +35,17 @@ AsJson = tyro.conf.FlagCreatePairsOff[bool]
 
 
 @dataclasses.dataclass(frozen=True)
-class EnvChoice:
+class EnvId:
     """Which environment."""
 
     env: str = DEFAULT_ENV
     """Environment id, or MODULE:ID; its own options follow from it."""
+
+
+@dataclasses.dataclass(frozen=True)
+class EnvChoice(EnvId):
+    """Which environment."""
+
     size: str = SMALL
     """Size of pictures and network, small, medium or paper where the task has them: defaults of the task's options."""
 
@@ -54,13 +60,23 @@ class DefaultBudget(Budget):
         super().__post_init__()
 
 
-def parse(prog: str, words: list[str], defaults: Mapping[str, Any] = {}, **parts: type[Any]) -> Any:
+def parse(
+    prog: str,
+    words: list[str],
+    defaults: Mapping[str, Any] = {},
+    without: Mapping[str, Collection[str]] = {},
+    **parts: type[Any],
+) -> Any:
     """Parse words into one value that has an instance of every given dataclass, their options side by side.
 
     Their help comes in the same order. defaults: of options, by their names, instead of the dataclasses' own. Options
     of a part that can be chosen, as the gradient, are those of what the words choose, or `defaults` do.
+    without: by the part, options of it that cannot be given.
     """
-    flats = {part: flat_class(cls, _choices_of(cls, words, defaults), defaults) for part, cls in parts.items()}
+    flats = {
+        part: flat_class(cls, _choices_of(cls, words, defaults), defaults, without.get(part, ()))
+        for part, cls in parts.items()
+    }
     _check_names(flats)
     settings = dataclasses.make_dataclass(
         "Settings", [(name, cls, dataclasses.field(default_factory=cls)) for name, cls in flats.items()]
@@ -97,15 +113,17 @@ def _check_names(parts: Mapping[str, type[Any]]) -> None:
             owners[field.name] = part
 
 
-def flat_class(cls: type[Any], chosen: Mapping[str, str | None], defaults: Mapping[str, Any]) -> type[Any]:
-    """A dataclass of the plain options of another, of whose choosable parts only the chosen ones'."""
+def flat_class(
+    cls: type[Any], chosen: Mapping[str, str | None], defaults: Mapping[str, Any], without: Collection[str]
+) -> type[Any]:
+    """A dataclass of the plain options of another but some, of whose choosable parts only the chosen ones'."""
     parts = {f.name: f for f in dataclasses.fields(cls)}
     fields: list[tuple[str, Any, Any]] = []
     for name, knob in knobs(cls).items():
         owner: Any = _class_of(parts[knob.part], chosen) if knob.part else cls
         known = {} if owner is None else {f.name: f for f in dataclasses.fields(owner)}
-        if knob.field.name not in known:
-            continue  # an option of another choice
+        if knob.field.name not in known or name in without:
+            continue  # an option of another choice, or one that cannot be given
         field, hint = known[knob.field.name], _hints(owner)[knob.field.name]
         default = field.default
         if name in chosen:
