@@ -8,27 +8,34 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing
 from functools import partial
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 import torch
+from torch import nn
 
 from hgenv.batch import Batch
 from hgenv.bench import speed_report
-from hgenv.bench.gpu import GpuUse, gpu_use
+from hgenv.bench.gpu import gpu_use
 from hgenv.bench.speed_report import Row, label
 from hgenv.beta.noise import keys
-from hgenv.env import DataGenEnv, validation_rows
+from hgenv.env import DataGenEnv
+from hgenv.episode import Ledger
 from hgenv.fields import AtLeast, AtMost, Natural, OnDisk, check
+from hgenv.generator import Array, Seeds, TaskGenerator
+from hgenv.learning.gradient import Samples
 from hgenv.learning.learner import Learner
-from hgenv.learning.training import SGD, Adam, FlatNetwork, InnerOptimizer, State, Tape, reverse
-from hgenv.options import EnvOptions
+from hgenv.learning.training import SGD, Adam, FlatNetwork, InnerOptimizer, Tape, reverse
+from hgenv.options import EnvOptions, in_place
+from hgenv.probe import validation_rows
 from hgenv.task import Task, sampled
+from hgenv.workers import check as check_workers
 
-Threads = Annotated[int, AtLeast(0), AtMost(1024)]
+Threads = Annotated[int, AtLeast(0), AtMost(256)]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,12 +61,14 @@ class SpeedOptions:
         check(self)
         if not (self.sizes and self.workers and self.render_workers):
             raise ValueError("name at least one of sizes, of workers and of render_workers")
+        for workers in self.workers:
+            check_workers(workers)
 
 
 class Piece(NamedTuple):
     """What is timed: `call` does so many units of so many samples each.
 
-    to: the label of the piece that its ratio is to. parallel: other threads or processes work, so that its ratio is of
+    to: the label of the piece that its ratio is to. env: whose workers and threads take part, so that the ratio is of
     wall seconds.
     """
 
@@ -68,7 +77,7 @@ class Piece(NamedTuple):
     units: int
     samples: int
     to: str = ""
-    parallel: bool = False
+    env: Watched | None = None
     workers: str = ""
     render_workers: str = ""
 
@@ -79,10 +88,42 @@ class Piece(NamedTuple):
 
 
 class Seconds(NamedTuple):
-    """Of one unit of a piece."""
+    """Of one unit of a piece; waited: those in which the training of an environment step waits for its pictures."""
 
     wall: float
     cpu: float
+    waited: float
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Watch(TaskGenerator):
+    """A generator that notes the seconds which whoever trains waits for each batch."""
+
+    waited: list[float] = dataclasses.field(default_factory=list)
+
+    def ahead(self, points: Iterable[tuple[Array, Seeds]]) -> Iterator[Samples]:
+        drawn = super().ahead(points)
+        while True:
+            begin = time.perf_counter()
+            samples = next(drawn, None)
+            self.waited.append(time.perf_counter() - begin)
+            if samples is None:
+                return
+            yield samples
+
+
+class Watched(DataGenEnv):
+    """An environment that notes how long its steps wait for their pictures."""
+
+    def __init__(self, task: Task, options: EnvOptions) -> None:
+        super().__init__(task, options)
+        self.waited: list[float] = []
+        self.reset(seed=0)
+
+    @property
+    def generate(self) -> TaskGenerator:
+        made = super().generate
+        return _Watch(made.task, made.box, made.device, made.ledger, made.threads, self.waited)
 
 
 def measure(
@@ -94,16 +135,15 @@ def measure(
     """
     rows: list[Row] = []
     for number, (size, task) in enumerate(tasks.items()):
-        subject = Subject.of(task, options)
-        pieces = list(_pieces(subject, options, o))
-        times: dict[str, list[Seconds]] = {piece.label: [] for piece in pieces}
-        rounds = o.repeats + 1
-        for k, piece in itertools.product(range(rounds), pieces):
-            done = (number * rounds + k) * len(pieces) + pieces.index(piece)
-            yield done, len(tasks) * rounds * len(pieces), f"{size}, {piece.label}"
-            seconds = timed(piece, subject.device)
-            times[piece.label] += [seconds] if k else []
-        rows += _rows(env, size, subject, pieces, times)
+        subject, rounds = Subject.of(task, options), o.repeats + 1
+        with ExitStack() as stack:
+            pieces = list(_pieces(subject, options, o, stack))
+            times: dict[str, list[Seconds]] = {piece.label: [] for piece in pieces}
+            for done, (k, piece) in enumerate(itertools.product(range(rounds), pieces), number * rounds * len(pieces)):
+                yield done, len(tasks) * rounds * len(pieces), f"{size}, {piece.label}"
+                seconds = timed(piece, subject.device)
+                times[piece.label] += [seconds] if k else []
+            rows += rows_of(env, size, subject, pieces, times)
         speed_report.write(Path(o.out), rows, o.repeats)
 
 
@@ -124,12 +164,19 @@ class Subject(NamedTuple):
 
 
 def timed(piece: Piece, device: torch.device) -> Seconds:
-    """Seconds of a unit of a piece; CPU seconds are those of this process."""
+    """Seconds of a unit of a piece; CPU seconds are those of this process and of the workers'."""
     _wait(device)
-    wall, cpu = time.perf_counter(), time.process_time()
+    waited: list[float] = [] if piece.env is None else piece.env.waited
+    waited.clear()
+    wall, cpu = time.perf_counter(), _cpu(piece)
     piece.call()
     _wait(device)
-    return Seconds((time.perf_counter() - wall) / piece.units, (time.process_time() - cpu) / piece.units)
+    found = (time.perf_counter() - wall, _cpu(piece) - cpu, sum(waited))
+    return Seconds(*(seconds / piece.units for seconds in found))
+
+
+def _cpu(piece: Piece) -> float:
+    return time.process_time() + (0.0 if piece.env is None else float(piece.env.workers.seconds[0]))
 
 
 def _wait(device: torch.device) -> None:
@@ -141,16 +188,27 @@ def _rendered(task: Task, count: int, seed: int) -> Batch:
     return sampled(task, np.tile(task.layout.initial, (count, 1)), keys(seed, "speed", count)).batch
 
 
-def _pieces(subject: Subject, options: EnvOptions, o: SpeedOptions) -> Iterator[Piece]:
-    size = options.batch_size
+def _pieces(subject: Subject, options: EnvOptions, o: SpeedOptions, stack: ExitStack) -> Iterator[Piece]:
+    task, size, counters = subject.task, options.batch_size, itertools.count(1)
     yield Piece("training step", plain(subject, o.steps), o.steps, size)
-    bare = bare_loop(subject, o.steps)
+    model = subject.learner.model
+    bare = bare_loop(subject, model.network(model.initial), o.steps)
     if bare is not None:
         yield Piece("bare PyTorch step", bare, o.steps, size, "training step")
     yield Piece("differentiated step", partial(differentiated, subject, o.steps), o.steps, size, "training step")
-    seeds = itertools.count(1)
-    yield Piece("rendering a batch", lambda: _rendered(subject.task, size, next(seeds)), 1, size, "training step")
-    yield from _of_environments(subject.task, options, o)
+    yield Piece("rendering a batch", lambda: _rendered(task, size, next(counters)), 1, size, "training step")
+    images = len(_validation(task, options, 0).image)
+    yield Piece("validation", lambda: _validate(subject, options, next(counters)), 1, images, "training step")
+    yield from _of_environments(task, options, o, stack)
+
+
+def _validation(task: Task, options: EnvOptions, counter: int) -> Batch:
+    return validation_rows(task, options, Ledger(), 0, "validation", counter)
+
+
+def _validate(subject: Subject, options: EnvOptions, counter: int) -> float:
+    learner = subject.learner
+    return learner.validate(learner.model.initial, _validation(subject.task, options, counter))
 
 
 def plain(subject: Subject, steps: int) -> Callable[[], object]:
@@ -164,10 +222,9 @@ def plain(subject: Subject, steps: int) -> Callable[[], object]:
     return play
 
 
-def bare_loop(subject: Subject, steps: int) -> Callable[[], object] | None:
-    """The same by an nn.Module and torch.optim; None if that has not the rule."""
-    model, quantity, batch = subject.learner.model, subject.learner.quantity, subject.batch
-    network = model.network(model.initial)
+def bare_loop(subject: Subject, network: nn.Module, steps: int) -> Callable[[], object] | None:
+    """The same of an nn.Module, which changes, by torch.optim; None if that has not the rule."""
+    quantity, batch = subject.learner.quantity, subject.batch
     rule = _torch_rule(subject.learner.rule, [p for p in network.parameters() if p.requires_grad])
     if rule is None:
         return None
@@ -181,7 +238,7 @@ def bare_loop(subject: Subject, steps: int) -> Callable[[], object] | None:
     return play
 
 
-def _torch_rule(rule: InnerOptimizer, weights: list[torch.nn.Parameter]) -> torch.optim.Optimizer | None:
+def _torch_rule(rule: InnerOptimizer, weights: list[nn.Parameter]) -> torch.optim.Optimizer | None:
     match rule:
         case Adam():
             return torch.optim.Adam(weights, rule.learning_rate, (rule.beta1, rule.beta2), rule.epsilon)
@@ -193,8 +250,7 @@ def _torch_rule(rule: InnerOptimizer, weights: list[torch.nn.Parameter]) -> torc
 def differentiated(subject: Subject, steps: int) -> None:
     """Training steps there and back, with the sensitivities of the images, as the paper's scalar needs."""
     learner, batch = subject.learner, subject.batch
-    state: State = learner.start()
-    tape = Tape(learner.rule)
+    state, tape = learner.start(), Tape(learner.rule)
     for _ in range(steps):
         gradient = learner.gradient(state.weights, batch)
         tape.append(state, gradient, batch)
@@ -203,59 +259,45 @@ def differentiated(subject: Subject, steps: int) -> None:
         pass
 
 
-def _of_environments(task: Task, options: EnvOptions, o: SpeedOptions) -> Iterator[Piece]:
-    """Validation, probes and whole steps; what workers do changes no bit, so that only seconds differ."""
-    plain_options, trained = options.without_gradient(), options.train_steps * options.batch_size
-    env = _reset(task, plain_options)
-    images = len(validation_rows(env.episode, options, "validation", 0).image)
-    yield Piece("validation", partial(_validate, env), 1, images, "training step")
-    first = label("probes", o.workers[0], "")
+def _of_environments(task: Task, options: EnvOptions, o: SpeedOptions, stack: ExitStack) -> Iterator[Piece]:
+    """Probes and whole steps; who does the work changes no bit, so that only seconds differ."""
+    trained, first = options.train_steps * options.batch_size, ("probes", "environment step")
+
+    def made(**own: Any) -> Watched:
+        return stack.enter_context(closing(Watched(task, dataclasses.replace(options.without_gradient(), **own))))
+
     for workers in o.workers:
-        own = _reset(task, dataclasses.replace(plain_options, workers=workers))
-        call = partial(own.evaluate, np.tile(own.start, (o.probes, 1)))
-        yield Piece("probes", call, o.probes, trained, first, True, workers=workers)
-    first = label("environment step", "", str(o.render_workers[0]))
-    for ahead in o.render_workers:
-        own = _reset(task, dataclasses.replace(plain_options, render_workers=ahead))
-        played = partial(own.step, own.start)
-        yield Piece("environment step", played, 1, trained, first, True, render_workers=str(ahead))
+        env = made(workers=workers, render_workers=0)
+        probes, to = partial(env.evaluate, np.tile(env.start, (o.probes, 1))), label(first[0], o.workers[0], "")
+        yield Piece("probes", probes, o.probes, trained, to, env, workers=workers)
+    to = label(first[1], "", str(o.render_workers[0]))
+    for threads in o.render_workers:
+        env = made(workers="1", render_workers=threads)
+        yield Piece("environment step", partial(env.step, env.start), 1, trained, to, env, render_workers=str(threads))
     if options.gradient is not None:
-        own = _reset(task, dataclasses.replace(options, gradient_every=1))
-        yield Piece("environment step with its gradient", partial(own.step, own.start), 1, trained, first, True)
+        chosen = in_place(options)
+        env = made(**{name: getattr(chosen, name) for name in ("gradient", "workers", "render_workers")})
+        yield Piece("environment step with its gradient", partial(env.step, env.start), 1, trained, to, env)
 
 
-def _reset(task: Task, options: EnvOptions) -> DataGenEnv:
-    env = DataGenEnv(task, options)
-    env.reset(seed=0)
-    return env
-
-
-def _validate(env: DataGenEnv) -> float:
-    rows = validation_rows(env.episode, env.options, "validation", 0)
-    return env._learner.validate(env.episode.weights.weights, rows)
-
-
-def _rows(
-    env: str, size: str, subject: Subject, pieces: list[Piece], times: Mapping[str, list[Seconds]]
+def rows_of(
+    env: str, size: str, subject: Subject, pieces: Sequence[Piece], times: Mapping[str, Sequence[Seconds]]
 ) -> Iterator[Row]:
+    """The report's rows of a size; every ratio is of medians of these times."""
     on_gpu = subject.device.type == "cuda"
-    wall = {name: float(np.median([s.wall for s in seconds])) for name, seconds in times.items()}
-    cpu = {name: float(np.median([s.cpu for s in seconds])) for name, seconds in times.items()}
+    median = {name: Seconds(*np.median(seconds, axis=0).tolist()) for name, seconds in times.items()}
     for piece in pieces:
-        of = wall if on_gpu or piece.parallel else cpu
-        low, high = np.percentile([s.wall for s in times[piece.label]], [25, 75])
-        trains = piece.samples // len(subject.batch.image) * wall["training step"] + wall["validation"]
-        steps = piece.name == "environment step"
-        use: GpuUse | None = gpu_use(piece.call, subject.device) if on_gpu else None
+        own, other = median[piece.label], median[piece.to or piece.label]
+        low, high = np.percentile([seconds.wall for seconds in times[piece.label]], [25, 75])
+        use = gpu_use(piece.call, subject.device) if on_gpu else None
         yield Row(
             env=env, size=size, weights=len(subject.learner.model.initial),
             picture_bytes=sum(part[0].nbytes for part in subject.batch),
             piece=piece.name, workers=piece.workers, render_workers=piece.render_workers,
-            wall_seconds=wall[piece.label], wall_low=float(low), wall_high=float(high),
-            # what the processes of workers do is not seen
-            cpu_seconds=None if piece.workers not in ("", "1") else cpu[piece.label],
-            samples=piece.samples, ratio=of[piece.label] / of[piece.to or piece.label], ratio_to=piece.to,
-            waiting=max(0.0, 1.0 - trains / wall[piece.label]) if steps else None,
+            wall_seconds=own.wall, wall_low=float(low), wall_high=float(high), cpu_seconds=own.cpu,
+            samples=piece.samples, ratio_to=piece.to,
+            ratio=own.wall / other.wall if on_gpu or piece.env else own.cpu / other.cpu,
+            waiting=own.waited / own.wall if piece.render_workers else None,
             gpu_busy=None if use is None else use.busy, gpu_peak_bytes=None if use is None else use.peak_bytes,
             device=torch.cuda.get_device_name(subject.device) if on_gpu else "cpu",
         )  # fmt: skip

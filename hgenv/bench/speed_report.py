@@ -19,9 +19,8 @@ from hgenv.files import whole, write_text
 class Row(NamedTuple):
     """A piece at a size: seconds of one unit, medians and quartiles; None for what does not apply.
 
-    cpu_seconds are those of the process that trains. ratio: seconds over those of `ratio_to`, CPU seconds where nothing
-    works in parallel, else wall seconds. waiting: share of an environment step that is neither training nor
-    validation. picture_bytes: of a sample, its ground truth included.
+    ratio: seconds over those of `ratio_to`, CPU seconds of pieces of one thread on a CPU, else wall seconds. waiting:
+    share of an environment step in which it waits for its pictures. picture_bytes: of a sample, with its ground truth.
     """
 
     env: str
@@ -34,7 +33,7 @@ class Row(NamedTuple):
     wall_seconds: float
     wall_low: float
     wall_high: float
-    cpu_seconds: float | None
+    cpu_seconds: float
     samples: int
     ratio: float
     ratio_to: str
@@ -96,7 +95,7 @@ def table(rows: list[Row], repeats: int) -> str:
     for size in dict.fromkeys(row.size for row in rows):
         mine = [row for row in rows if row.size == size]
         text.append(f"\n{size}: {mine[0].weights} weights, {mine[0].picture_bytes} bytes a sample\n")
-        header = ["one", "wall ms", "CPU ms", "ratio", "samples a core-second", "a second", "waiting"]
+        header = ["piece", "wall ms", "CPU ms", "ratio", "samples a core-second", "units a second", "waiting"]
         header += ["GPU busy", "GPU peak MB"] if _on_gpu(rows) else []
         text += [_line(header), "|---" * len(header) + "|", *(_line(_cells(row, _on_gpu(rows))) for row in mine)]
     return "\n".join(text) + "\n"
@@ -107,18 +106,17 @@ def _line(cells: list[str]) -> str:
 
 
 def _cells(row: Row, on_gpu: bool) -> list[str]:
-    rate = None if row.cpu_seconds is None else row.samples / max(row.cpu_seconds, 1e-9)
     cells = [
-        row.label, f"{_ms(row.wall_seconds)} [{_ms(row.wall_low)}, {_ms(row.wall_high)}]", _ms(row.cpu_seconds),
-        f"{row.ratio:.2f}" + f" of {row.ratio_to}" * bool(row.ratio_to), "-" if rate is None else f"{rate:.0f}",
-        f"{1.0 / row.wall_seconds:.3g}", _share(row.waiting),
+        row.label, f"{_number(1e3 * row.wall_seconds)} [{_number(1e3 * row.wall_low)}, {_number(1e3 * row.wall_high)}]",
+        _number(1e3 * row.cpu_seconds), f"{row.ratio:.2f}" + f" of {row.ratio_to}" * bool(row.ratio_to),
+        _number(row.samples / max(row.cpu_seconds, 1e-9)), _number(1.0 / row.wall_seconds), _share(row.waiting),
     ]  # fmt: skip
-    peak = "-" if row.gpu_peak_bytes is None else f"{row.gpu_peak_bytes / 1e6:.0f}"
+    peak = "-" if row.gpu_peak_bytes is None else _number(row.gpu_peak_bytes / 1e6)
     return cells + ([_share(row.gpu_busy), peak] if on_gpu else [])
 
 
-def _ms(seconds: float | None) -> str:
-    return "-" if seconds is None else f"{1e3 * seconds:.3g}"
+def _number(value: float) -> str:
+    return f"{value:.3g}" if value < 1000 else f"{value:.0f}"
 
 
 def _share(share: float | None) -> str:
@@ -136,8 +134,8 @@ def figure(rows: list[Row]) -> Figure:
         single = [row for row in mine if row.piece not in ("probes", "environment step")]
         y = np.arange(len(single)) + 0.8 * (number + 0.5) / len(sizes) - 0.4
         _bars(pieces, y, single, 0.8 / len(sizes), size)
-        _over(probes, [row for row in mine if row.piece == "probes"], size, 1.0)
-        _over(steps, [row for row in mine if row.piece == "environment step"], size, None)
+        _over(probes, [row for row in mine if row.piece == "probes"], size, rate=True)
+        _over(steps, [row for row in mine if row.piece == "environment step"], size, rate=False)
     pieces.set_yticks(range(len(single)), [row.label for row in single])
     pieces.invert_yaxis()
     pieces.set(xscale="log", xlabel="wall seconds, with quartiles")
@@ -145,7 +143,10 @@ def figure(rows: list[Row]) -> Figure:
     steps.set(xlabel="render workers", ylabel="wall seconds of an environment step", ylim=(0, None))
     for panel in grid:
         panel.grid(alpha=0.3)
-    pieces.legend(title=f"{rows[0].env} on {rows[0].device}", fontsize=8)
+    drawn.legend(
+        *pieces.get_legend_handles_labels(), title=f"{rows[0].env} on {rows[0].device}", loc="outside upper center",
+        ncols=len(sizes), fontsize=8,
+    )  # fmt: skip
     return drawn
 
 
@@ -155,9 +156,9 @@ def _bars(panel: Axes, y: np.ndarray, rows: list[Row], height: float, size: str)
     panel.barh(y, wall, height, xerr=spread, label=size, error_kw={"lw": 1})
 
 
-def _over(panel: Axes, rows: list[Row], size: str, per: float | None) -> None:
+def _over(panel: Axes, rows: list[Row], size: str, rate: bool) -> None:
     """Seconds, or units a second, against the number of workers."""
     ends = np.array([[row.wall_seconds, row.wall_low, row.wall_high] for row in rows]).T
-    middle, low, high = ends if per is None else (per / ends)[[0, 2, 1]]
+    middle, low, high = 1.0 / ends[[0, 2, 1]] if rate else ends
     names = [row.workers or row.render_workers for row in rows]
     panel.errorbar(names, middle, np.abs([middle - low, high - middle]), marker="o", capsize=3, label=size)
