@@ -17,6 +17,7 @@ from typing import Annotated, Any, NamedTuple
 import numpy as np
 import torch
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from hgenv.batch import Batch
 from hgenv.bench import speed_report
@@ -162,6 +163,12 @@ class Subject(NamedTuple):
         learner = Learner(model, task.quantity, options.inner, options.weight_average, device)
         return cls(task, learner, _rendered(task, options.batch_size, 0).to(device), device)
 
+    def flops(self) -> int:
+        """Floating-point operations of a training step a sample, of convolutions and matrix products."""
+        with FlopCounterMode(display=False) as counter:
+            self.learner.gradient(self.learner.model.initial, self.batch.rows(slice(1)))
+        return int(counter.get_total_flops())
+
 
 def timed(piece: Piece, device: torch.device) -> Seconds:
     """Seconds of a unit of a piece; CPU seconds are those of this process and of the workers'."""
@@ -285,6 +292,7 @@ def rows_of(
 ) -> Iterator[Row]:
     """The report's rows of a size; every ratio is of medians of these times."""
     on_gpu = subject.device.type == "cuda"
+    flops = subject.flops()
     median = {name: Seconds(*np.median(seconds, axis=0).tolist()) for name, seconds in times.items()}
     for piece in pieces:
         own, other = median[piece.label], median[piece.to or piece.label]
@@ -292,7 +300,7 @@ def rows_of(
         use = gpu_use(piece.call, subject.device) if on_gpu else None
         yield Row(
             env=env, size=size, weights=len(subject.learner.model.initial),
-            picture_bytes=sum(part[0].nbytes for part in subject.batch),
+            picture_bytes=sum(part[0].nbytes for part in subject.batch), flops=flops,
             piece=piece.name, workers=piece.workers, render_workers=piece.render_workers,
             wall_seconds=own.wall, wall_low=float(low), wall_high=float(high), cpu_seconds=own.cpu,
             samples=piece.samples, ratio_to=piece.to,

@@ -21,12 +21,14 @@ class Row(NamedTuple):
 
     ratio: seconds over those of `ratio_to`, CPU seconds of pieces of one thread on a CPU, else wall seconds. waiting:
     share of an environment step in which it waits for its pictures. picture_bytes: of a sample, with its ground truth.
+    flops: of a training step a sample, those of convolutions and matrix products.
     """
 
     env: str
     size: str
     weights: int
     picture_bytes: int
+    flops: int
     piece: str
     workers: str
     render_workers: str
@@ -94,7 +96,9 @@ def table(rows: list[Row], repeats: int) -> str:
     ]
     for size in dict.fromkeys(row.size for row in rows):
         mine = [row for row in rows if row.size == size]
-        text.append(f"\n{size}: {mine[0].weights} weights, {mine[0].picture_bytes} bytes a sample\n")
+        first = mine[0]
+        work = f"{first.picture_bytes} bytes and {first.flops / 1e6:.4g} MFLOP a sample"
+        text.append(f"\n{size}: {first.weights} weights, {work}\n")
         header = ["piece", "wall ms", "CPU ms", "ratio", "samples a core-second", "units a second", "waiting"]
         header += ["GPU busy", "GPU peak MB"] if _on_gpu(rows) else []
         text += [_line(header), "|---" * len(header) + "|", *(_line(_cells(row, _on_gpu(rows))) for row in mine)]
@@ -132,8 +136,8 @@ def figure(rows: list[Row]) -> Figure:
     for number, size in enumerate(sizes):
         mine = [row for row in rows if row.size == size]
         single = [row for row in mine if row.piece not in ("probes", "environment step")]
-        y = np.arange(len(single)) + 0.8 * (number + 0.5) / len(sizes) - 0.4
-        _bars(pieces, y, single, 0.8 / len(sizes), size)
+        y = np.arange(len(single)) + 0.5 * (number + 0.5) / len(sizes) - 0.25
+        _seconds(pieces, y, single, size)
         _over(probes, [row for row in mine if row.piece == "probes"], size, rate=True)
         _over(steps, [row for row in mine if row.piece == "environment step"], size, rate=False)
     pieces.set_yticks(range(len(single)), [row.label for row in single])
@@ -150,10 +154,10 @@ def figure(rows: list[Row]) -> Figure:
     return drawn
 
 
-def _bars(panel: Axes, y: np.ndarray, rows: list[Row], height: float, size: str) -> None:
+def _seconds(panel: Axes, y: np.ndarray, rows: list[Row], size: str) -> None:
     wall = np.array([row.wall_seconds for row in rows])
     spread = np.abs(np.array([[row.wall_low, row.wall_high] for row in rows]).T - wall)
-    panel.barh(y, wall, height, xerr=spread, label=size, error_kw={"lw": 1})
+    panel.errorbar(wall, y, xerr=spread, fmt="o", capsize=3, label=size)
 
 
 def _over(panel: Axes, rows: list[Row], size: str, rate: bool) -> None:

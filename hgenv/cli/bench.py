@@ -33,7 +33,8 @@ def command(words: list[str]) -> int:
     if not words or words[0].startswith("-"):
         raise ValueError(f"name an environment, or one of {', '.join(BENCHES)}")
     benches = {
-        "fidelity": _fidelity, "linearity": _linearity, "signal": _signal, "speed": _speed, "render": _render
+        "fidelity": _fidelity, "linearity": _linearity, "signal": _signal, "speed": _speed, "scaling": _scaling,
+        "render": _render,
     }  # fmt: skip
     if words[0] in benches:
         return benches[words[0]](words[1:])
@@ -135,6 +136,17 @@ def _speed(words: list[str]) -> int:
         for done, total, piece in speed.measure(s.environment.env, tasks, s.training, s.bench):
             progress.show(done, total, piece)
     print((Path(s.bench.out) / "table.md").read_text(encoding="utf-8"), end="")
+    return 0
+
+
+def _scaling(words: list[str]) -> int:
+    from hgenv.bench import scaling, scaling_report
+
+    s = parse("bench scaling", words, bench=scaling_report.ScalingOptions, cluster=scaling.Cluster)
+    with Progress("searches") as progress:
+        for done, total, search in scaling_report.measure(s.bench, s.cluster):
+            progress.show(done, total, search)
+    print((Path(s.bench.out) / "report.md").read_text(encoding="utf-8"), end="")
     return 0
 
 

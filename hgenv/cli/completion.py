@@ -65,7 +65,7 @@ def _possible(before: list[str], begun: str) -> Iterable[str]:
         return commands.estimators()
     if before == ["bench"]:
         return [*BENCHES, *commands.environments()]
-    if before[:-1] == ["bench"] and last in BENCHES and not begun.startswith("-"):
+    if before[:-1] == ["bench"] and last in BENCHES and last not in ("scaling", "render") and not begun.startswith("-"):
         return commands.environments()
     if before == ["run"]:
         return commands.players()

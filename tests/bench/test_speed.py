@@ -40,7 +40,7 @@ def test_every_piece_is_measured_with_its_columns(tmp_path: Path, capsys: pytest
     probes, steps = ["probes, 1 worker", "probes, 2 workers"], [f"environment step, {n} render workers" for n in (0, 2)]
     assert [row[0] for row in rows[1:]] == [*PIECES, *probes, *steps, "environment step with its gradient"]
     assert re.fullmatch(r"[\d.]+ \[[\d.]+, [\d.]+\]", rows[1][1])
-    assert "small: 4304 weights, 1280 bytes a sample" in shown
+    assert "small: 4304 weights, 1280 bytes and 0.02253 MFLOP a sample" in shown
     found = table_of(tmp_path)
     assert [float(row["waiting"] or -1) >= 0 for row in found] == [row["render_workers"] != "" for row in found]
     assert all(0 < float(row["waiting"]) < 1 for row in found if row["waiting"])
