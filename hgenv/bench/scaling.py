@@ -36,7 +36,8 @@ class Cluster:
     overhead: NotNegative = 1e-3
     """Seconds that handing out a task takes worker 0."""
     straggling: NotNegative = 0.1
-    """Mean share by which a task takes longer than its seconds; exponentially distributed."""
+    """Mean share by which a task takes longer than its seconds, exponentially distributed; the same when it is tried
+    again."""
     failures: NotNegative = 1e-3
     """Failures of a worker an hour."""
     restart: NotNegative = 60.0
@@ -82,9 +83,8 @@ class _Event(NamedTuple):
 
 
 def simulate(search: Search, cluster: Cluster, workers: Natural, rounds: Natural = 8, seed: int = 0) -> Outcome:
-    """The outcome of a search, from the mean of some of its rounds."""
-    many = min(rounds, search.rounds)
-    seeds = keys(seed, "round", many)
+    """The outcome of a search, from the mean of so many draws of its round."""
+    seeds = keys(seed, "round", rounds)
     found = np.array([_Round(search, cluster, workers, int(key)).played() for key in seeds])
     return Outcome(*(found.mean(axis=0) * search.rounds).tolist())
 
@@ -159,7 +159,7 @@ class _Round:
             raise ValueError(f"{seconds:.3g} seconds without a failure did not come in {ATTEMPTS} attempts")
         while len(self._luck) <= attempt:
             self._luck.append(-np.log(Noise(self._seeds).uniform(f"attempt {len(self._luck)}", (2,))))
-        slow, fails = self._luck[attempt][task].tolist()
+        slow, fails = float(self._luck[0][task, 0]), float(self._luck[attempt][task, 1])
         stretch = 1.0 + c.straggling * slow
         if not c.failures:
             return seconds * stretch, math.inf, 0.0

@@ -44,7 +44,7 @@ class ScalingOptions:
     workers: tuple[Processes, ...] = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1000)
     """Numbers of workers."""
     rounds: Natural = 8
-    """Rounds of a search that are simulated; their mean stands for all."""
+    """Draws of a search's round; their mean stands for all its rounds."""
     seed: Seed = 0
     """Seed of stragglers and failures."""
     out: OnDisk = "scaling"

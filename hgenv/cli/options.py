@@ -193,7 +193,7 @@ def chosen_task(words: list[str]) -> type[Task]:
 
 def size_of(words: list[str]) -> dict[str, Any]:
     """What --size makes the defaults of the task named by --env."""
-    return of_size(chosen_task(words), value_of(words, "size", SMALL) or SMALL)
+    return of_size(chosen_task(words), str(value_of(words, "size", SMALL)))
 
 
 def start_from(env: DataGenEnv, where: str, seed: int) -> None:

@@ -62,24 +62,24 @@ def test_one_waits_for_the_slowest() -> None:
 @pytest.mark.parametrize("checkpoint", [math.inf, 500.0])
 def test_what_fails_is_done_again(checkpoint: float) -> None:
     """E[seconds until t seconds pass without a failure] = (exp(rate t) - 1) (1 / rate + restart), a segment each."""
-    rate, seconds, restart, rounds = 1 / 1800, 2000.0, 50.0, 4000
+    rate, seconds, restart, seeds = 1 / 1800, 2000.0, 50.0, 600
     cluster = Cluster(overhead=0.0, straggling=0.0, failures=2.0, restart=restart)
-    search = Search("fails", rounds, 1, seconds, 0.0, 0.0, checkpoint=checkpoint)
-    wall = [simulate(search._replace(rounds=1), cluster, 1, seed=seed).wall for seed in range(rounds)]
+    search = Search("fails", 1, 1, seconds, 0.0, 0.0, checkpoint=checkpoint)
+    wall = [simulate(search, cluster, 1, seed=seed).wall for seed in range(seeds)]
     segment = min(checkpoint, seconds)
     expected = seconds / segment * (math.exp(rate * segment) - 1) * (1 / rate + restart)
-    assert np.mean(wall) == pytest.approx(expected, abs=4 * np.std(wall) / math.sqrt(rounds))
+    assert np.mean(wall) == pytest.approx(expected, abs=4 * np.std(wall) / math.sqrt(seeds))
     if checkpoint == math.inf:  # what worker 0 does alone fails alike
         alone = search._replace(tasks=0, sequential_seconds=seconds)
-        wall = [simulate(alone._replace(rounds=1), cluster, 1, seed=seed).wall for seed in range(rounds)]
-        assert np.mean(wall) == pytest.approx(expected, abs=4 * np.std(wall) / math.sqrt(rounds))
+        wall = [simulate(alone, cluster, 1, seed=seed).wall for seed in range(seeds)]
+        assert np.mean(wall) == pytest.approx(expected, abs=4 * np.std(wall) / math.sqrt(seeds))
 
 
 def test_a_failure_does_not_stop_the_others() -> None:
     """The task of a worker that fails is done by another at once; the worker comes back too late."""
     cluster = Cluster(overhead=0.0, straggling=0.0, failures=3600 / 200.0, restart=1e9)
     search = Search("others", 1, 4, 10.0, 0.0, 0.0)
-    walls = [simulate(search, cluster, 16, seed=seed).wall for seed in range(50)]
+    walls = [simulate(search, cluster, 16, rounds=1, seed=seed).wall for seed in range(50)]
     assert min(walls) == 10.0
     assert 10.0 < max(walls) < 60.0
 
