@@ -30,6 +30,7 @@ from hgenv.learning.training import FlatNetwork, State, Tape
 from hgenv.options import EnvOptions, build, knobs
 from hgenv.pictures import sheet
 from hgenv.probe import Moment, probe, validation_rows
+from hgenv.sizes import SMALL, with_size
 from hgenv.task import Task, sampled
 from hgenv.workers import Workers, workers_of
 
@@ -355,15 +356,17 @@ def observed(now: Episode, options: EnvOptions) -> Observation:
     return np.concatenate([now.action, bounded, [done], gradient]).astype(np.float32)
 
 
-def make(task: str, render_mode: str | None = None, module: str = "", **given: Any) -> DataGenEnv:
+def make(task: str, render_mode: str | None = None, module: str = "", size: str = SMALL, **given: Any) -> DataGenEnv:
     """Entry point of `gymnasium.make(id, **options)`: options are those of the Task and of EnvOptions, flat.
 
+    size: other defaults of the task's (`hgenv.sizes`).
     Raises KeyError for an unknown id, TypeError for an unknown option, ValueError for a bad value.
     """
     known = registry.TASKS.get(task)
     if module and (known is None or known.__module__ != module):  # another process than the one that registered it
         registry.load(module)
-    return of_options(registry.find(task), given, render_mode)
+    cls = registry.find(task)
+    return of_options(cls, with_size(cls, size, given), render_mode)
 
 
 def of_options(cls: type[Task], given: dict[str, Any], render_mode: str | None = None) -> DataGenEnv:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -26,6 +27,9 @@ class Task(ABC):
 
     quantity: Quantity = SquaredError()
     """What is learned: loss, metrics, pictures."""
+    sizes: ClassVar[Mapping[str, Mapping[str, Any]] | None] = None
+    """Other defaults of its options by the name of a size, as {"paper": {"resolution": 128}}; small is what its fields
+    say. None: those of `hgenv.sizes`, where it has a resolution and an HourglassSize."""
 
     @property
     @abstractmethod

@@ -32,7 +32,7 @@ class Grey(Task):
 
     data: OnDisk | None = None
     """File of brightnesses, .npy; built in: six of them."""
-    size: Natural = 4
+    side: Natural = 4
     """Side of the images in pixels."""
 
     layout = GreyBeta()
@@ -44,7 +44,7 @@ class Grey(Task):
         return self.pictures(beta[:, 0], noise)
 
     def pictures(self, brightness: NDArray[np.float64], noise: Noise) -> Batch:
-        grain = 0.2 * noise.uniform("grain", (1, self.size, self.size))
+        grain = 0.2 * noise.uniform("grain", (1, self.side, self.side))
         target = np.broadcast_to(brightness[:, None, None, None], grain.shape)
         parts = (0.8 * target + grain, target, np.ones(grain.shape))
         return Batch(*(torch.from_numpy(part.astype(np.float32)) for part in parts))

@@ -65,7 +65,7 @@ def test_another_modules_task_is_a_gymnasium_id_and_has_a_summary(outside: Modul
     assert hgenv.TASKS["outside/Grey-v0"] is outside.Grey
     assert hgenv.TASKS.summary("outside/Grey-v0") == "Noisy pictures of one brightness; learn it."
     assert len(hgenv.TASKS) == len(list(hgenv.TASKS))
-    env = gymnasium.make("outside/Grey-v0", size=2, train_steps=3)
+    env = gymnasium.make("outside/Grey-v0", side=2, train_steps=3)
     assert env.spec is not None
     assert env.spec.max_episode_steps == registry.EPISODE_STEPS
     env.reset(seed=0)

@@ -17,7 +17,7 @@ LAYERS = (
     ("domains",),
     ("task",),
     ("options", "episode", "clock", "calls"),
-    ("generator",),
+    ("generator", "sizes"),
     ("probe",),
     ("env", "tasks"),
     ("checkpoint",),

@@ -104,7 +104,7 @@ class CompareOptions:
         if not words:
             raise ValueError(f"{label}= names no optimizer")
         of_tasks = [field.name for env in self.envs for field in dataclasses.fields(find(env))]  # type: ignore[arg-type]
-        refused = {*_OURS, *_BUDGET, *(name.replace("_", "-") for name in of_tasks)} & _options(words)
+        refused = {*_OURS, *_BUDGET, "size", *(name.replace("_", "-") for name in of_tasks)} & _options(words)
         if refused:
             raise ValueError(f"{label}: --{min(refused)} must be the same for all: the bench's own, or after --")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from hgenv.cli.options import AsJson, EnvChoice, chosen_task, parse
+from hgenv.cli.options import AsJson, EnvChoice, chosen_task, parse, size_of
 from hgenv.domains.domain import SPLITS, baselines
 from hgenv.env import DataGenEnv
 from hgenv.files import as_json
@@ -19,7 +19,9 @@ class BaselineOptions:
 
 
 def command(words: list[str]) -> int:
-    s = parse("baselines", words, baselines=BaselineOptions, environment=EnvChoice, task=chosen_task(words))
+    s = parse(
+        "baselines", words, size_of(words), baselines=BaselineOptions, environment=EnvChoice, task=chosen_task(words)
+    )  # fmt: skip
     env = DataGenEnv(s.task)
     env.reset(seed=0)
     found = {

@@ -1,9 +1,11 @@
-"""hgenv bench: optimizers against the controls, and instruments that measure estimates, steps and renderers."""
+"""hgenv bench: optimizers against the controls, and instruments that measure estimates, seconds and renderers."""
 
 from __future__ import annotations
 
 import dataclasses
 import shlex
+from collections.abc import Collection, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +14,14 @@ import tyro
 from hgenv.cli import commands
 from hgenv.cli.commands import BENCHES
 from hgenv.cli.interruption import interruption_status
-from hgenv.cli.options import DefaultBudget, EnvChoice, chosen_task, parse
+from hgenv.cli.options import DefaultBudget, EnvChoice, EnvId, chosen_task, parse, size_of
 from hgenv.cli.progress import Progress
 from hgenv.cli.run import parse_run, players
 from hgenv.env import DataGenEnv
 from hgenv.fields import on_disk
 from hgenv.options import EnvOptions
 from hgenv.registry import find, loaded, unknown
+from hgenv.sizes import of_size
 
 
 def command(words: list[str]) -> int:
@@ -30,7 +33,8 @@ def command(words: list[str]) -> int:
     if not words or words[0].startswith("-"):
         raise ValueError(f"name an environment, or one of {', '.join(BENCHES)}")
     benches = {
-        "fidelity": _fidelity, "linearity": _linearity, "signal": _signal, "step-cost": _step_cost, "render": _render
+        "fidelity": _fidelity, "linearity": _linearity, "signal": _signal, "speed": _speed, "scaling": _scaling,
+        "render": _render,
     }  # fmt: skip
     if words[0] in benches:
         return benches[words[0]](words[1:])
@@ -120,15 +124,29 @@ def _signal(words: list[str]) -> int:
     return 0
 
 
-def _step_cost(words: list[str]) -> int:
-    from hgenv.bench import step_cost
+def _speed(words: list[str]) -> int:
+    from hgenv.bench import speed
 
-    s = _parse_bench("step-cost", words, step_cost.StepCostOptions)
-    cost = step_cost.measure(s.task, s.training, s.bench)
-    print(
-        f"{cost.weights} weights: plain step {1e3 * cost.plain:.2f} ms, its reverse {1e3 * cost.reverse:.2f} ms, "
-        f"differentiated / plain = {cost.ratio:.2f}"
-    )
+    own = {"training": ("workers", "render_workers")}  # the bench has them in the plural
+    parsed = partial(_parse_bench, "speed", words, speed.SpeedOptions, environment=EnvId, without=own)
+    s = parsed()
+    sizes = {size: of_size(type(s.task), size) for size in s.bench.sizes}  # mistakes show before the work
+    tasks = {size: parsed(defaults).task for size, defaults in sizes.items()}
+    with Progress("pieces") as progress:
+        for done, total, piece in speed.measure(s.environment.env, tasks, s.training, s.bench):
+            progress.show(done, total, piece)
+    print((Path(s.bench.out) / "table.md").read_text(encoding="utf-8"), end="")
+    return 0
+
+
+def _scaling(words: list[str]) -> int:
+    from hgenv.bench import scaling, scaling_report
+
+    s = parse("bench scaling", words, bench=scaling_report.ScalingOptions, cluster=scaling.Cluster)
+    with Progress("searches") as progress:
+        for done, total, search in scaling_report.measure(s.bench, s.cluster):
+            progress.show(done, total, search)
+    print((Path(s.bench.out) / "report.md").read_text(encoding="utf-8"), end="")
     return 0
 
 
@@ -140,10 +158,17 @@ def _render(words: list[str]) -> int:
     return 0
 
 
-def _parse_bench(name: str, words: list[str], options: type[Any], choices: dict[str, str] | None = None) -> Any:
+def _parse_bench(
+    name: str,
+    words: list[str],
+    options: type[Any],
+    defaults: Mapping[str, Any] = {},
+    environment: type[Any] = EnvChoice,
+    without: Mapping[str, Collection[str]] = {},
+) -> Any:
     """Options of a bench whose first word may be the id of an environment."""
     named = ["--env", words[0], *words[1:]] if words and not words[0].startswith("-") else words
     return parse(
-        f"bench {name} [ENV]", named, dict(choices or {}), bench=options, environment=EnvChoice,
+        f"bench {name} [ENV]", named, {**size_of(named), **defaults}, without, bench=options, environment=environment,
         task=chosen_task(named), training=EnvOptions,
     )  # fmt: skip

@@ -38,7 +38,8 @@ BENCHES = {
     "fidelity": "estimates of the gradient against brute force",
     "linearity": "the paper's scalar against the exact difference of influence",
     "signal": "whether estimates of the gradient agree with each other at one beta",
-    "step-cost": "a differentiated training step against a plain one",
+    "speed": "seconds of training, rendering, probes and steps, by size and by workers",
+    "scaling": "what searches would cost on many workers, simulated from measured seconds",
     "render": "images per core-second of the renderer and of others",
 }
 USAGE = "usage: hgenv COMMAND ..."

@@ -65,7 +65,7 @@ def _possible(before: list[str], begun: str) -> Iterable[str]:
         return commands.estimators()
     if before == ["bench"]:
         return [*BENCHES, *commands.environments()]
-    if before[:-1] == ["bench"] and last in BENCHES and not begun.startswith("-"):
+    if before[:-1] == ["bench"] and last in BENCHES and last not in ("scaling", "render") and not begun.startswith("-"):
         return commands.environments()
     if before == ["run"]:
         return commands.players()
@@ -77,9 +77,8 @@ def _possible(before: list[str], begun: str) -> Iterable[str]:
 def _options(command: str) -> list[str]:
     """The options that are known without importing what the command needs."""
     own = {"list": ["--verbose", "--json"], "baselines": ["--json"], "data": ["--json", "--datasets"]}
-    with_environment = ["--env"] if command in ("show", "baselines", "run", "doctor") else []
-    budget = [
-        f"--max-{limit}" for limit in ("seconds", "wall-seconds", "gpu-seconds", "steps", "train-steps", "renders")
-    ]
+    with_environment = ["--env", "--size"] if command in ("show", "baselines", "run", "doctor") else []
+    limits = ("seconds", "wall-seconds", "gpu-seconds", "steps", "train-steps", "renders")
+    budget = [f"--max-{limit}" for limit in limits]
     run = ["--out", "--seed", "--start", "--no-figures", "--gradient", *budget] if command == "run" else []
     return ["--help", "--import", *own.get(command, []), *with_environment, *run]

@@ -23,7 +23,7 @@ import torch
 from hgenv import interpreter, kernels
 from hgenv.cache import cache_folder, make_writable
 from hgenv.cli.main import told
-from hgenv.cli.options import EnvChoice, chosen_task, parse, value_of
+from hgenv.cli.options import EnvChoice, chosen_task, parse, size_of, value_of
 from hgenv.env import DataGenEnv
 from hgenv.options import EnvOptions
 from hgenv.render.choice import find_renderer
@@ -48,8 +48,9 @@ def command(words: list[str]) -> int:
     """Exit status 1 if what is needed or was asked for does not work."""
     try:
         settings: SimpleNamespace | ValueError = parse(
-            "doctor", words, {"gradient": "image"}, environment=EnvChoice, task=chosen_task(words), training=EnvOptions
-        )
+            "doctor", words, {"gradient": "image"} | size_of(words), environment=EnvChoice, task=chosen_task(words),
+            training=EnvOptions,
+        )  # fmt: skip
     except ValueError as error:  # as of a device that is not there: its line below says more
         settings = error
     for name, version in interpreter.versions().items():

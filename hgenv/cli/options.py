@@ -7,7 +7,7 @@ import dataclasses
 import inspect
 import textwrap
 import typing
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
@@ -26,6 +26,7 @@ from hgenv.options import build, choice_of, knobs
 from hgenv.registry import find, load_plugins, unknown
 from hgenv.run import Budget
 from hgenv.runs.folder import start_at
+from hgenv.sizes import SMALL, of_size
 from hgenv.snapshot import load_snapshot
 from hgenv.task import Task
 
@@ -34,11 +35,19 @@ AsJson = tyro.conf.FlagCreatePairsOff[bool]
 
 
 @dataclasses.dataclass(frozen=True)
-class EnvChoice:
+class EnvId:
     """Which environment."""
 
     env: str = DEFAULT_ENV
     """Environment id, or MODULE:ID; its own options follow from it."""
+
+
+@dataclasses.dataclass(frozen=True)
+class EnvChoice(EnvId):
+    """Which environment."""
+
+    size: str = SMALL
+    """Size of pictures and network, small, medium or paper where the task has them: defaults of the task's options."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,13 +60,23 @@ class DefaultBudget(Budget):
         super().__post_init__()
 
 
-def parse(prog: str, words: list[str], choices: Mapping[str, str | None] = {}, **parts: type[Any]) -> Any:
+def parse(
+    prog: str,
+    words: list[str],
+    defaults: Mapping[str, Any] = {},
+    without: Mapping[str, Collection[str]] = {},
+    **parts: type[Any],
+) -> Any:
     """Parse words into one value that has an instance of every given dataclass, their options side by side.
 
-    Their help comes in the same order. Options of a part that can be chosen, as the gradient, are those of what the
-    words choose, or `choices` does.
+    Their help comes in the same order. defaults: of options, by their names, instead of the dataclasses' own. Options
+    of a part that can be chosen, as the gradient, are those of what the words choose, or `defaults` do.
+    without: by the part, options of it that cannot be given.
     """
-    flats = {part: flat_class(cls, _choices_of(cls, words, choices)) for part, cls in parts.items()}
+    flats = {
+        part: flat_class(cls, _choices_of(cls, words, defaults), defaults, without.get(part, ()))
+        for part, cls in parts.items()
+    }
     _check_names(flats)
     settings = dataclasses.make_dataclass(
         "Settings", [(name, cls, dataclasses.field(default_factory=cls)) for name, cls in flats.items()]
@@ -67,8 +86,8 @@ def parse(prog: str, words: list[str], choices: Mapping[str, str | None] = {}, *
     return SimpleNamespace(**{part: build(cls, vars(getattr(found, part))) for part, cls in parts.items()})
 
 
-def _choices_of(cls: type[Any], words: list[str], choices: Mapping[str, str | None]) -> dict[str, str | None]:
-    """What each part of a dataclass that can be chosen is, by the words, by `choices`, or as it is."""
+def _choices_of(cls: type[Any], words: list[str], defaults: Mapping[str, Any]) -> dict[str, str | None]:
+    """What each part of a dataclass that can be chosen is, by the words, by `defaults`, or as it is."""
     found: dict[str, str | None] = {}
     for field in dataclasses.fields(cls):
         if "choices" not in field.metadata:
@@ -76,7 +95,7 @@ def _choices_of(cls: type[Any], words: list[str], choices: Mapping[str, str | No
         known, name = field.metadata["choices"], field.name
         if "plugins" in field.metadata:
             load_plugins(field.metadata["plugins"])
-        found[name] = value_of(words, name, choices.get(name, choice_of(known, field.default)))
+        found[name] = value_of(words, name, defaults.get(name, choice_of(known, field.default)))
         if found[name] not in known and not (found[name] is None and field.default is None):
             raise ValueError(unknown(f"--{name}", str(found[name]), known))
     return found
@@ -94,20 +113,24 @@ def _check_names(parts: Mapping[str, type[Any]]) -> None:
             owners[field.name] = part
 
 
-def flat_class(cls: type[Any], chosen: Mapping[str, str | None]) -> type[Any]:
-    """A dataclass of the plain options of another, of whose choosable parts only the chosen ones'."""
+def flat_class(
+    cls: type[Any], chosen: Mapping[str, str | None], defaults: Mapping[str, Any], without: Collection[str]
+) -> type[Any]:
+    """A dataclass of the plain options of another but some, of whose choosable parts only the chosen ones'."""
     parts = {f.name: f for f in dataclasses.fields(cls)}
     fields: list[tuple[str, Any, Any]] = []
     for name, knob in knobs(cls).items():
         owner: Any = _class_of(parts[knob.part], chosen) if knob.part else cls
         known = {} if owner is None else {f.name: f for f in dataclasses.fields(owner)}
-        if knob.field.name not in known:
-            continue  # an option of another choice
+        if knob.field.name not in known or name in without:
+            continue  # an option of another choice, or one that cannot be given
         field, hint = known[knob.field.name], _hints(owner)[knob.field.name]
         default = field.default
         if name in chosen:
             names: Any = tuple(field.metadata["choices"])
             hint, default = Literal[names] | None if field.default is None else Literal[names], chosen[name]
+        elif name in defaults:
+            default = defaults[name]
         elif knob.part:
             part = parts[knob.part].default
             default = getattr(part if type(part) is owner else owner(), field.name)
@@ -166,6 +189,11 @@ def chosen_task(words: list[str]) -> type[Task]:
     cls = find(str(value_of(words, "env", DEFAULT_ENV)))
     split_options(cls, {})
     return cls
+
+
+def size_of(words: list[str]) -> dict[str, Any]:
+    """What --size makes the defaults of the task named by --env."""
+    return of_size(chosen_task(words), str(value_of(words, "size", SMALL)))
 
 
 def start_from(env: DataGenEnv, where: str, seed: int) -> None:

@@ -16,7 +16,7 @@ from hgenv.cli import commands
 from hgenv.cli.commands import AGENT
 from hgenv.cli.interruption import check_interruption, interruption_status
 from hgenv.cli.main import told
-from hgenv.cli.options import DefaultBudget, EnvChoice, chosen_task, parse, start_from
+from hgenv.cli.options import DefaultBudget, EnvChoice, chosen_task, parse, size_of, start_from
 from hgenv.cli.progress import Progress
 from hgenv.env import DataGenEnv
 from hgenv.fields import Many, Natural, OnDisk, Positive, Seed, check
@@ -74,7 +74,7 @@ def parse_run(choices: dict[str, type[Any]], words: list[str]) -> Any:
     cls = choices[words[0]]
     wanted = {"gradient": "perturbed"} if words[0] != AGENT and cls.uses_gradient else {}
     return parse(
-        f"run {words[0]}", words[1:], wanted, optimizer=cls, run=RunOptions, budget=DefaultBudget,
+        f"run {words[0]}", words[1:], wanted | size_of(words), optimizer=cls, run=RunOptions, budget=DefaultBudget,
         environment=EnvChoice, task=chosen_task(words), training=EnvOptions,
     )  # fmt: skip
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hgenv.cli.options import EnvChoice, chosen_task, parse, start_from
+from hgenv.cli.options import EnvChoice, chosen_task, parse, size_of, start_from
 from hgenv.env import DataGenEnv
 from hgenv.fields import Natural, OnDisk, check
 from hgenv.options import EnvOptions
@@ -32,7 +32,8 @@ class ShowOptions:
 
 def command(words: list[str]) -> int:
     s = parse(
-        "show", words, show=ShowOptions, environment=EnvChoice, task=chosen_task(words), training=EnvOptions
+        "show", words, size_of(words), show=ShowOptions, environment=EnvChoice, task=chosen_task(words),
+        training=EnvOptions,
     )  # fmt: skip
     env = DataGenEnv(s.task, s.training)
     if s.show.start:

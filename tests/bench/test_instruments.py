@@ -1,11 +1,11 @@
-"""The instruments that were examples: do estimates agree, what does a differentiated step cost?"""
+"""The instrument that was an example: do estimates agree?"""
 
 import re
 
 import numpy as np
 import pytest
 
-from hgenv.bench import signal, step_cost
+from hgenv.bench import signal
 from hgenv.cli import main as cli
 from hgenv.learning.gradient import Score
 from hgenv.options import EnvOptions
@@ -36,12 +36,3 @@ def test_estimates_are_of_every_step_at_the_start() -> None:
     found = list(signal.estimates(ToyShading(), options, signal.SignalOptions(estimates=4)))
     assert np.shape(found) == (4, 3)
     assert np.isfinite(found).all()
-
-
-def test_a_differentiated_step_costs_more_than_a_plain_one(capsys: pytest.CaptureFixture[str]) -> None:
-    cost = step_cost.measure(ToyShading(), EnvOptions(), step_cost.StepCostOptions(repeats=5))
-    assert cost.ratio == pytest.approx(1 + cost.reverse / cost.plain)
-    assert cost.weights == 64 * 16 + 16 + 16 * 192 + 192
-    words = ["bench", "step-cost", "--resolution", "16", "--channels", "8", "--repeats", "3"]
-    assert cli.main(words) == 0
-    assert re.search(r"^\d+ weights: plain step .* differentiated / plain = \d\.\d\d$", capsys.readouterr().out.strip())

@@ -115,7 +115,7 @@ def test_baselines_as_json(capsys: pytest.CaptureFixture[str]) -> None:
         (["run", "hyb"], ["hybrid-gradient"]),
         (["run", "s"], ["sb3"]),
         (["bench", "hgenv/Toy"], ["hgenv/ToyShading-v0"]),
-        (["bench", "st"], ["step-cost"]),
+        (["bench", "sp"], ["speed"]),
         (["bench", "signal", "hgenv/F"], ["hgenv/FaceDepth-v0"]),
         (["run", "fixed", "--env", "hgenv/Sc"], ["hgenv/SceneNormals-v0"]),
         (["run", "fixed", "--gradient", "per"], ["perturbed"]),
