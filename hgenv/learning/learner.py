@@ -108,7 +108,8 @@ class Learner:
     def validate(self, weights: Tensor, batch: Batch) -> float:
         """The mean loss of a batch."""
         with torch.no_grad():
-            return self.loss(weights, batch).mean().item()
+            (found,) = on_host([self.loss(weights, batch).mean()])
+        return float(found)
 
     def outcome(self, state: State, batch: Batch) -> Outcome:
         """What a training has come to: the one moment of a step at which the host waits for the device."""
