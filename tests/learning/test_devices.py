@@ -195,7 +195,7 @@ def test_a_run_goes_on_on_another_device(first: str, second: str, tmp_path: Path
 
     rows(first, 3, "cut")
     found, wanted = rows(second, 6, "cut"), rows("cpu", 6, "whole")[3:]
-    assert [row["step"] for row in found] == [row["step"] for row in wanted] == [3, 4, 5, 6][-len(found) :]
+    assert [row["step"] for row in found] == [row["step"] for row in wanted] == [3, 4, 5, 6]
     for row, other in zip(found, wanted, strict=True):
         np.testing.assert_allclose(row["val_loss"], other["val_loss"], rtol=1e-3)
 
