@@ -51,7 +51,7 @@ def probe(
     if len(actions) == 1:
         return np.array([learner.validate(learner.trained(moment.weights, batches).weights, rows)]), ledger
     together = map(Batch.stack, zip(*[batches] * len(actions), strict=True))  # the next k of them
-    state = learner.trained_together(moment.weights.repeated(len(actions)), together)
+    state = learner.trained_together(moment.weights.copies(len(actions)), together)
     with torch.no_grad():
         return on_host([learner.losses(state.weights, rows)])[0], ledger
 

@@ -101,11 +101,6 @@ class State(NamedTuple):
     moments: tuple[Tensor, ...]
     taken: int
 
-    def repeated(self, count: int) -> State:
-        """The state of so many trainings that begin here: weights and moments (count, p)."""
-        weights, *moments = (part.expand(count, -1).clone() for part in (self.weights, *self.moments))
-        return State(weights, tuple(moments), self.taken)
-
     def copies(self, count: int) -> State:
         """The same state so many times, weights and moments (count, p), for trainings that go on together."""
         weights, *moments = (part.expand(count, -1) for part in (self.weights, *self.moments))

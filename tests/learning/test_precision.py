@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from environments import small
 from torch import Tensor
 
 from hgenv import TASKS
@@ -117,3 +118,20 @@ def test_tf32_is_refused_where_there_is_none() -> None:
         EnvOptions(precision="tf32")
     with pytest.raises(ValueError, match="precision must be one of"):
         EnvOptions(precision="float16")  # type: ignore[arg-type]
+
+
+def test_only_the_steps_of_an_environment_that_nothing_differentiates_are_rounded() -> None:
+    """With a window of two of four steps, two are rounded; with one of all four the bits are those of float32."""
+    weights = {}
+    for precision in ("float32", "bfloat16"):
+        for window in (2, 4):
+            env = small(gradient="influence", gradient_steps=window, train_steps=4, precision=precision)
+            env.reset(seed=0)
+            env.step(env.start)
+            weights[precision, window] = env.state_dict()["weights"]
+    assert (weights["float32", 4] == weights["bfloat16", 4]).all()
+    assert (weights["float32", 2] == weights["float32", 4]).all()
+    assert (weights["float32", 2] != weights["bfloat16", 2]).any()
+    np.testing.assert_allclose(
+        weights["float32", 2], weights["bfloat16", 2], atol=4 * 3e-3
+    )  # two steps of Adam, either way
