@@ -21,6 +21,7 @@ import uuid
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import Any, NamedTuple
@@ -198,7 +199,8 @@ class _Member:
         """Begin a piece; what the process lacks of its parts goes with it."""
         new = {token: parts[token] for token in order.tokens if token not in self.knows}
         self.knows, self.index = set(order.tokens), index
-        self.connection.send((order, new))
+        with suppress(ConnectionError):  # it has died while it was idle, which shows when its answer is read
+            self.connection.send((order, new))
 
     def stop(self) -> None:
         self.process.kill()
@@ -296,8 +298,7 @@ class Processes(_Elsewhere):
     def close(self) -> None:
         for member in self._members:
             member.stop()
-        self._members = []
-        self._kept = []
+        self._members, self._kept = [], []
 
 
 class Ray(_Elsewhere):
@@ -311,8 +312,7 @@ class Ray(_Elsewhere):
             import ray
         except ImportError as error:
             raise ValueError(f"workers={address!r} needs Ray: pip install 'hgenv[ray]'") from error
-        self._ray: Any = ray
-        self.address = address
+        self._ray, self.address = ray, address
         if not ray.is_initialized():
             self._connect(address)
         super().__init__(max(1, int(self._ray.cluster_resources().get("CPU", 1))), device)

@@ -3,6 +3,8 @@
 import os
 import socket
 import subprocess
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -103,12 +105,23 @@ def test_cells_of_a_comparison_come_back(cluster: Any, tmp_path: Path, capsys: p
     assert found == {path.parent.name: rows_of(path.parent) for path in (tmp_path / "1").rglob("metrics.csv")}
 
 
-def test_a_node_that_is_killed_in_the_middle_changes_nothing(cluster: Any, workers: Workers) -> None:
-    node = cluster.add_node(**NODE)
-    found = workers.each(pieces.busy, (), [0.3] * 12)
-    next(found)
-    cluster.remove_node(node, allow_graceful=False)
-    assert sorted(index for index, _ in found) == [i for i in range(12) if i != 0] or len(found) == 11
+def test_a_node_that_is_killed_in_the_middle_changes_nothing(cluster: Any, tmp_path: Path) -> None:
+    run = [*RUN, "--pairs", "16", "--max-steps", "12"]
+    assert main([*run, "--out", str(tmp_path / "here")]) == 0
+    node, killed = cluster.add_node(**NODE), []
+
+    def kill() -> None:
+        while not (tmp_path / "there" / "metrics.csv").is_file() or len(rows_of(tmp_path / "there")) < 3:
+            time.sleep(0.05)
+        cluster.remove_node(node, allow_graceful=False)
+        killed.append(len(rows_of(tmp_path / "there")))
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    assert main([*run, "--workers", "ray", "--out", str(tmp_path / "there")]) == 0
+    killer.join()
+    assert killed[0] < 13
+    assert rows_of(tmp_path / "here") == rows_of(tmp_path / "there")
 
 
 def test_no_cluster_is_one_line(tmp_path: Path) -> None:

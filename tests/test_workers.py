@@ -1,10 +1,12 @@
 """Pieces of work in other processes give what they give here; whatever dies is begun again or named."""
 
 import copy
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -13,8 +15,10 @@ from pathlib import Path
 import numpy as np
 import pieces
 import pytest
+from kept_rows import rows_of
 
 from hgenv import interpreter
+from hgenv.cli.main import main
 from hgenv.workers import ATTEMPTS, Here, Processes, WorkerError, Workers, check, workers_of
 
 
@@ -93,6 +97,27 @@ def test_who_stops_listening_stops_the_work(tmp_path: Path) -> None:
         next(found)
         found.close()
         assert workers.map(pieces.refuse, (), [1, 2]) == [1, 2]
+
+
+def test_a_run_is_the_same_with_workers_that_are_killed_and_resumed_with_others(tmp_path: Path) -> None:
+    run = ["run", "random-search", "--env", "hgenv/ToyShading-v0", "--pairs", "3", "--no-figures"]
+    assert main([*run, "--max-steps", "4", "--out", str(tmp_path / "here")]) == 0
+    killed: list[int] = []
+
+    def kill() -> None:
+        while len(killed) < 3:
+            for child in multiprocessing.active_children():
+                os.kill(child.pid or 0, signal.SIGKILL)
+                killed.append(child.pid or 0)
+            time.sleep(0.3)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    assert main([*run, "--max-steps", "2", "--workers", "3", "--out", str(tmp_path / "there")]) == 0
+    killer.join()
+    words = ["resume", str(tmp_path / "there"), "--max-steps", "4", "--workers", "2", "--render-workers", "1"]
+    assert main(words) == 0
+    assert rows_of(tmp_path / "here") == rows_of(tmp_path / "there")
 
 
 SCRIPT = """
