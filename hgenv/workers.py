@@ -217,18 +217,13 @@ def _serve(connection: Connection) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     parent = multiprocessing.parent_process()
     assert parent is not None
-    threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
+    threading.Thread(target=lambda: (wait([parent.sentinel]), os._exit(1)), daemon=True).start()
     while True:
         try:
             order, new = connection.recv()
         except EOFError:
             return
         connection.send_bytes(pickle.dumps(_perform(order, new.__getitem__)))
-
-
-def _end_with(sentinel: int) -> None:
-    wait([sentinel])
-    os._exit(1)
 
 
 class Processes(_Elsewhere):
@@ -312,7 +307,8 @@ class Ray(_Elsewhere):
             import ray
         except ImportError as error:
             raise ValueError(f"workers={address!r} needs Ray: pip install 'hgenv[ray]'") from error
-        self._ray, self.address = ray, address
+        self._ray: Any = ray
+        self.address = address
         if not ray.is_initialized():
             self._connect(address)
         super().__init__(max(1, int(self._ray.cluster_resources().get("CPU", 1))), device)
