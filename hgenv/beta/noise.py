@@ -8,30 +8,48 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass
+from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hgenv.beta.distributions import Distribution
+from hgenv.kernels import kernel
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _MIX_1, _MIX_2 = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 
 
-def _mix(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
+@kernel()
+def _mix(x: Any) -> Any:
     """The finaliser of splitmix64 (Steele et al. 2014): a bijection of 64 bits that looks random."""
     x = (x ^ (x >> np.uint64(30))) * _MIX_1
     x = (x ^ (x >> np.uint64(27))) * _MIX_2
     return x ^ (x >> np.uint64(31))
 
 
+@kernel()
+def _fill(seeds: Any, name: Any, out: Any) -> None:
+    """Keys out (n, count) of seeds (n,) at a place whose name is hashed."""
+    for row in range(len(seeds)):
+        base = _mix(_mix(seeds[row] + _GOLDEN) ^ name)
+        for index in range(out.shape[1]):
+            out[row, index] = _mix(base + np.uint64(index + 1) * _GOLDEN)
+
+
 def keys(seeds: ArrayLike, place: str, count: int) -> NDArray[np.uint64]:
     """Keys (*seeds.shape, count) of uint64 that depend on the seed, the name of the place and the index only."""
-    base = np.atleast_1d(np.asarray(seeds)).astype(np.uint64)
-    name = np.array([zlib.crc32(place.encode())], dtype=np.uint64) * _GOLDEN
-    index = np.arange(1, count + 1, dtype=np.uint64) * _GOLDEN
-    mixed = _mix(_mix(_mix(base + _GOLDEN) ^ _mix(name))[..., None] + index)
-    return mixed.reshape(np.shape(seeds) + (count,))
+    base = np.asarray(seeds).astype(np.uint64)
+    out = np.empty((base.size, count), np.uint64)
+    _fill(base.ravel(), _hashed(place), out)
+    return out.reshape(*base.shape, count)
+
+
+@cache
+def _hashed(place: str) -> np.uint64:
+    """A number for a name."""
+    return np.uint64(_mix(np.uint64(zlib.crc32(place.encode()) * int(_GOLDEN) % 2**64)))
 
 
 def stream_keys(seed: int, stream: str, counter: int, count: int) -> NDArray[np.uint64]:

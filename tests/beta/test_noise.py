@@ -1,10 +1,12 @@
 """Keyed draws."""
 
+import zlib
+
 import numpy as np
 import scipy.stats
 
 from hgenv.beta.distributions import Normal
-from hgenv.beta.noise import Bound, Noise
+from hgenv.beta.noise import Bound, Noise, keys
 
 
 def test_uniforms_are_uniform_independent_and_inside_the_open_interval() -> None:
@@ -35,3 +37,17 @@ def test_draws_are_recorded_with_what_was_used() -> None:
     assert np.abs(values[..., 1] - 5.0).max() < 1.0
     (draw,) = noise.draws
     assert draw.used.tolist() == [[True] * 3, [False] * 3]
+
+
+def test_keys_are_splitmix64_of_seed_name_and_index() -> None:
+    """By Python's integers, which do not wrap around by themselves."""
+    golden, whole = 0x9E3779B97F4A7C15, 2**64
+
+    def mix(x: int) -> int:
+        x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9 % whole
+        x = (x ^ (x >> 27)) * 0x94D049BB133111EB % whole
+        return x ^ (x >> 31)
+
+    seeds, name = [0, 7, 2**64 - 1], mix(zlib.crc32(b"place") * golden % whole)
+    wanted = [[mix((mix(mix((s + golden) % whole) ^ name) + i * golden) % whole) for i in (1, 2)] for s in seeds]
+    np.testing.assert_array_equal(keys(np.array(seeds, np.uint64), "place", 2), np.array(wanted, np.uint64))
