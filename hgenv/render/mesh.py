@@ -69,21 +69,25 @@ def plain_mesh(vertices: Array, faces: NDArray[np.int64], colours: Array | None 
 
 def vertex_normals(vertices: Array, faces: NDArray[np.int64]) -> Array:
     """Unit normals (v, 3): the faces' averaged by area; 0 where a vertex has no face."""
-    total = _area_normals(np.ascontiguousarray(vertices, np.float64), np.ascontiguousarray(faces, np.int64))
-    return total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-300)
+    return unit_normals(np.ascontiguousarray(vertices, np.float64), np.ascontiguousarray(faces, np.int64))
 
 
 @kernel()
-def _area_normals(vertices: Any, faces: Any) -> Any:
+def unit_normals(vertices: Any, faces: Any) -> Any:
+    """`vertex_normals` for kernels."""
     total = np.zeros(vertices.shape)
     for f in range(len(faces)):
         a, b, c = vertices[faces[f, 0]], vertices[faces[f, 1]], vertices[faces[f, 2]]
         ux, uy, uz = b[0] - a[0], b[1] - a[1], b[2] - a[2]
         vx, vy, vz = c[0] - a[0], c[1] - a[1], c[2] - a[2]
+        nx, ny, nz = uy * vz - uz * vy, uz * vx - ux * vz, ux * vy - uy * vx
         for k in range(3):
-            total[faces[f, k], 0] += uy * vz - uz * vy
-            total[faces[f, k], 1] += uz * vx - ux * vz
-            total[faces[f, k], 2] += ux * vy - uy * vx
+            normal = total[faces[f, k]]
+            normal[0], normal[1], normal[2] = normal[0] + nx, normal[1] + ny, normal[2] + nz
+    for v in range(len(total)):
+        x, y, z = total[v, 0], total[v, 1], total[v, 2]
+        length = max(np.sqrt(x * x + y * y + z * z), 1e-300)
+        total[v, 0], total[v, 1], total[v, 2] = x / length, y / length, z / length
     return total
 
 
