@@ -28,6 +28,44 @@ class Mesh(NamedTuple):
     texture: NDArray[np.int64]
 
 
+class SharedMesh(NamedTuple):
+    """Smooth triangles without textures that share vertices, for renderers that need not see every corner of them.
+
+    faces (f, 3): rows of points (v, 3), of vertex_normals (v, 3), as `vertex_normals` makes them, and of colours
+    (v, 3). It has all parts of a `Mesh`, which are made when they are asked for.
+    """
+
+    faces: NDArray[np.int64]
+    points: Array
+    vertex_normals: Array
+    colours: Array
+
+    @property
+    def corners(self) -> Array:
+        """(f, 3, 3)."""
+        return self.points[self.faces]
+
+    @property
+    def normals(self) -> Array:
+        """(f, 3, 3)."""
+        return self.vertex_normals[self.faces]
+
+    @property
+    def albedo(self) -> Array:
+        """(f, 3, 3)."""
+        return self.colours[self.faces]
+
+    @property
+    def uv(self) -> Array:
+        """(f, 3, 2)."""
+        return np.zeros((len(self.faces), 3, 2))
+
+    @property
+    def texture(self) -> NDArray[np.int64]:
+        """(f,)."""
+        return np.full(len(self.faces), -1)
+
+
 class Textures(NamedTuple):
     """Pictures one after the other, as renderers read them: texels (t, 3) uint8 RGB; start (k,), size (k, 2): height
     and width. `pack` makes them."""

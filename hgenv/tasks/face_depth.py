@@ -21,7 +21,7 @@ from hgenv.fields import OnDisk, Share, Side
 from hgenv.learning.networks import HourglassSize, StackedHourglass
 from hgenv.quantities.depth import Depth
 from hgenv.registry import register
-from hgenv.render.mesh import plain_mesh
+from hgenv.render.mesh import SharedMesh, vertex_normals
 from hgenv.render.renderer import Camera, Rendered, Scene
 from hgenv.rotations import turn, unit_vector
 from hgenv.scenes.faces import COMPONENTS, DISTANCE, FOCAL, FaceModel, procedural_head
@@ -96,7 +96,7 @@ class FaceDepth(RenderedTask):
             vertices = model.vertices(geometry, np.concatenate([expression, 0.3 * more_expression[row]]))
             seen = vertices @ turn(*poses[row]).T - [0.0, 0.0, DISTANCE]  # as before_camera does, a third of the work
             colours = model.colours(np.concatenate([texture, more_texture[row]]))
-            mesh = plain_mesh(seen, model.faces, colours)
+            mesh = SharedMesh(model.faces, seen, vertex_normals(seen, model.faces), colours)
             yield Scene(mesh, self.camera, light[row], self.ambient)
 
     def ground_truth(self, picture: Rendered) -> NDArray[np.float32]:
