@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 Array = NDArray[np.float64]
 
@@ -33,9 +33,14 @@ def rotation(q: Array) -> Array:
     return np.stack([np.stack(row, axis=-1) for row in rows], axis=-2)
 
 
-def turn(yaw: float, pitch: float, roll: float = 0.0) -> Array:
-    """Rotation (3, 3) by yaw about y, then pitch about x, then roll about z, in radians."""
-    (cy, cp, cr), (sy, sp, sr) = np.cos([yaw, pitch, roll]), np.sin([yaw, pitch, roll])
-    about_y = np.array([[cy, 0.0, sy], [0.0, 1.0, 0.0], [-sy, 0.0, cy]])
-    about_x = np.array([[1.0, 0.0, 0.0], [0.0, cp, -sp], [0.0, sp, cp]])
-    return np.array([[cr, -sr, 0.0], [sr, cr, 0.0], [0.0, 0.0, 1.0]]) @ about_x @ about_y
+def turn(yaw: ArrayLike, pitch: ArrayLike, roll: ArrayLike = 0.0) -> Array:
+    """Rotations (..., 3, 3) by yaw about y, then pitch about x, then roll about z, in radians."""
+    angles = np.stack(np.broadcast_arrays(yaw, pitch, roll))
+    (cy, cp, cr), (sy, sp, sr) = np.cos(angles), np.sin(angles)
+    about_y, about_x, about_z = np.zeros((3, *angles.shape[1:], 3, 3))
+    about_y[..., 0, 0], about_y[..., 0, 2], about_y[..., 2, 0], about_y[..., 2, 2] = cy, sy, -sy, cy
+    about_x[..., 1, 1], about_x[..., 1, 2], about_x[..., 2, 1], about_x[..., 2, 2] = cp, -sp, sp, cp
+    about_z[..., 0, 0], about_z[..., 0, 1], about_z[..., 1, 0], about_z[..., 1, 1] = cr, -sr, sr, cr
+    about_y[..., 1, 1] = about_x[..., 0, 0] = about_z[..., 2, 2] = 1.0
+    turned: Array = about_z @ about_x @ about_y
+    return turned

@@ -105,34 +105,33 @@ def _range(a: float, b: float, c: float, size: int) -> Any:
 
 
 @kernel()
-def _edges(points: Any, p: int, q: int, r: int, edges: Any) -> float:
-    """The planes (3, 3) through the camera and an edge each, of a triangle that it sees from inside of them; returns
-    the volume that they enclose, 0 if the triangle is seen edge-on."""
-    _cross(points, q, r, edges, 0)
-    _cross(points, r, p, edges, 1)
-    _cross(points, p, q, edges, 2)
-    volume = points[p, 0] * edges[0, 0] + points[p, 1] * edges[0, 1] + points[p, 2] * edges[0, 2]
-    if volume < 0.0:  # seen from behind: hits before the camera have all three shares of the volume's sign
-        for k in range(3):
-            for m in range(3):
-                edges[k, m] = -edges[k, m]
-        volume = -volume
-    return volume
+def _edges(points: Any, p: int, q: int, r: int) -> Any:
+    """The planes (3 of 3) through the camera and an edge each, of a triangle that it sees from inside of them; and the
+    volume that they enclose, 0 if the triangle is seen edge-on."""
+    first, second, third = _cross(points, q, r), _cross(points, r, p), _cross(points, p, q)
+    volume = points[p, 0] * first[0] + points[p, 1] * first[1] + points[p, 2] * first[2]
+    side = 1.0 if volume >= 0.0 else -1.0  # seen from behind, hits before the camera have shares of the volume's sign
+    return _scaled(side, first), _scaled(side, second), _scaled(side, third), side * volume
 
 
 @kernel()
-def _cross(points: Any, a: int, b: int, out: Any, row: int) -> None:
-    out[row, 0] = points[a, 1] * points[b, 2] - points[a, 2] * points[b, 1]
-    out[row, 1] = points[a, 2] * points[b, 0] - points[a, 0] * points[b, 2]
-    out[row, 2] = points[a, 0] * points[b, 1] - points[a, 1] * points[b, 0]
+def _cross(points: Any, a: int, b: int) -> Any:
+    x, y, z = points[a, 0], points[a, 1], points[a, 2]
+    u, v, w = points[b, 0], points[b, 1], points[b, 2]
+    return y * w - z * v, z * u - x * w, x * v - y * u
+
+
+@kernel()
+def _scaled(factor: float, vector: Any) -> Any:
+    return factor * vector[0], factor * vector[1], factor * vector[2]
 
 
 @kernel()
 def _span(edges: Any, y: float, scale: float, offset: float, left: int, right: int) -> Any:
     """The pixels (from, to) of a row at height y that may lie inside: each edge is linear in x = (j - offset) scale."""
     low, high = float(left), float(right - 1)
-    for k in range(3):
-        slope, start = edges[k, 0] * scale, edges[k, 1] * y - edges[k, 2] - edges[k, 0] * scale * offset
+    for edge in edges:
+        slope, start = edge[0] * scale, edge[1] * y - edge[2] - edge[0] * scale * offset
         if slope > 0.0:
             low = max(low, -start / slope)
         elif slope < 0.0:
@@ -145,7 +144,7 @@ def _span(edges: Any, y: float, scale: float, offset: float, left: int, right: i
 def _visible(points: Any, faces: Any, lens: Any, depth: Any, face: Any) -> None:
     """For every pixel the nearest triangle along its ray, and its depth."""
     height, width = depth.shape
-    edges, x, y = np.empty((3, 3)), np.empty(len(points)), np.empty(len(points))
+    x, y = np.empty(len(points)), np.empty(len(points))
     scale, offset = 1.0 / lens[0, 0], lens[1, 0] - 0.5
     _project(points, lens, x, y)
     for f in range(len(faces)):
@@ -159,7 +158,8 @@ def _visible(points: Any, faces: Any, lens: Any, depth: Any, face: Any) -> None:
             if left >= right:
                 continue
             top, bottom = _range(y[p], y[q], y[r], height)
-        volume = _edges(points, p, q, r, edges)
+        first_edge, second_edge, third_edge, volume = _edges(points, p, q, r)
+        edges = (first_edge, second_edge, third_edge)
         if volume == 0.0:
             continue
         for i in range(top, bottom):
@@ -170,16 +170,18 @@ def _visible(points: Any, faces: Any, lens: Any, depth: Any, face: Any) -> None:
             for j in range(first, last):
                 a, b, g = _shares(edges, (j - offset) * scale, along)
                 total = a + b + g
-                if a >= 0.0 and b >= 0.0 and g >= 0.0 and _NEAR * total <= volume and volume < depth[i, j] * total:
+                inside = (a >= 0.0) & (b >= 0.0) & (g >= 0.0)
+                if inside & (_NEAR * total <= volume) & (volume < depth[i, j] * total):
                     depth[i, j], face[i, j] = volume / total, f  # the hit is at depth (x, y, -1)
 
 
 @kernel()
 def _shares(edges: Any, x: float, y: float) -> Any:
     """How much of a hit of the ray (x, y, -1) each corner answers for, times their sum."""
-    a = edges[0, 0] * x + edges[0, 1] * y - edges[0, 2]
-    b = edges[1, 0] * x + edges[1, 1] * y - edges[1, 2]
-    g = edges[2, 0] * x + edges[2, 1] * y - edges[2, 2]
+    first, second, third = edges
+    a = first[0] * x + first[1] * y - first[2]
+    b = second[0] * x + second[1] * y - second[2]
+    g = third[0] * x + third[1] * y - third[2]
     return a, b, g
 
 
@@ -222,9 +224,7 @@ def _mix(values: Any, k: int, p: int, q: int, r: int, a: float, b: float) -> flo
 
 
 @kernel()
-def _normal(
-    normals: Any, p: int, q: int, r: int, outside: Any, a: float, b: float, x: float, y: float
-) -> Any:
+def _normal(normals: Any, p: int, q: int, r: int, outside: Any, a: float, b: float, x: float, y: float) -> Any:
     """The unit normal toward the camera at the shares (a, b, 1 - a - b) of a face, on the ray (x, y, -1).
 
     Which side is seen is the face's to say: an interpolated normal that points away at a silhouette is bent to it.
@@ -255,7 +255,7 @@ def _shade(
     """Fill out's parts where a face is seen."""
     height, width = face.shape
     faces, p, q, r = surface.faces, 0, 0, 0
-    colour, edges, outside = np.empty(3), np.empty((3, 3)), np.empty((2, 3))
+    colour, outside, edges = np.empty(3), np.empty((2, 3)), ((0.0, 0.0, 0.0), (0.0, 0.0, 0.0), (0.0, 0.0, 0.0))
     scale, offset, before = 1.0 / lens[0, 0], lens[1, 0] - 0.5, -1
     columns = (np.arange(width) + 0.5 - lens[1, 0]) / lens[0, 0]
     for i in range(height):
@@ -266,7 +266,8 @@ def _shade(
                 continue
             if f != before:
                 p, q, r, before = faces[f, 0], faces[f, 1], faces[f, 2], f
-                _edges(surface.points, p, q, r, edges)
+                first, second, third, _ = _edges(surface.points, p, q, r)
+                edges = (first, second, third)
                 _face_normal(surface.points, p, q, r, outside)
             a, b, g = _shares(edges, (j - offset) * scale, y)
             total = a + b + g

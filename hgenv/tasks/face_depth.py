@@ -21,7 +21,6 @@ from hgenv.fields import OnDisk, Share, Side
 from hgenv.learning.networks import HourglassSize, StackedHourglass
 from hgenv.quantities.depth import Depth
 from hgenv.registry import register
-from hgenv.render.mesh import SharedMesh, vertex_normals
 from hgenv.render.renderer import Camera, Rendered, Scene
 from hgenv.rotations import turn, unit_vector
 from hgenv.scenes.faces import COMPONENTS, DISTANCE, FOCAL, FaceModel, procedural_head
@@ -90,14 +89,13 @@ class FaceDepth(RenderedTask):
         uniform = np.sqrt(3.0) * (2.0 * noise.uniform("other components", (int(ends[-1]),)) - 1.0)
         more_geometry, more_expression, more_texture = np.split(uniform, ends[:-1], axis=1)
         light = unit_vector(np.stack([0.6 + 0.4 * noise.uniform("light"), noise.uniform("light about")], axis=-1))
-        for row in range(len(first)):
-            geometry, texture, expression = np.split(first[row], 3)
-            geometry = np.concatenate([geometry, more_geometry[row]])
-            vertices = model.vertices(geometry, np.concatenate([expression, 0.3 * more_expression[row]]))
-            seen = vertices @ turn(*poses[row]).T - [0.0, 0.0, DISTANCE]  # as before_camera does, a third of the work
-            colours = model.colours(np.concatenate([texture, more_texture[row]]))
-            mesh = SharedMesh(model.faces, seen, vertex_normals(seen, model.faces), colours)
-            yield Scene(mesh, self.camera, light[row], self.ambient)
+        rotations, camera = turn(*poses.T), self.camera
+        geometry = np.concatenate([first[:, :COMPONENTS], more_geometry], axis=1)
+        texture = np.concatenate([first[:, COMPONENTS : 2 * COMPONENTS], more_texture], axis=1)
+        expression = np.concatenate([first[:, 2 * COMPONENTS :], 0.3 * more_expression], axis=1)
+        for row, toward in enumerate(light):
+            mesh = model.posed(geometry[row], expression[row], texture[row], rotations[row])
+            yield Scene(mesh, camera, toward, self.ambient)
 
     def ground_truth(self, picture: Rendered) -> NDArray[np.float32]:
         """Depth (1, h, w)."""
