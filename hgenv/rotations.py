@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
+
+from hgenv.kernels import kernel
 
 Array = NDArray[np.float64]
 
@@ -33,14 +37,27 @@ def rotation(q: Array) -> Array:
     return np.stack([np.stack(row, axis=-1) for row in rows], axis=-2)
 
 
-def turn(yaw: ArrayLike, pitch: ArrayLike, roll: ArrayLike = 0.0) -> Array:
-    """Rotations (..., 3, 3) by yaw about y, then pitch about x, then roll about z, in radians."""
-    angles = np.stack(np.broadcast_arrays(yaw, pitch, roll))
-    (cy, cp, cr), (sy, sp, sr) = np.cos(angles), np.sin(angles)
-    about_y, about_x, about_z = np.zeros((3, *angles.shape[1:], 3, 3))
-    about_y[..., 0, 0], about_y[..., 0, 2], about_y[..., 2, 0], about_y[..., 2, 2] = cy, sy, -sy, cy
-    about_x[..., 1, 1], about_x[..., 1, 2], about_x[..., 2, 1], about_x[..., 2, 2] = cp, -sp, sp, cp
-    about_z[..., 0, 0], about_z[..., 0, 1], about_z[..., 1, 0], about_z[..., 1, 1] = cr, -sr, sr, cr
-    about_y[..., 1, 1] = about_x[..., 0, 0] = about_z[..., 2, 2] = 1.0
-    turned: Array = about_z @ about_x @ about_y
-    return turned
+def turn(yaw: float, pitch: float, roll: float = 0.0) -> Array:
+    """Rotation (3, 3) by yaw about y, then pitch about x, then roll about z, in radians."""
+    return turns(np.array((yaw, pitch, roll)))
+
+
+def turns(angles: Array) -> Array:
+    """Rotations (..., 3, 3) by yaws, pitches and rolls (..., 3)."""
+    flat = np.ascontiguousarray(angles).reshape(-1, 3)
+    about = np.zeros((3, len(flat), 3, 3))
+    _about_axes(np.cos(flat), np.sin(flat), about)
+    turned: Array = about[2] @ about[1] @ about[0]
+    return turned.reshape(*angles.shape, 3)
+
+
+@kernel()
+def _about_axes(cosines: Any, sines: Any, about: Any) -> None:
+    """Rotations (3, n, 3, 3) about y, x and z by angles (n, 3)."""
+    for k in range(3):
+        fixed = (1, 0, 2)[k]
+        first, second = (2, 1, 0)[k], (0, 2, 1)[k]  # an axis of a right-handed frame turns towards the next
+        for i in range(len(cosines)):
+            about[k, i, fixed, fixed] = 1.0
+            about[k, i, first, first] = about[k, i, second, second] = cosines[i, k]
+            about[k, i, first, second], about[k, i, second, first] = -sines[i, k], sines[i, k]

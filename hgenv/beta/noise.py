@@ -6,6 +6,7 @@ f(beta + d, r) and f(beta - d, r) then differ only by beta, which is what common
 
 from __future__ import annotations
 
+import math
 import zlib
 from dataclasses import dataclass
 from functools import cache
@@ -30,12 +31,25 @@ def _mix(x: Any) -> Any:
 
 
 @kernel()
+def _key(seed: Any, name: Any, index: int) -> Any:
+    return _mix((_mix(_mix(seed + _GOLDEN) ^ name)) + np.uint64(index + 1) * _GOLDEN)
+
+
+@kernel()
 def _fill(seeds: Any, name: Any, out: Any) -> None:
     """Keys out (n, count) of seeds (n,) at a place whose name is hashed."""
     for row in range(len(seeds)):
-        base = _mix(_mix(seeds[row] + _GOLDEN) ^ name)
         for index in range(out.shape[1]):
-            out[row, index] = _mix(base + np.uint64(index + 1) * _GOLDEN)
+            out[row, index] = _key(seeds[row], name, index)
+
+
+@kernel()
+def _fill_uniform(seeds: Any, name: Any, out: Any) -> None:
+    """Numbers in (0, 1) of these keys. 52 bits and a half: the largest is 1 - 2^-53, never 1, so that every inverse CDF
+    stays finite."""
+    for row in range(len(seeds)):
+        for index in range(out.shape[1]):
+            out[row, index] = (np.float64(_key(seeds[row], name, index) >> np.uint64(12)) + 0.5) * 2.0**-52
 
 
 def keys(seeds: ArrayLike, place: str, count: int) -> NDArray[np.uint64]:
@@ -84,9 +98,8 @@ class Noise:
 
     def uniform(self, place: str, shape: tuple[int, ...] = ()) -> NDArray[np.float64]:
         """Numbers in the open interval (0, 1), shape (*seeds.shape, *shape)."""
-        bits = keys(self.seeds, place, int(np.prod(shape)))
-        # 52 bits and a half: the largest value is 1 - 2^-53, never 1, so that every inverse CDF stays finite.
-        u: NDArray[np.float64] = ((bits >> np.uint64(12)).astype(np.float64) + 0.5) * 2.0**-52
+        u = np.empty((self.seeds.size, math.prod(shape)))
+        _fill_uniform(self.seeds.astype(np.uint64).ravel(), _hashed(place), u)
         return u.reshape(self.seeds.shape + shape)
 
     def draw(self, bound: Bound, place: str, shape: tuple[int, ...] = (), used: ArrayLike = True) -> NDArray:

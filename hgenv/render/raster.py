@@ -43,25 +43,26 @@ def render(scene: Scene) -> Rendered:
     towards = np.ascontiguousarray(light, np.float64)
     out = Rendered(*(np.zeros((*lead, *size), np.float32) for lead in ((3,), (3,), (), (), (3,), ())))
     _draw(
-        _surface(mesh), lens, towards, float(ambient), light_frame(towards), shadow,
+        _surface(mesh), lens, towards, float(ambient), light_frame(towards) if shadow else _NO_FRAME, shadow,
         _EVERY if casters is None else np.ascontiguousarray(casters), textures, out,
     )  # fmt: skip
     return out
 
 
-_EVERY, _NO_UV, _NO_TEXTURE = np.empty(0, np.bool_), np.empty((0, 2)), np.empty(0, np.int64)
+_EVERY, _NO_UV, _NO_TEXTURE, _NO_FRAME = np.empty(0, np.bool_), np.empty((0, 2)), np.empty(0, np.int64), np.eye(3)
 
 
 def _surface(mesh: Mesh | SharedMesh) -> _Surface:
     if isinstance(mesh, SharedMesh):
-        faces, *parts = mesh
-        return _Surface(np.ascontiguousarray(faces, np.int64), *map(_floats, parts), _NO_UV, _NO_TEXTURE)
-    parts = [_floats(part).reshape(-1, part.shape[-1]) for part in mesh[:4]]
-    return _Surface(_in_turn(len(mesh.corners)), *parts, np.ascontiguousarray(mesh.texture, np.int64))
+        points, normals, colours = map(_rows, mesh[1:])
+        return _Surface(np.ascontiguousarray(mesh.faces, np.int64), points, normals, colours, _NO_UV, _NO_TEXTURE)
+    points, normals, colours, uv = map(_rows, mesh[:4])
+    texture = np.ascontiguousarray(mesh.texture, np.int64)
+    return _Surface(_in_turn(len(texture)), points, normals, colours, uv, texture)
 
 
-def _floats(part: NDArray) -> Array:
-    return np.ascontiguousarray(part, np.float64)
+def _rows(part: NDArray) -> Array:
+    return np.ascontiguousarray(part, np.float64).reshape(-1, part.shape[-1])
 
 
 @lru_cache(64)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from hgenv.batch import Batch
+from hgenv.kernels import kernel
 from hgenv.render.mesh import NO_TEXTURES, Mesh, SharedMesh, Textures
 
 Array = NDArray[np.float64]
@@ -79,7 +80,7 @@ def check_scene(scene: Scene) -> None:
     mesh, camera, light, ambient, textures, _, casters = scene
     count = len(mesh.faces) if isinstance(mesh, SharedMesh) else len(mesh.corners)
     parts = _checked_shapes(mesh, count)
-    if not all(math.isfinite(np.add.reduce(part, axis=None)) for part in (*parts, light)):
+    if not all(_finite(part) for part in (*parts, light)):
         raise ValueError("the mesh and the light must be finite")
     if np.shape(light) != (3,) or abs(math.hypot(*light) - 1.0) > 1e-6:
         raise ValueError(f"light must be a unit vector (3,), got {light}")
@@ -89,7 +90,7 @@ def check_scene(scene: Scene) -> None:
     if not (min(camera.focal) > 0 and all(map(math.isfinite, lens)) and 0 <= ambient < 1):
         raise ValueError(f"focal lengths must be positive and ambient in [0, 1), got {camera.focal} and {ambient}")
     if isinstance(mesh, SharedMesh):
-        if count and not 0 <= mesh.faces.min() <= mesh.faces.max() < len(mesh.points):
+        if not _rows_of(np.ascontiguousarray(mesh.faces).ravel(), len(mesh.points)):
             raise ValueError(f"the mesh's faces must be rows of its {len(mesh.points)} points")
     elif count and mesh.texture.max() >= len(textures.size):
         raise ValueError(f"the mesh refers to texture {mesh.texture.max()}, but there are {len(textures.size)}")
@@ -104,6 +105,27 @@ def _checked_shapes(mesh: Mesh | SharedMesh, count: int) -> tuple[NDArray, ...]:
         if part.shape != shape:
             raise ValueError(f"the mesh's {name} must be {shape}, got {part.shape}")
     return mesh[1:] if isinstance(mesh, SharedMesh) else mesh[:4]
+
+
+def _finite(part: NDArray) -> bool:
+    flat = np.ascontiguousarray(part).ravel()
+    return _all_finite(flat) if flat.dtype == np.float64 else bool(np.isfinite(flat).all())
+
+
+@kernel()
+def _all_finite(values: Any) -> bool:
+    finite = True
+    for i in range(len(values)):
+        finite &= values[i] - values[i] == 0.0  # without branches: several an instruction
+    return finite
+
+
+@kernel()
+def _rows_of(faces: Any, count: int) -> bool:
+    within = True
+    for i in range(len(faces)):
+        within &= 0 <= faces[i] < count
+    return within
 
 
 def batch_of(pictures: Iterable[Rendered], ground_truth: Callable[[Rendered], NDArray[np.float32]]) -> Batch:

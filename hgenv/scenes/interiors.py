@@ -20,7 +20,7 @@ from hgenv.beta.noise import Noise
 from hgenv.kernels import kernel
 from hgenv.render.mesh import Mesh, Textures, bounds, joined, turn_into
 from hgenv.render.renderer import Camera, Scene
-from hgenv.rotations import turn
+from hgenv.rotations import turns
 
 Array = NDArray[np.float64]
 INTRINSICS = (518.8579, 519.4696, 325.5824, 253.7362)
@@ -121,7 +121,7 @@ class Interior:
         frame = self.frame(view, camera)
         eye = view.eye + view.frame.T @ camera[:3]
         places = (centres + shapes[:, :3] - eye) @ frame.T
-        rotations = np.concatenate([frame[None], frame @ turn(*shapes[:, 3:].T)])
+        rotations = np.concatenate([frame[None], frame @ turns(shapes[:, 3:])])
         shifts = np.concatenate([(-frame @ eye)[None], places - (rotations[1:] @ centres[..., None])[..., 0]])
         corners, normals = np.zeros(whole.corners.shape), np.zeros(whole.normals.shape)
         _place(
@@ -132,7 +132,7 @@ class Interior:
     @staticmethod
     def frame(view: View, camera: Array) -> Array:
         """The axes of a perturbed camera as rows, (3, 3): turns the world's directions into the camera's."""
-        return turn(*camera[3:]) @ view.frame
+        return turns(camera[3:]) @ view.frame
 
 
 class Lighting(NamedTuple):
