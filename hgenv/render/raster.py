@@ -187,8 +187,10 @@ def _shares(edges: Any, x: float, y: float) -> Any:
 
 
 @kernel()
-def _texel(texels: Any, start: int, height: int, width: int, u: float, v: float, out: Any) -> None:
-    """Multiply out (3,) by the texture (height, width) that begins at a texel, bilinearly, repeating, v up."""
+def _texel(textures: Any, which: int, u: float, v: float, out: Any) -> None:
+    """Multiply out (3,) by one of the textures, bilinearly, repeating, v up."""
+    texels, start = textures.texels, textures.start[which]
+    height, width = textures.size[which, 0], textures.size[which, 1]
     x, y = u * width - 0.5, (1.0 - v) * height - 0.5
     before, upper = int(np.floor(x)), int(np.floor(y))
     right, down = x - before, y - upper
@@ -208,38 +210,45 @@ def _within(place: int, count: int) -> int:
 
 
 @kernel()
-def _face_normal(points: Any, p: int, q: int, r: int, out: Any) -> None:
-    """Out (2, 3): the normal of a face on the side that its corners' order calls the outside, and of length 1."""
+def _face_normal(points: Any, p: int, q: int, r: int) -> Any:
+    """The normal of a face on the side that its corners' order calls the outside, and its length."""
     ux, uy, uz = points[q, 0] - points[p, 0], points[q, 1] - points[p, 1], points[q, 2] - points[p, 2]
     vx, vy, vz = points[r, 0] - points[p, 0], points[r, 1] - points[p, 1], points[r, 2] - points[p, 2]
     nx, ny, nz = uy * vz - uz * vy, uz * vx - ux * vz, ux * vy - uy * vx
-    length = np.sqrt(nx * nx + ny * ny + nz * nz)
-    out[0, 0], out[0, 1], out[0, 2] = nx, ny, nz
-    out[1, 0], out[1, 1], out[1, 2] = nx / length, ny / length, nz / length
+    return nx, ny, nz, np.sqrt(nx * nx + ny * ny + nz * nz)
 
 
 @kernel()
-def _mix(values: Any, k: int, p: int, q: int, r: int, a: float, b: float) -> float:
-    """Column k of values at the shares (a, b, 1 - a - b) of a face."""
-    return a * values[p, k] + b * values[q, k] + (1.0 - a - b) * values[r, k]
+def _gather(values: Any, p: int, q: int, r: int, out: Any) -> None:
+    """What is given at the corners of a face, one after the other: out of a flat array it is read fastest."""
+    count = values.shape[1]
+    for k in range(count):
+        out[k], out[count + k], out[2 * count + k] = values[p, k], values[q, k], values[r, k]
 
 
 @kernel()
-def _normal(normals: Any, p: int, q: int, r: int, outside: Any, a: float, b: float, x: float, y: float) -> Any:
+def _mix(given: Any, k: int, count: int, a: float, b: float) -> float:
+    """Column k of what a face's corners have (`_gather`) at the shares (a, b, 1 - a - b)."""
+    return a * given[k] + b * given[count + k] + (1.0 - a - b) * given[2 * count + k]
+
+
+@kernel()
+def _normal(normals: Any, outside: Any, a: float, b: float, x: float, y: float) -> Any:
     """The unit normal toward the camera at the shares (a, b, 1 - a - b) of a face, on the ray (x, y, -1).
 
     Which side is seen is the face's to say: an interpolated normal that points away at a silhouette is bent to it.
     """
-    nx, ny, nz, aligned = outside[1, 0], outside[1, 1], outside[1, 2], True
-    ix, iy, iz = _mix(normals, 0, p, q, r, a, b), _mix(normals, 1, p, q, r, a, b), _mix(normals, 2, p, q, r, a, b)
+    fx, fy, fz, length = outside
+    nx, ny, nz, aligned = fx, fy, fz, True
+    ix, iy, iz = _mix(normals, 0, 3, a, b), _mix(normals, 1, 3, a, b), _mix(normals, 2, 3, a, b)
     square = ix * ix + iy * iy + iz * iz
     if square >= 1e-24:
-        length = np.sqrt(square)
-        nx, ny, nz = ix / length, iy / length, iz / length
-        aligned = ix * outside[0, 0] + iy * outside[0, 1] + iz * outside[0, 2] >= 0.0
-    away = outside[0, 0] * x + outside[0, 1] * y - outside[0, 2] > 0.0
+        nx, ny, nz, length = ix, iy, iz, np.sqrt(square)
+        aligned = ix * fx + iy * fy + iz * fz >= 0.0
+    away = fx * x + fy * y - fz > 0.0
     if away == aligned:
-        nx, ny, nz = -nx, -ny, -nz
+        length = -length
+    nx, ny, nz = nx / length, ny / length, nz / length
     along = nx * x + ny * y - nz
     if along > 0.0:
         along /= x * x + y * y + 1.0
@@ -255,8 +264,8 @@ def _shade(
 ) -> None:
     """Fill out's parts where a face is seen."""
     height, width = face.shape
-    faces, p, q, r = surface.faces, 0, 0, 0
-    colour, outside, edges = np.empty(3), np.empty((2, 3)), ((0.0, 0.0, 0.0), (0.0, 0.0, 0.0), (0.0, 0.0, 0.0))
+    normals, albedo, uv, colour = np.empty(9), np.empty(9), np.empty(6), np.empty(3)
+    edges, outside, which = ((0.0, 0.0, 0.0), (0.0, 0.0, 0.0), (0.0, 0.0, 0.0)), (0.0, 0.0, 0.0, 0.0), -1
     scale, offset, before = 1.0 / lens[0, 0], lens[1, 0] - 0.5, -1
     columns = (np.arange(width) + 0.5 - lens[1, 0]) / lens[0, 0]
     for i in range(height):
@@ -266,21 +275,23 @@ def _shade(
             if f < 0:
                 continue
             if f != before:
-                p, q, r, before = faces[f, 0], faces[f, 1], faces[f, 2], f
+                p, q, r, before = surface.faces[f, 0], surface.faces[f, 1], surface.faces[f, 2], f
                 first, second, third, _ = _edges(surface.points, p, q, r)
-                edges = (first, second, third)
-                _face_normal(surface.points, p, q, r, outside)
+                edges, outside = (first, second, third), _face_normal(surface.points, p, q, r)
+                _gather(surface.normals, p, q, r, normals)
+                _gather(surface.albedo, p, q, r, albedo)
+                which = surface.texture[f] if len(surface.texture) else -1
+                if which >= 0:
+                    _gather(surface.uv, p, q, r, uv)
             a, b, g = _shares(edges, (j - offset) * scale, y)
             total = a + b + g
             a, b = a / total, b / total
-            nx, ny, nz = _normal(surface.normals, p, q, r, outside, a, b, columns[j], y)
+            nx, ny, nz = _normal(normals, outside, a, b, columns[j], y)
             for k in range(3):
-                colour[k] = _mix(surface.albedo, k, p, q, r, a, b)
-            which = surface.texture[f] if len(surface.texture) else -1
+                colour[k] = _mix(albedo, k, 3, a, b)
             if which >= 0:
-                u, v = _mix(surface.uv, 0, p, q, r, a, b), _mix(surface.uv, 1, p, q, r, a, b)
-                start, size = textures.start[which], textures.size
-                _texel(textures.texels, start, size[which, 0], size[which, 1], u, v, colour)
+                u, v = _mix(uv, 0, 2, a, b), _mix(uv, 1, 2, a, b)
+                _texel(textures, which, u, v, colour)
             shade = max(0.0, nx * light[0] + ny * light[1] + nz * light[2]) * seen[i, j]
             shading = np.float32(ambient + (1.0 - ambient) * shade)
             out.mask[i, j], out.depth[i, j], out.shading[i, j] = 1.0, depth[i, j], shading
