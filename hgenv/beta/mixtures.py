@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import gammaln, i0e, i1e, logsumexp, ndtr, ndtri
+from scipy.special import gammaln, i0e, i1e, logsumexp, ndtr, ndtri, pdtr, pdtrik
 
 from hgenv.beta.distributions import Array, Distribution, Parameter, Range, check_range
 from hgenv.beta.von_mises import angles
@@ -215,10 +215,11 @@ class Count(Distribution):
         return (Parameter("rate", *self.rate, self.initial, f"{self.meaning}: rate"),)
 
     def inverse_cdf(self, u: Array, parameters: Array) -> NDArray:
-        from scipy.stats import poisson  # slow to import
-
-        none = np.exp(-parameters[0])
-        return np.maximum(1, poisson.ppf(none + u * (1.0 - none), parameters[0])).astype(np.int64)
+        rate, none = parameters[0], np.exp(-parameters[0])
+        share = none + u * (1.0 - none)
+        most = np.ceil(pdtrik(share, rate))  # one too many where rounding has it so, as scipy.stats.poisson.ppf knows
+        fewer = np.maximum(most - 1.0, 0.0)
+        return np.maximum(1, np.where(pdtr(fewer, rate) >= share, fewer, most)).astype(np.int64)
 
     def log_probability(self, x: NDArray, parameters: Array) -> Array:
         rate = parameters[0]

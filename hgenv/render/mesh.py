@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -85,9 +86,9 @@ def pack(pictures: Sequence[NDArray[np.uint8]]) -> Textures:
     if any(p.ndim != 3 or p.shape[2] != 3 or p.dtype != np.uint8 or not p.size for p in pictures):
         raise ValueError("textures must be (h, w, 3) uint8")
     size = np.array([p.shape[:2] for p in pictures], np.int64).reshape(-1, 2)
-    start = np.concatenate([[0], np.cumsum(size.prod(1))]).astype(np.int64)[:-1]
-    flat = [np.ascontiguousarray(p).reshape(-1, 3) for p in pictures]
-    return Textures(np.concatenate(flat) if flat else np.zeros((1, 3), np.uint8), start, size)
+    start = np.array([0, *accumulate(p.size // 3 for p in pictures)], np.int64)[:-1]
+    flat = [np.ascontiguousarray(p).reshape(-1, 3) for p in pictures] or [np.zeros((1, 3), np.uint8)]
+    return Textures(flat[0] if len(flat) == 1 else np.concatenate(flat), start, size)
 
 
 NO_TEXTURES = pack([])
@@ -152,8 +153,23 @@ def coarsened(mesh: Mesh, size: float) -> Mesh:
 
 def bounds(corners: Array) -> tuple[Array, Array]:
     """Lowest and highest coordinates, (3,) each, of corners (f, 3, 3)."""
-    points = corners.reshape(-1, 3)
-    return points.min(0), points.max(0)
+    if not len(corners):
+        raise ValueError("a mesh without faces has no bounds")
+    low, high = np.full(3, np.inf), np.full(3, -np.inf)
+    _bounds(np.ascontiguousarray(corners, np.float64).reshape(-1, 3), low, high)
+    return low, high
+
+
+@kernel()
+def _bounds(points: Any, low: Any, high: Any) -> None:
+    """What is not a number stays, as it does in numpy's."""
+    for i in range(len(points)):
+        for k in range(3):
+            x = points[i, k]
+            if x < low[k] or x != x:
+                low[k] = x
+            if x > high[k] or x != x:
+                high[k] = x
 
 
 def face_normals(corners: Array) -> Array:

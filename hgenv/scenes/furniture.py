@@ -161,6 +161,7 @@ def furniture(kind: float, u: Array) -> Mesh:
     return of_unit_size(built(SHAPES[min(int(kind * len(SHAPES)), len(SHAPES) - 1)](u.tolist())))
 
 
+@cache
 def camera(resolution: int) -> Camera:
     """Sees a little more than a bounding box's diagonal."""
     return Camera.of_angle(resolution, resolution, 2.0 * np.arctan(0.55 / DISTANCE))
