@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -110,9 +111,24 @@ class Noise:
         family = bound.distribution
         u = self.uniform(place, shape + family.uniforms)
         values = family.inverse_cdf(u, spread_axes(bound.parameters, len(shape), len(family.parameter_event)))
+        self._record(bound, values, shape, used)
+        return values
+
+    def draw_alike(self, bounds: Mapping[str, Bound], shape: tuple[int, ...] = (), used: ArrayLike = True) -> NDArray:
+        """`draw` from several at their places, (k, *seeds.shape, *shape, *event), in one call of an inverse CDF: they
+        must have the same one, of as many parameters."""
+        family = next(iter(bounds.values())).distribution
+        u = np.stack([self.uniform(place, shape + family.uniforms) for place in bounds])
+        event = len(family.parameter_event)
+        parameters = [spread_axes(bound.parameters, len(shape), event) for bound in bounds.values()]
+        values = family.inverse_cdf(u, np.stack(parameters, axis=1))
+        for bound, drawn in zip(bounds.values(), values, strict=True):
+            self._record(bound, drawn, shape, used)
+        return values
+
+    def _record(self, bound: Bound, values: NDArray, shape: tuple[int, ...], used: ArrayLike) -> None:
         used_here = np.broadcast_to(np.asarray(used, dtype=bool), self.seeds.shape + shape)
         self.draws.append(Draw(bound.name, values, used_here))
-        return values
 
 
 def spread_axes(parameters: NDArray, axes: int, event_axes: int) -> NDArray:

@@ -189,6 +189,9 @@ def perturbations(layout: SceneBeta, beta: Array, noise: Noise, counts: NDArray[
     """Draws for n scenes of counts (n,) objects: shapes (n, max count, 6) and cameras (n, 6) by DEGREES."""
     bound, slots = layout.bind(beta), (max(1, int(counts.max(initial=0))),)
     present = np.arange(slots[0]) < counts[:, None]
-    shapes = [noise.draw(getattr(bound, f"shape_{d}"), f"shape {d}", slots, used=present) for d in DEGREES]
-    cameras = [noise.draw(getattr(bound, f"camera_{d}"), f"camera {d}") for d in DEGREES]
-    return np.stack(shapes, -1), np.stack(cameras, -1)
+    drawn = {}
+    for what, shape, used in (("shape", slots, present), ("camera", (), True)):
+        # Shifts, then turns: three normal mixtures, three of von Mises.
+        places = [{f"{what} {d}": getattr(bound, f"{what}_{d}") for d in some} for some in (DEGREES[:3], DEGREES[3:])]
+        drawn[what] = np.concatenate([noise.draw_alike(alike, shape, used) for alike in places])
+    return np.moveaxis(drawn["shape"], 0, -1), drawn["camera"].T
