@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
+
+from hgenv.kernels import kernel
 
 Array = NDArray[np.float64]
 
@@ -35,7 +39,25 @@ def rotation(q: Array) -> Array:
 
 def turn(yaw: float, pitch: float, roll: float = 0.0) -> Array:
     """Rotation (3, 3) by yaw about y, then pitch about x, then roll about z, in radians."""
-    (cy, cp, cr), (sy, sp, sr) = np.cos([yaw, pitch, roll]), np.sin([yaw, pitch, roll])
-    about_y = np.array([[cy, 0.0, sy], [0.0, 1.0, 0.0], [-sy, 0.0, cy]])
-    about_x = np.array([[1.0, 0.0, 0.0], [0.0, cp, -sp], [0.0, sp, cp]])
-    return np.array([[cr, -sr, 0.0], [sr, cr, 0.0], [0.0, 0.0, 1.0]]) @ about_x @ about_y
+    return turns(np.array((yaw, pitch, roll)))
+
+
+def turns(angles: Array) -> Array:
+    """Rotations (..., 3, 3) by yaws, pitches and rolls (..., 3)."""
+    flat = np.ascontiguousarray(angles).reshape(-1, 3)
+    about = np.zeros((3, len(flat), 3, 3))
+    _about_axes(np.cos(flat), np.sin(flat), about)
+    turned: Array = about[2] @ about[1] @ about[0]
+    return turned.reshape(*angles.shape, 3)
+
+
+@kernel()
+def _about_axes(cosines: Any, sines: Any, about: Any) -> None:
+    """Rotations (3, n, 3, 3) about y, x and z by angles (n, 3)."""
+    for k in range(3):
+        fixed = (1, 0, 2)[k]
+        first, second = (2, 1, 0)[k], (0, 2, 1)[k]  # an axis of a right-handed frame turns towards the next
+        for i in range(len(cosines)):
+            about[k, i, fixed, fixed] = 1.0
+            about[k, i, first, first] = about[k, i, second, second] = cosines[i, k]
+            about[k, i, first, second], about[k, i, second, first] = -sines[i, k], sines[i, k]

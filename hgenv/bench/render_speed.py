@@ -253,4 +253,4 @@ def _draw(meshes: list[trimesh.Trimesh], lights: Array, resolution: int) -> None
         scene.add(pyrender.Mesh.from_trimesh(mesh, smooth=False))
         scene.add(pyrender.OrthographicCamera(1.0, 1.0, znear=0.1, zfar=10.0), pose=camera_pose)
         scene.add(pyrender.DirectionalLight(intensity=3.0), pose=opengl.facing(light))
-        opengl.context(resolution, resolution).render(scene)
+        opengl.shot(scene, resolution, resolution)

@@ -12,6 +12,7 @@ discrete, drawing by inverse CDF from a keyed source, and the gradient of the lo
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from functools import cached_property
@@ -131,8 +132,9 @@ class Layout:
     def _parameters_of(self, name: str, beta: Array) -> Array:
         event = self.distributions[name].parameter_event
         block = beta[..., self.slices[name]]
-        count = block.shape[-1] // int(np.prod(event))
-        return np.moveaxis(block.reshape(block.shape[:-1] + (count,) + event), beta.ndim - 1, 0)
+        lead, count = block.shape[:-1], block.shape[-1] // math.prod(event)
+        spread = block.reshape(*lead, count, *event)
+        return spread.transpose(len(lead), *range(len(lead)), *range(len(lead) + 1, spread.ndim))
 
     def log_probability(self, beta: ArrayLike, draws: Sequence[Draw]) -> Array:
         """Log-probability (...) of the draws that were used, for physical beta (..., d)."""

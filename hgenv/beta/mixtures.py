@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from typing import ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import gammaln, i0e, i1e, logsumexp, ndtr, ndtri
+from scipy.special import gammaln, i0e, i1e, logsumexp, ndtr, ndtri, pdtr, pdtrik
 
 from hgenv.beta.distributions import Array, Distribution, Parameter, Range, check_range
+from hgenv.beta.von_mises import angles
+from hgenv.kernels import kernel
 
 
 class Mixture(Distribution):
@@ -72,14 +74,25 @@ class Mixture(Distribution):
 
     def inverse_cdf(self, u: Array, parameters: Array) -> NDArray:
         """Values (..., axes), or (...) without axes, for uniforms (..., 1 + axes)."""
-        weights, mean, std = self._split(parameters)
-        cumulative = np.cumsum(weights, axis=0)
-        chosen = np.sum(u[..., 0] * cumulative[-1] >= cumulative[:-1], axis=0)
-        shape = (*chosen.shape, mean.shape[-1])
-        index = np.broadcast_to(chosen[..., None], shape)[None]
-        picked = [np.take_along_axis(np.broadcast_to(p, (len(p), *shape)), index, 0)[0] for p in (mean, std)]
-        x = self._inverse(u[..., 1:], *picked)
+        x = self._inverse(u[..., 1:], *self._picked(u, parameters))
         return x if self.axes else x[..., 0]
+
+    def _picked(self, u: Array, parameters: Array) -> Array:
+        """Means and stds (2, ..., axes) of the components that the first uniforms choose."""
+        lead = parameters.shape[1:]
+        while lead and lead[-1] == 1:  # what is drawn with the same parameters is a row
+            lead = lead[:-1]
+        if u.shape[: len(lead)] != lead:
+            lead = np.broadcast_shapes(u.shape[:-1], parameters.shape[1:])
+            u, parameters = (
+                np.broadcast_to(u, (*lead, u.shape[-1])),
+                np.broadcast_to(parameters, (len(parameters), *lead)),
+            )
+        rows, axes = math.prod(lead), u.shape[-1] - 1
+        flat = np.ascontiguousarray(u).reshape(rows, math.prod(u.shape[len(lead) : -1]), 1 + axes)
+        picked = np.empty((2, *flat.shape[:2], axes))
+        _pick(flat, np.ascontiguousarray(parameters).reshape(len(parameters), rows), self.components, picked)
+        return picked.reshape(2, *u.shape[:-1], axes)
 
     def _terms(self, x: NDArray, parameters: Array) -> tuple[Array, Array, Array, Array]:
         """x (..., axes), means and stds, and log (weight x density) of every component, (k, ...)."""
@@ -112,6 +125,25 @@ class Mixture(Distribution):
         """Its derivatives by mean and std."""
 
 
+@kernel()
+def _pick(u: Any, parameters: Any, components: int, picked: Any) -> None:
+    """Means and stds (2, rows, m, axes) of the components that the first of the uniforms (rows, m, 1 + axes) choose."""
+    _, rows, count, axes = picked.shape
+    ends = np.empty(components)
+    for row in range(rows):
+        total = 0.0
+        for k in range(components):
+            total += parameters[k, row]
+            ends[k] = total
+        for i in range(count):
+            chosen = 0
+            for k in range(components - 1):
+                chosen += u[row, i, 0] * total >= ends[k]
+            for axis in range(axes):
+                place = components + 2 * axes * chosen + axis
+                picked[0, row, i, axis], picked[1, row, i, axis] = parameters[place, row], parameters[place + axes, row]
+
+
 class NormalMixture(Mixture):
     """Of normals."""
 
@@ -127,32 +159,12 @@ class NormalMixture(Mixture):
 
 
 class VonMisesMixture(Mixture):
-    """Of von Mises distributions of angles in radians: std stands for 1 / sqrt(kappa), the normal's limit."""
-
-    most: ClassVar[int] = 50
-    precision: ClassVar[float] = 1e-11
+    """Of von Mises distributions of angles in radians: std stands for 1 / sqrt(kappa), the normal's limit. Draws are in
+    mean - pi .. mean + pi."""
 
     def _inverse(self, u: Array, mean: Array, std: Array) -> Array:
-        """Angles in mean - pi .. mean + pi. The CDF has no inverse in closed form: Newton's method on scipy's, with
-        bisection where a step leaves the bracket. From kappa = 50 on scipy's is a normal approximation, and angles are
-        off by 1e-4 at most."""
-        from scipy.stats import vonmises  # slow to import
-
         u, std = np.broadcast_arrays(u, std)
-        kappa = 1.0 / std**2
-        low, high = np.full(u.shape, -np.pi), np.full(u.shape, np.pi)
-        x, density = np.clip(std * ndtri(u), -3.0, 3.0), 2.0 * np.pi * i0e(kappa)
-        done = np.zeros(u.shape, bool)  # each draw stops by itself: it must not depend on the others
-        for _ in range(self.most):
-            off = vonmises.cdf(x, kappa) - u
-            low, high = np.where(off < 0.0, x, low), np.where(off < 0.0, high, x)
-            step = x - off * density * np.exp(kappa * (1.0 - np.cos(x)))
-            new = np.where(done, x, np.where((step >= low) & (step <= high), step, 0.5 * (low + high)))
-            done |= (np.abs(new - x) < self.precision) | (np.abs(off) < 4e-16)
-            x = new
-            if done.all():
-                break
-        return mean + x
+        return mean + angles(u.ravel(), std.ravel()).reshape(u.shape)
 
     def _log(self, x: Array, mean: Array, std: Array) -> Array:
         kappa = 1.0 / std**2
@@ -203,10 +215,11 @@ class Count(Distribution):
         return (Parameter("rate", *self.rate, self.initial, f"{self.meaning}: rate"),)
 
     def inverse_cdf(self, u: Array, parameters: Array) -> NDArray:
-        from scipy.stats import poisson  # slow to import
-
-        none = np.exp(-parameters[0])
-        return np.maximum(1, poisson.ppf(none + u * (1.0 - none), parameters[0])).astype(np.int64)
+        rate, none = parameters[0], np.exp(-parameters[0])
+        share = none + u * (1.0 - none)
+        most = np.ceil(pdtrik(share, rate))  # one too many where rounding has it so, as scipy.stats.poisson.ppf knows
+        fewer = np.maximum(most - 1.0, 0.0)
+        return np.maximum(1, np.where(pdtr(fewer, rate) >= share, fewer, most)).astype(np.int64)
 
     def log_probability(self, x: NDArray, parameters: Array) -> Array:
         rate = parameters[0]

@@ -13,10 +13,10 @@ from hgenv.batch import Batch
 from hgenv.data.selection import evenly, read_each, say_left_out
 from hgenv.data.shapenet import find_models, load_model
 from hgenv.domains.domain import Answer, Pictures
-from hgenv.render.mesh import Mesh, joined, of_unit_size, pack
+from hgenv.render.mesh import Mesh, of_unit_size, pack
 from hgenv.render.raster import render
 from hgenv.render.renderer import Rendered, batch_of
-from hgenv.scenes.furniture import cylinder, viewed
+from hgenv.scenes.furniture import Cone, built, viewed
 from hgenv.scenes.texture import pattern
 
 Array = NDArray[np.float64]
@@ -91,9 +91,6 @@ def _views(chosen: tuple[int, Path], resolution: int, ambient: float) -> Batch:
 def _pot(rng: np.random.Generator) -> Mesh:
     """A smooth vase of several truncated cones: no shape of the training's."""
     radii = rng.uniform(0.12, 0.45, 6)
-    heights = np.linspace(0.0, 1.0, 6)
-    parts = [
-        cylinder(np.array([0.0, heights[i], 0.0]), np.array([0.0, heights[i + 1], 0.0]), radii[i], radii[i + 1], 24)
-        for i in range(5)
-    ]
-    return of_unit_size(joined(parts))
+    levels = [(0.0, height, 0.0) for height in np.linspace(0.0, 1.0, 6)]
+    cones = [Cone(levels[i], levels[i + 1], radii[i], radii[i + 1]) for i in range(5)]
+    return of_unit_size(built(cones, sides=24))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,6 +29,44 @@ class Mesh(NamedTuple):
     texture: NDArray[np.int64]
 
 
+class SharedMesh(NamedTuple):
+    """Smooth triangles without textures that share vertices, for renderers that need not see every corner of them.
+
+    faces (f, 3): rows of points (v, 3), of vertex_normals (v, 3), as `vertex_normals` makes them, and of colours
+    (v, 3). It has all parts of a `Mesh`, which are made when they are asked for.
+    """
+
+    faces: NDArray[np.int64]
+    points: Array
+    vertex_normals: Array
+    colours: Array
+
+    @property
+    def corners(self) -> Array:
+        """(f, 3, 3)."""
+        return self.points[self.faces]
+
+    @property
+    def normals(self) -> Array:
+        """(f, 3, 3)."""
+        return self.vertex_normals[self.faces]
+
+    @property
+    def albedo(self) -> Array:
+        """(f, 3, 3)."""
+        return self.colours[self.faces]
+
+    @property
+    def uv(self) -> Array:
+        """(f, 3, 2)."""
+        return np.zeros((len(self.faces), 3, 2))
+
+    @property
+    def texture(self) -> NDArray[np.int64]:
+        """(f,)."""
+        return np.full(len(self.faces), -1)
+
+
 class Textures(NamedTuple):
     """Pictures one after the other, as renderers read them: texels (t, 3) uint8 RGB; start (k,), size (k, 2): height
     and width. `pack` makes them."""
@@ -47,9 +86,9 @@ def pack(pictures: Sequence[NDArray[np.uint8]]) -> Textures:
     if any(p.ndim != 3 or p.shape[2] != 3 or p.dtype != np.uint8 or not p.size for p in pictures):
         raise ValueError("textures must be (h, w, 3) uint8")
     size = np.array([p.shape[:2] for p in pictures], np.int64).reshape(-1, 2)
-    start = np.concatenate([[0], np.cumsum(size.prod(1))]).astype(np.int64)[:-1]
-    flat = [np.ascontiguousarray(p).reshape(-1, 3) for p in pictures]
-    return Textures(np.concatenate(flat) if flat else np.zeros((1, 3), np.uint8), start, size)
+    start = np.array([0, *accumulate(p.size // 3 for p in pictures)], np.int64)[:-1]
+    flat = [np.ascontiguousarray(p).reshape(-1, 3) for p in pictures] or [np.zeros((1, 3), np.uint8)]
+    return Textures(flat[0] if len(flat) == 1 else np.concatenate(flat), start, size)
 
 
 NO_TEXTURES = pack([])
@@ -69,21 +108,25 @@ def plain_mesh(vertices: Array, faces: NDArray[np.int64], colours: Array | None 
 
 def vertex_normals(vertices: Array, faces: NDArray[np.int64]) -> Array:
     """Unit normals (v, 3): the faces' averaged by area; 0 where a vertex has no face."""
-    total = _area_normals(np.ascontiguousarray(vertices, np.float64), np.ascontiguousarray(faces, np.int64))
-    return total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-300)
+    return unit_normals(np.ascontiguousarray(vertices, np.float64), np.ascontiguousarray(faces, np.int64))
 
 
 @kernel()
-def _area_normals(vertices: Any, faces: Any) -> Any:
+def unit_normals(vertices: Any, faces: Any) -> Any:
+    """`vertex_normals` for kernels."""
     total = np.zeros(vertices.shape)
     for f in range(len(faces)):
         a, b, c = vertices[faces[f, 0]], vertices[faces[f, 1]], vertices[faces[f, 2]]
         ux, uy, uz = b[0] - a[0], b[1] - a[1], b[2] - a[2]
         vx, vy, vz = c[0] - a[0], c[1] - a[1], c[2] - a[2]
+        nx, ny, nz = uy * vz - uz * vy, uz * vx - ux * vz, ux * vy - uy * vx
         for k in range(3):
-            total[faces[f, k], 0] += uy * vz - uz * vy
-            total[faces[f, k], 1] += uz * vx - ux * vz
-            total[faces[f, k], 2] += ux * vy - uy * vx
+            normal = total[faces[f, k]]
+            normal[0], normal[1], normal[2] = normal[0] + nx, normal[1] + ny, normal[2] + nz
+    for v in range(len(total)):
+        x, y, z = total[v, 0], total[v, 1], total[v, 2]
+        length = max(np.sqrt(x * x + y * y + z * z), 1e-300)
+        total[v, 0], total[v, 1], total[v, 2] = x / length, y / length, z / length
     return total
 
 
@@ -110,8 +153,23 @@ def coarsened(mesh: Mesh, size: float) -> Mesh:
 
 def bounds(corners: Array) -> tuple[Array, Array]:
     """Lowest and highest coordinates, (3,) each, of corners (f, 3, 3)."""
-    points = corners.reshape(-1, 3)
-    return points.min(0), points.max(0)
+    if not len(corners):
+        raise ValueError("a mesh without faces has no bounds")
+    low, high = np.full(3, np.inf), np.full(3, -np.inf)
+    _bounds(np.ascontiguousarray(corners, np.float64).reshape(-1, 3), low, high)
+    return low, high
+
+
+@kernel()
+def _bounds(points: Any, low: Any, high: Any) -> None:
+    """What is not a number stays, as it does in numpy's."""
+    for i in range(len(points)):
+        for k in range(3):
+            x = points[i, k]
+            if x < low[k] or x != x:
+                low[k] = x
+            if x > high[k] or x != x:
+                high[k] = x
 
 
 def face_normals(corners: Array) -> Array:

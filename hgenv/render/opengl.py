@@ -2,12 +2,14 @@
 
 Needs pyrender and EGL (Debian: libegl1 libgl1 libxrender1) or, with PYOPENGL_PLATFORM=osmesa, OSMesa. Colours are
 those of its shader for a rough dielectric: Lambertian, but for a highlight of some hundredths; 8 bits, multisampled,
-textures with mip-maps. Shadows are pyrender's own. A process has one context; its threads must take turns.
+textures with mip-maps. Shadows are pyrender's own. A process has one context, which belongs to a thread of its own:
+what other threads draw is drawn there, one picture after the other.
 """
 
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import Any
 
@@ -15,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hgenv.render import raster
-from hgenv.render.mesh import Mesh, Textures, face_normals
+from hgenv.render.mesh import Mesh, SharedMesh, Textures, face_normals
 from hgenv.render.renderer import Rendered, Scene
 
 os.environ.setdefault("PYOPENGL_PLATFORM", "egl")
@@ -64,27 +66,40 @@ def draw(scene: Scene) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
     sun = pyrender.DirectionalLight(intensity=np.pi * (1.0 - ambient) / _DIELECTRIC)
     stage.add(sun, pose=facing(light))
     flags = pyrender.RenderFlags.SHADOWS_DIRECTIONAL if shadow else pyrender.RenderFlags.NONE
-    colours, depths = context(camera.height, camera.width).render(stage, flags=flags)
-    return np.asarray(colours), np.asarray(depths)
+    return shot(stage, camera.height, camera.width, flags)
 
 
-def context(height: int, width: int) -> Any:
-    """pyrender's renderer for pictures of a size."""
-    renderer = _context()
-    renderer.viewport_height, renderer.viewport_width = height, width
-    return renderer
+def shot(
+    stage: pyrender.Scene, height: int, width: int, flags: int = 0
+) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    """What OpenGL draws of a scene of pyrender's: colours (h, w, 3) and depths (h, w). Raises ValueError if there is no
+    context of OpenGL."""
+    return _owner(os.getpid()).submit(_shot, stage, height, width, flags).result()
 
 
 @cache
-def _context() -> Any:
-    """The only one: when one goes, it closes EGL for all."""
+def _owner(process: int) -> ThreadPoolExecutor:
+    """The thread that a process's context belongs to: a context is current in one thread at a time."""
+    return ThreadPoolExecutor(1, f"opengl of {process}")
+
+
+def _shot(stage: pyrender.Scene, height: int, width: int, flags: int) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    renderer = _context(os.getpid())
+    renderer.viewport_height, renderer.viewport_width = height, width
+    colours, depths = renderer.render(stage, flags=flags)
+    return np.asarray(colours), np.asarray(depths)
+
+
+@cache
+def _context(process: int) -> Any:
+    """The only one of a process: when one goes, it closes EGL for all."""
     try:
         return pyrender.OffscreenRenderer(64, 64)
     except Exception as error:  # OpenGL's loaders raise many types
         raise ValueError(f"renderer='opengl' found no context of OpenGL: {error}") from error
 
 
-def _primitives(mesh: Mesh, textures: Textures) -> list[Any]:
+def _primitives(mesh: Mesh | SharedMesh, textures: Textures) -> list[Any]:
     """One primitive a texture: OpenGL binds one at a time."""
     found = []
     normals = _toward_camera(mesh)
@@ -116,7 +131,7 @@ def _texture(picture: NDArray[np.uint8]) -> Any:
     return pyrender.Texture(source=(255.0 * coded).round().astype(np.uint8), source_channels="RGB")
 
 
-def _toward_camera(mesh: Mesh) -> Array:
+def _toward_camera(mesh: Mesh | SharedMesh) -> Array:
     """Vertex normals, the faces' where those are 0, on the side that the camera sees: the shader knows one side."""
     flat = face_normals(mesh.corners)
     flat = flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-300)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from hgenv.batch import Batch
-from hgenv.render.mesh import NO_TEXTURES, Mesh, Textures
+from hgenv.kernels import kernel
+from hgenv.render.mesh import NO_TEXTURES, Mesh, SharedMesh, Textures
 
 Array = NDArray[np.float64]
 
@@ -54,7 +56,7 @@ class Scene(NamedTuple):
     of the shadow map in pixels, 0 for no shadows; casters (f,): the faces that throw them, all if not given.
     """
 
-    mesh: Mesh
+    mesh: Mesh | SharedMesh
     camera: Camera
     light: Array
     ambient: float = 0.0
@@ -76,21 +78,54 @@ class Renderer(Protocol):
 def check_scene(scene: Scene) -> None:
     """Raise ValueError for shapes that do not fit, numbers that are not finite, or a texture that does not exist."""
     mesh, camera, light, ambient, textures, _, casters = scene
-    count = len(mesh.corners)
-    wanted = ((count, 3, 3), (count, 3, 3), (count, 3, 3), (count, 3, 2), (count,))
-    for name, part, shape in zip(Mesh._fields, mesh, wanted, strict=True):
-        if part.shape != shape:
-            raise ValueError(f"the mesh's {name} must be {shape}, got {part.shape}")
-    if not all(np.isfinite(np.sum(part)) for part in (*mesh[:4], light)):
+    count = len(mesh.faces) if isinstance(mesh, SharedMesh) else len(mesh.corners)
+    parts = _checked_shapes(mesh, count)
+    if not all(_finite(part) for part in (*parts, light)):
         raise ValueError("the mesh and the light must be finite")
-    if np.shape(light) != (3,) or abs(np.linalg.norm(light) - 1.0) > 1e-6:
+    if np.shape(light) != (3,) or abs(math.hypot(*light) - 1.0) > 1e-6:
         raise ValueError(f"light must be a unit vector (3,), got {light}")
     if casters is not None and (casters.shape != (count,) or casters.dtype != bool):
         raise ValueError(f"casters must be ({count},) booleans, got {casters.shape} of {casters.dtype}")
-    if not (min(camera.focal) > 0 and np.isfinite([*camera.focal, *camera.centre]).all() and 0 <= ambient < 1):
+    lens = (*camera.focal, *camera.centre)
+    if not (min(camera.focal) > 0 and all(map(math.isfinite, lens)) and 0 <= ambient < 1):
         raise ValueError(f"focal lengths must be positive and ambient in [0, 1), got {camera.focal} and {ambient}")
-    if count and mesh.texture.max() >= len(textures.size):
+    if isinstance(mesh, SharedMesh):
+        if not _rows_of(np.ascontiguousarray(mesh.faces).ravel(), len(mesh.points)):
+            raise ValueError(f"the mesh's faces must be rows of its {len(mesh.points)} points")
+    elif count and mesh.texture.max() >= len(textures.size):
         raise ValueError(f"the mesh refers to texture {mesh.texture.max()}, but there are {len(textures.size)}")
+
+
+def _checked_shapes(mesh: Mesh | SharedMesh, count: int) -> tuple[NDArray, ...]:
+    """The parts that hold real numbers."""
+    wanted: tuple[tuple[int, ...], ...] = ((count, 3, 3), (count, 3, 3), (count, 3, 3), (count, 3, 2), (count,))
+    if isinstance(mesh, SharedMesh):
+        wanted = ((count, 3), *[(len(mesh.points), 3)] * 3)
+    for name, part, shape in zip(mesh._fields, mesh, wanted, strict=True):
+        if part.shape != shape:
+            raise ValueError(f"the mesh's {name} must be {shape}, got {part.shape}")
+    return mesh[1:] if isinstance(mesh, SharedMesh) else mesh[:4]
+
+
+def _finite(part: NDArray) -> bool:
+    flat = np.ascontiguousarray(part).ravel()
+    return _all_finite(flat) if flat.dtype == np.float64 else bool(np.isfinite(flat).all())
+
+
+@kernel()
+def _all_finite(values: Any) -> bool:
+    finite = True
+    for i in range(len(values)):
+        finite &= values[i] - values[i] == 0.0  # without branches: several an instruction
+    return finite
+
+
+@kernel()
+def _rows_of(faces: Any, count: int) -> bool:
+    within = True
+    for i in range(len(faces)):
+        within &= 0 <= faces[i] < count
+    return within
 
 
 def batch_of(pictures: Iterable[Rendered], ground_truth: Callable[[Rendered], NDArray[np.float32]]) -> Batch:

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hgenv.render.mesh import Mesh, placed
+from hgenv.kernels import kernel
+from hgenv.render.mesh import Mesh, SharedMesh, placed, vertex_normals
 from hgenv.rotations import turn
 
 Array = NDArray[np.float64]
@@ -41,12 +43,44 @@ class FaceModel:
         """Vertices (v, 3) for coefficients of the first components; the others are 0."""
         if self.bounded:
             expression = np.minimum(np.abs(expression), 1.0)
-        shape = np.tensordot(geometry, self.geometry[: len(geometry)], 1)
-        return self.mean + shape + np.tensordot(expression, self.expression[: len(expression)], 1)
+        found = _weighted(geometry, self.geometry)
+        _add(self.mean, found, _weighted(expression, self.expression))
+        return found
 
     def colours(self, texture: Array) -> Array:
         """Albedo (v, 3) for coefficients of the first components, cut off at 0.02 and 1."""
-        return np.clip(self.albedo + np.tensordot(texture, self.texture[: len(texture)], 1), 0.02, 1.0)
+        found = _weighted(texture, self.texture)
+        _tint(self.albedo, found)
+        return found
+
+    def posed(self, geometry: Array, expression: Array, texture: Array, rotation: Array) -> SharedMesh:
+        """The head of coefficients, turned by (3, 3) and put where heads stand."""
+        seen = self.vertices(geometry, expression) @ rotation.T
+        seen[:, 2] -= DISTANCE
+        return SharedMesh(self.faces, seen, vertex_normals(seen, self.faces), self.colours(texture))
+
+
+def _weighted(coefficients: Array, components: Array) -> Array:
+    """The sum (v, 3) of the first components (k, v, 3) by their coefficients; by BLAS, whose order fixes its bits."""
+    count, vertices, _ = components.shape
+    flat = components.reshape(count, 3 * vertices)[: len(coefficients)]
+    return (coefficients[None] @ flat).reshape(vertices, 3)
+
+
+@kernel()
+def _add(mean: Any, shape: Any, expression: Any) -> None:
+    """shape (v, 3) becomes the sum of the three."""
+    for v in range(len(shape)):
+        for k in range(3):
+            shape[v, k] = mean[v, k] + shape[v, k] + expression[v, k]
+
+
+@kernel()
+def _tint(albedo: Any, colours: Any) -> None:
+    """albedo (v, 3) is added to colours, which are cut off."""
+    for v in range(len(colours)):
+        for k in range(3):
+            colours[v, k] = min(max(albedo[v, k] + colours[v, k], 0.02), 1.0)
 
 
 def head_frame(vertices: Array, share: float) -> tuple[Array, float]:

@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,9 +17,10 @@ from numpy.typing import NDArray
 from hgenv.beta.layout import Layout
 from hgenv.beta.mixtures import NormalMixture, VonMisesMixture
 from hgenv.beta.noise import Noise
+from hgenv.kernels import kernel
 from hgenv.render.mesh import Mesh, Textures, bounds, joined, turn_into
 from hgenv.render.renderer import Camera, Scene
-from hgenv.rotations import turn
+from hgenv.rotations import turns
 
 Array = NDArray[np.float64]
 INTRINSICS = (518.8579, 519.4696, 325.5824, 253.7362)
@@ -96,11 +96,11 @@ class Interior:
     left_out: Sequence[str] = ()
 
     @cached_property
-    def _whole(self) -> tuple[Mesh, list[slice], NDArray[np.bool_]]:
-        """Shell and objects as one mesh, unperturbed; the faces of each of them; and which faces are objects'."""
+    def _whole(self) -> tuple[Mesh, NDArray[np.int64], NDArray[np.bool_]]:
+        """Shell and objects as one mesh, unperturbed; where each of them ends; and which faces are objects'."""
         parts = [self.shell, *self.objects]
-        ends = np.cumsum([0, *(len(part.corners) for part in parts)])
-        return joined(parts), [slice(a, b) for a, b in pairwise(ends)], np.arange(ends[-1]) >= ends[1]
+        ends = np.cumsum([len(part.corners) for part in parts])
+        return joined(parts), ends, np.arange(ends[-1]) >= ends[0]
 
     @cached_property
     def spheres(self) -> tuple[Array, Array]:
@@ -117,24 +117,22 @@ class Interior:
         room dark). Objects that are out of sight together with their shadows, as far as SHADOW_REACH, are shrunk to
         nothing at the camera's eye: to leave them out would copy all the others.
         """
-        (whole, faces, casters), (centres, radii) = self._whole, self.spheres
+        (whole, ends, casters), (centres, radii) = self._whole, self.spheres
         frame = self.frame(view, camera)
         eye = view.eye + view.frame.T @ camera[:3]
         places = (centres + shapes[:, :3] - eye) @ frame.T
+        rotations = np.concatenate([frame[None], frame @ turns(shapes[:, 3:])])
+        shifts = np.concatenate([(-frame @ eye)[None], places - (rotations[1:] @ centres[..., None])[..., 0]])
         corners, normals = np.zeros(whole.corners.shape), np.zeros(whole.normals.shape)
-        turns = [(faces[0], frame, -frame @ eye)]
-        for k in np.flatnonzero(_matters(places, radii, view.tangents, light)):
-            rotation = frame @ turn(*shapes[k, 3:])
-            turns.append((faces[k + 1], rotation, places[k] - rotation @ centres[k]))
-        for some, rotation, shift in turns:
-            turn_into(whole.corners[some], rotation, shift, corners[some])
-            turn_into(whole.normals[some], rotation, np.zeros(3), normals[some])
+        _place(
+            whole.corners, whole.normals, ends, places, radii, view.tangents, light, rotations, shifts, corners, normals
+        )
         return whole._replace(corners=corners, normals=normals), casters
 
     @staticmethod
     def frame(view: View, camera: Array) -> Array:
         """The axes of a perturbed camera as rows, (3, 3): turns the world's directions into the camera's."""
-        return turn(*camera[3:]) @ view.frame
+        return turns(camera[3:]) @ view.frame
 
 
 class Lighting(NamedTuple):
@@ -155,22 +153,45 @@ def staged(
     return Scene(mesh, view.camera(*size), towards, lighting.ambient, interior.textures, shadow, casters)
 
 
-def _matters(places: Array, radii: Array, tangents: Array, light: Array) -> NDArray[np.bool_]:
-    """Which balls are in sight, or throw a shadow that is: looked for at steps away from the light."""
-    steps = np.arange(0.0, SHADOW_REACH, 0.25)[:, None, None]
-    return np.asarray(_in_sight(places - steps * light, radii, tangents).any(axis=0))
+@kernel()
+def _place(
+    corners: Any, normals: Any, ends: Any, places: Any, radii: Any, tangents: Any, light: Any, rotations: Any,
+    shifts: Any, new_corners: Any, new_normals: Any,
+) -> None:  # fmt: skip
+    """Turn and shift the shell, and the objects in balls (k, 3), (k,) that matter; each ends at a face."""
+    still = np.zeros(3)
+    for part in range(len(ends)):
+        begin = ends[part - 1] if part else 0
+        if part == 0 or _matters(places[part - 1], radii[part - 1], tangents, light):
+            some = slice(begin, ends[part])
+            turn_into(corners[some], rotations[part], shifts[part], new_corners[some])
+            turn_into(normals[some], rotations[part], still, new_normals[some])
 
 
-def _in_sight(places: Array, radii: Array, tangents: Array) -> NDArray[np.bool_]:
-    """Which balls (..., k, 3), (k,) in camera coordinates meet the pyramid that the camera sees, (..., k)."""
-    aside = np.abs(places[..., :2]) + tangents * places[..., 2:] <= radii[:, None] * np.sqrt(1.0 + tangents**2)
-    return aside.all(-1) & (places[..., 2] < radii)
+@kernel()
+def _matters(place: Any, radius: float, tangents: Any, light: Any) -> bool:
+    """Whether a ball is in sight, or throws a shadow that is: looked for at steps away from the light."""
+    for step in range(int(SHADOW_REACH / 0.25)):
+        x, y = place[0] - 0.25 * step * light[0], place[1] - 0.25 * step * light[1]
+        if _in_sight(x, y, place[2] - 0.25 * step * light[2], radius, tangents):
+            return True
+    return False
+
+
+@kernel()
+def _in_sight(x: float, y: float, z: float, radius: float, tangents: Any) -> bool:
+    """Whether a ball in camera coordinates meets the pyramid that the camera sees."""
+    aside = abs(x) + tangents[0] * z <= radius * np.sqrt(1.0 + tangents[0] ** 2)
+    return aside and abs(y) + tangents[1] * z <= radius * np.sqrt(1.0 + tangents[1] ** 2) and z < radius
 
 
 def perturbations(layout: SceneBeta, beta: Array, noise: Noise, counts: NDArray[np.int64]) -> tuple[Array, Array]:
     """Draws for n scenes of counts (n,) objects: shapes (n, max count, 6) and cameras (n, 6) by DEGREES."""
     bound, slots = layout.bind(beta), (max(1, int(counts.max(initial=0))),)
     present = np.arange(slots[0]) < counts[:, None]
-    shapes = [noise.draw(getattr(bound, f"shape_{d}"), f"shape {d}", slots, used=present) for d in DEGREES]
-    cameras = [noise.draw(getattr(bound, f"camera_{d}"), f"camera {d}") for d in DEGREES]
-    return np.stack(shapes, -1), np.stack(cameras, -1)
+    drawn = {}
+    for what, shape, used in (("shape", slots, present), ("camera", (), True)):
+        # Shifts, then turns: three normal mixtures, three of von Mises.
+        places = [{f"{what} {d}": getattr(bound, f"{what}_{d}") for d in some} for some in (DEGREES[:3], DEGREES[3:])]
+        drawn[what] = np.concatenate([noise.draw_alike(alike, shape, used) for alike in places])
+    return np.moveaxis(drawn["shape"], 0, -1), drawn["camera"].T

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from hgenv.render.mesh import Mesh, bounds, joined, moved, pack
 from hgenv.rotations import turn
-from hgenv.scenes.furniture import SHAPES, box
+from hgenv.scenes.furniture import SHAPES, box, built
 from hgenv.scenes.interiors import FRAME, INTRINSICS, Interior, View, look
 from hgenv.scenes.texture import pattern
 
@@ -71,7 +71,7 @@ def _furnish(rng: np.random.Generator, size: Array) -> list[Mesh]:
     objects = []
     for _ in range(9):
         kind = int(rng.integers(len(SHAPES)))
-        piece = moved(joined(SHAPES[kind](rng.random(4))), turn(0.5 * np.pi * rng.integers(4), 0.0), np.zeros(3))
+        piece = moved(built(SHAPES[kind](rng.random(4))), turn(0.5 * np.pi * rng.integers(4), 0.0), np.zeros(3))
         low, high = bounds(piece.corners)
         extent = (high - low)[[0, 2]]
         room = size[[0, 2]] - extent

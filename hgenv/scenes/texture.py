@@ -41,24 +41,9 @@ class TextureBeta(Layout):
 
 
 @kernel()
-def _signed_distance(px: float, py: float, x: Any, y: Any, count: int) -> float:
-    """Distance of a point to a simple polygon, negative inside (even-odd rule)."""
-    nearest, inside, j = 1e30, False, count - 1
-    for i in range(count):
-        ex, ey, wx, wy = x[j] - x[i], y[j] - y[i], px - x[i], py - y[i]
-        along = min(1.0, max(0.0, (wx * ex + wy * ey) / max(ex * ex + ey * ey, 1e-18)))
-        bx, by = wx - ex * along, wy - ey * along
-        nearest = min(nearest, bx * bx + by * by)
-        if (y[i] > py) != (y[j] > py) and px < x[i] + (py - y[i]) / (y[j] - y[i]) * (x[j] - x[i]):
-            inside = not inside
-        j = i
-    return -np.sqrt(nearest) if inside else np.sqrt(nearest)
-
-
-@kernel()
-def _perlin(px: float, py: float, angles: Any) -> float:
-    """Gradient noise (Perlin 1985, 2002) of a periodic lattice (n, n) of angles at a point of the unit square."""
-    n = angles.shape[0]
+def _perlin(px: float, py: float, slopes: Any) -> float:
+    """Gradient noise (Perlin 1985, 2002) of a periodic lattice (n, n, 2) of unit vectors at a point of the square."""
+    n = slopes.shape[0]
     u, v = px * n, py * n
     i, j = int(np.floor(u)), int(np.floor(v))
     s, t = u - i, v - j
@@ -66,27 +51,74 @@ def _perlin(px: float, py: float, angles: Any) -> float:
     total = 0.0
     for di in range(2):
         for dj in range(2):
-            angle = angles[(i + di) % n, (j + dj) % n]
-            slope = np.cos(angle) * (s - di) + np.sin(angle) * (t - dj)
+            along = slopes[(i + di) % n, (j + dj) % n]
+            slope = along[0] * (s - di) + along[1] * (t - dj)
             total += slope * (a if di else 1.0 - a) * (b if dj else 1.0 - b)
     return total
 
 
 @kernel()
-def _paint(canvas: Any, x: Any, y: Any, vertices: Any, colours: Any, angles: Any, rough: Any, count: int) -> None:
-    """Paint `count` polygons, the first at the bottom, onto a canvas (h, w, 3) of the unit square."""
+def _signed_distance(px: float, py: float, edges: Any) -> float:
+    """Distance of a point to a simple polygon, negative inside (even-odd rule). edges (v, 5): start, way to the vertex
+    before, and its length squared."""
+    nearest, inside = 1e30, False
+    for k in range(len(edges)):
+        x, y, ex, ey, square = edges[k, 0], edges[k, 1], edges[k, 2], edges[k, 3], edges[k, 4]
+        wx, wy = px - x, py - y
+        along = min(1.0, max(0.0, (wx * ex + wy * ey) / square))
+        bx, by = wx - ex * along, wy - ey * along
+        nearest = min(nearest, bx * bx + by * by)
+        before = edges[k - 1, 1] if k else edges[len(edges) - 1, 1]
+        if (y > py) != (before > py) and px < x + (py - y) / ey * ex:
+            inside = not inside
+    return -np.sqrt(nearest) if inside else np.sqrt(nearest)
+
+
+@kernel()
+def _edges(x: Any, y: Any) -> Any:
+    """What `_signed_distance` takes of vertices (v,)."""
+    edges = np.empty((len(x), 5))
+    for k in range(len(x)):
+        ex, ey = x[k - 1] - x[k], y[k - 1] - y[k]
+        edges[k] = x[k], y[k], ex, ey, max(ex * ex + ey * ey, 1e-18)
+    return edges
+
+
+@kernel()
+def _paint(canvas: Any, x: Any, y: Any, vertices: Any, colours: Any, angles: Any, rough: Any) -> None:
+    """Paint polygons, the first at the bottom, onto a canvas (h, w, 3) of the unit square: from the top, so that what
+    is hidden is not looked at."""
     height, width = canvas.shape[0], canvas.shape[1]
-    for p in range(count):
+    bare, slopes = np.ones((height, width), np.bool_), np.empty((*angles.shape, 2))
+    slopes[..., 0], slopes[..., 1] = np.cos(angles), np.sin(angles)
+    for p in range(len(x) - 1, -1, -1):
         # Noise is within -1 and 1: a pixel farther from the polygon than its roughness is never painted.
-        low_x, high_x = x[p, : vertices[p]].min() - rough[p], x[p, : vertices[p]].max() + rough[p]
-        low_y, high_y = y[p, : vertices[p]].min() - rough[p], y[p, : vertices[p]].max() + rough[p]
+        edges, reach = _edges(x[p, : vertices[p]], y[p, : vertices[p]]), rough[p]
+        low_x, high_x = edges[:, 0].min() - reach, edges[:, 0].max() + reach
+        low_y, high_y = edges[:, 1].min() - reach, edges[:, 1].max() + reach
         for i in range(max(0, int(low_y * height)), min(height, int(high_y * height) + 1)):
             for j in range(max(0, int(low_x * width)), min(width, int(high_x * width) + 1)):
+                if not bare[i, j]:
+                    continue
                 px, py = (j + 0.5) / width, (i + 0.5) / height
-                noise = rough[p] * _perlin(px + 0.37 * p, py + 0.61 * p, angles)
-                if _signed_distance(px, py, x[p], y[p], vertices[p]) + noise < 0.0:
-                    for k in range(3):
-                        canvas[i, j, k] = colours[p, k]
+                off = _signed_distance(px, py, edges)
+                if abs(off) <= reach:
+                    off += reach * _perlin(px + 0.37 * p, py + 0.61 * p, slopes)
+                if off < 0.0:
+                    bare[i, j] = False
+                    canvas[i, j] = colours[p]
+
+
+@kernel()
+def _paint_each(
+    canvases: Any, x: Any, y: Any, vertices: Any, colours: Any, angles: Any, rough: Any, counts: Any
+) -> None:
+    """`_paint` every canvas (n, h, w, 3) with the next of all polygons (m,), and with its own first colours."""
+    first = 0
+    for row in range(len(canvases)):
+        mine = slice(first, first + counts[row])
+        _paint(canvases[row], x[mine], y[mine], vertices[mine], colours[row], angles[row], rough[row])
+        first += counts[row]
 
 
 def paint(bound: SimpleNamespace, noise: Noise, side: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
@@ -100,15 +132,18 @@ def paint(bound: SimpleNamespace, noise: Noise, side: int) -> tuple[NDArray[np.u
     corner = used[..., None] & (np.arange(MAX_VERTICES) < vertices[..., None])
     x = noise.draw(bound.x, "x", (*slots, MAX_VERTICES), used=corner)
     y = noise.draw(bound.y, "y", (*slots, MAX_VERTICES), used=corner)
-    x, y = _simple(x, y, vertices)
-    colours, base = noise.uniform("colours", (*slots, 3)), noise.uniform("base", (3,))
+    colours, base = (_level(noise.uniform(*place)) for place in (("colours", (*slots, 3)), ("base", (3,))))
     angles = 2.0 * np.pi * noise.uniform("lattice", (_LATTICE, _LATTICE))
     rough = 0.15 * noise.uniform("roughness", slots) ** 2
-    canvas = np.empty((len(count), side, side, 3))
-    canvas[:] = base[:, None, None]
-    for row in range(len(count)):
-        _paint(canvas[row], x[row], y[row], vertices[row], colours[row], angles[row], rough[row], count[row])
-    return (255.0 * (0.05 + 0.95 * canvas)).round().astype(np.uint8), repeats
+    canvases = np.empty((len(count), side, side, 3), np.uint8)
+    canvases[:] = base[:, None, None]
+    _paint_each(canvases, *_simple(x[used], y[used], vertices[used]), vertices[used], colours, angles, rough, count)
+    return canvases, repeats
+
+
+def _level(share: Array) -> NDArray[np.uint8]:
+    """A texture's colours of uniforms."""
+    return (255.0 * (0.05 + 0.95 * share)).round().astype(np.uint8)
 
 
 def _simple(x: Array, y: Array, vertices: NDArray[np.int64]) -> tuple[Array, Array]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,11 +21,10 @@ from hgenv.fields import OnDisk, Share, Side
 from hgenv.learning.networks import HourglassSize, StackedHourglass
 from hgenv.quantities.depth import Depth
 from hgenv.registry import register
-from hgenv.render.mesh import plain_mesh
 from hgenv.render.renderer import Camera, Rendered, Scene
-from hgenv.rotations import turn, unit_vector
+from hgenv.rotations import turns, unit_vector
 from hgenv.scenes.faces import COMPONENTS, DISTANCE, FOCAL, FaceModel, procedural_head
-from hgenv.tasks.rendered import RenderedTask
+from hgenv.tasks.rendered import Maker, RenderedTask
 
 Array = NDArray[np.float64]
 _PARTS = ("geometry", "texture", "expression")
@@ -82,7 +81,7 @@ class FaceDepth(RenderedTask):
         """Sees a head's height and a quarter more."""
         return Camera.of_angle(self.resolution, self.resolution, 2.0 * np.arctan(0.5 / FOCAL))
 
-    def scenes_of(self, beta: Array, noise: Noise) -> Iterator[Scene]:
+    def makers(self, beta: Array, noise: Noise) -> Iterator[Maker]:
         bound, model = self.layout.bind(beta), self.face_model
         first = noise.draw(bound.head, "head")
         poses = noise.draw(bound.pose, "pose")
@@ -90,14 +89,15 @@ class FaceDepth(RenderedTask):
         uniform = np.sqrt(3.0) * (2.0 * noise.uniform("other components", (int(ends[-1]),)) - 1.0)
         more_geometry, more_expression, more_texture = np.split(uniform, ends[:-1], axis=1)
         light = unit_vector(np.stack([0.6 + 0.4 * noise.uniform("light"), noise.uniform("light about")], axis=-1))
-        for row in range(len(first)):
-            geometry, texture, expression = np.split(first[row], 3)
-            geometry = np.concatenate([geometry, more_geometry[row]])
-            vertices = model.vertices(geometry, np.concatenate([expression, 0.3 * more_expression[row]]))
-            seen = vertices @ turn(*poses[row]).T - [0.0, 0.0, DISTANCE]  # as before_camera does, a third of the work
-            colours = model.colours(np.concatenate([texture, more_texture[row]]))
-            mesh = plain_mesh(seen, model.faces, colours)
-            yield Scene(mesh, self.camera, light[row], self.ambient)
+        rotations, camera = turns(poses), self.camera
+        geometry = np.concatenate([first[:, :COMPONENTS], more_geometry], axis=1)
+        texture = np.concatenate([first[:, COMPONENTS : 2 * COMPONENTS], more_texture], axis=1)
+        expression = np.concatenate([first[:, 2 * COMPONENTS :], 0.3 * more_expression], axis=1)
+        for *head, toward in zip(geometry, expression, texture, rotations, light, strict=True):
+            yield partial(self._scene, head, camera, toward)
+
+    def _scene(self, head: Sequence[Array], camera: Camera, light: Array) -> Scene:
+        return Scene(self.face_model.posed(*head), camera, light, self.ambient)
 
     def ground_truth(self, picture: Rendered) -> NDArray[np.float32]:
         """Depth (1, h, w)."""

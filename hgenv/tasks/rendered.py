@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,12 +12,13 @@ from numpy.typing import NDArray
 
 from hgenv.batch import Batch
 from hgenv.beta.noise import Noise
-from hgenv.fields import Share, check
+from hgenv.fields import Processes, Share, check
 from hgenv.render.choice import Backend, find_renderer
 from hgenv.render.renderer import Rendered, Scene, batch_of
 from hgenv.task import Task
 
 Array = NDArray[np.float64]
+Maker = Callable[[], Scene]
 
 
 @dataclass(frozen=True)
@@ -28,21 +30,37 @@ class RenderedTask(Task):
     renderer: Backend = "raster"
     """Backend that draws the training images: opengl, which needs pyrender and EGL, makes colours of its own."""
 
+    threads: Processes = 1
+    """Threads that make and draw the pictures of a batch; they change no bit. OpenGL draws in one."""
+
     def __post_init__(self) -> None:
         check(self)
         find_renderer(self.renderer)
 
     @abstractmethod
+    def makers(self, beta: Array, noise: Noise) -> Iterable[Maker]:
+        """What makes n scenes, of physical beta (n, d) and keyed noise of n seeds: here what is drawn from beta, there
+        what takes long."""
+
     def scenes_of(self, beta: Array, noise: Noise) -> Iterator[Scene]:
         """n scenes of physical beta (n, d) and keyed noise of n seeds."""
+        return (make() for make in self.makers(beta, noise))
 
     @abstractmethod
     def ground_truth(self, picture: Rendered) -> NDArray[np.float32]:
         """What is learned of a picture, (t, h, w)."""
 
     def sample(self, beta: Array, noise: Noise) -> Batch:
-        return self.drawn(self.scenes_of(beta, noise))
+        return self.drawn(self.makers(beta, noise))
 
-    def drawn(self, scenes: Iterable[Scene]) -> Batch:
-        """Drawings as a batch, by the task's backend."""
-        return batch_of(map(find_renderer(self.renderer), scenes), self.ground_truth)
+    def drawn(self, makers: Iterable[Maker]) -> Batch:
+        """Drawings of scenes as a batch, by the task's backend and threads."""
+        render = find_renderer(self.renderer)
+
+        def picture(make: Maker) -> Rendered:
+            return render(make())
+
+        if self.threads == 1:
+            return batch_of(map(picture, makers), self.ground_truth)
+        with ThreadPoolExecutor(self.threads) as pool:  # kernels hold no lock
+            return batch_of(pool.map(picture, makers), self.ground_truth)

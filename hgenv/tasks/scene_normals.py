@@ -24,11 +24,11 @@ from hgenv.learning.networks import HourglassSize, StackedHourglass
 from hgenv.learning.pretraining import fingerprint, from_snapshot, pretrain
 from hgenv.quantities.normals import Normals
 from hgenv.registry import register
-from hgenv.render.renderer import Rendered, Scene
+from hgenv.render.renderer import Rendered
 from hgenv.rotations import unit_vector
 from hgenv.scenes.interiors import Interior, Lighting, SceneBeta, perturbations, staged
 from hgenv.scenes.rooms import room
-from hgenv.tasks.rendered import RenderedTask
+from hgenv.tasks.rendered import Maker, RenderedTask
 
 Array = NDArray[np.float64]
 _Number = Annotated[int, AtLeast(1), AtMost(FIRST_ROOM)]
@@ -97,7 +97,7 @@ class SceneNormals(RenderedTask):
         say_left_out(problems, len(chosen), "houses", self.scenes)
         return houses
 
-    def scenes_of(self, beta: Array, noise: Noise) -> Iterator[Scene]:
+    def makers(self, beta: Array, noise: Noise) -> Iterator[Maker]:
         chosen = self._chosen(noise)
         counts = np.array([len(scene.objects) for scene, _ in chosen])
         shapes, cameras = perturbations(self.layout, beta, noise, counts)
@@ -110,11 +110,11 @@ class SceneNormals(RenderedTask):
 
     def _drawings(
         self, noise: Noise, chosen: list[tuple[Interior, int]], shapes: Sequence[Array], cameras: Array
-    ) -> Iterator[Scene]:
+    ) -> Iterator[Maker]:
         light = unit_vector(noise.uniform("light", (2,)) * [0.7, 1.0] + [0.3, 0.0])
         for row, (scene, number) in enumerate(chosen):
             lighting, view = Lighting(light[row], 0.5, self.ambient), scene.views[number]
-            yield staged(scene, view, shapes[row], cameras[row], self.size, lighting, self.shadow)
+            yield partial(staged, scene, view, shapes[row], cameras[row], self.size, lighting, self.shadow)
 
     def ground_truth(self, picture: Rendered) -> NDArray[np.float32]:
         """Normals (3, h, w)."""

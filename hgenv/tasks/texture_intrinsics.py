@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Annotated, Literal
 
 import numpy as np
@@ -24,7 +24,7 @@ from hgenv.render.mesh import Mesh, pack
 from hgenv.render.renderer import Rendered, Scene
 from hgenv.scenes.furniture import furniture, viewed
 from hgenv.scenes.texture import TextureBeta, paint
-from hgenv.tasks.rendered import RenderedTask
+from hgenv.tasks.rendered import Maker, RenderedTask
 
 Array = NDArray[np.float64]
 _CANVAS = 48
@@ -69,14 +69,19 @@ class TextureIntrinsics(RenderedTask):
         """The shapes from disk; None if they are built in."""
         return None if self.shapes is None else load_shapes(self.shapes, self.shape_count)
 
-    def scenes_of(self, beta: Array, noise: Noise) -> Iterator[Scene]:
+    def makers(self, beta: Array, noise: Noise) -> Iterator[Maker]:
         canvases, repeats = paint(self.layout.bind(beta), noise, _CANVAS)
-        kind, proportions = noise.uniform("furniture"), noise.uniform("proportions", (4,))
-        view, light = noise.uniform("view", (2,)), noise.uniform("light", (2,))
-        for i, u in enumerate(kind):
-            mesh = furniture(u, proportions[i]) if self.painted is None else self.painted[int(u * len(self.painted))]
-            canvas = pack([canvases[i]])
-            yield viewed(mesh, canvas, view[i], light[i], self.resolution, self.ambient, float(repeats[i]))
+        shapes = zip(noise.uniform("furniture"), noise.uniform("proportions", (4,)), strict=True)
+        views = zip(noise.uniform("view", (2,)), noise.uniform("light", (2,)), strict=True)
+        for shape, canvas, view, repeat in zip(shapes, canvases, views, repeats, strict=True):
+            yield partial(self._scene, shape, canvas, view, float(repeat))
+
+    def _scene(
+        self, shape: tuple[float, Array], canvas: NDArray[np.uint8], view: tuple[Array, Array], repeat: float
+    ) -> Scene:
+        u, proportions = shape
+        mesh = furniture(u, proportions) if self.painted is None else self.painted[int(u * len(self.painted))]
+        return viewed(mesh, pack([canvas]), *view, self.resolution, self.ambient, repeat)
 
     def ground_truth(self, picture: Rendered) -> NDArray[np.float32]:
         """Albedo, then shading, (4, h, w)."""

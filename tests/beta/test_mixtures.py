@@ -6,12 +6,14 @@ from functools import partial
 
 import numpy as np
 import pytest
+import scipy.special
 import scipy.stats
 
 from hgenv.beta.distributions import Normal
 from hgenv.beta.layout import Layout
 from hgenv.beta.mixtures import Count, Mixture, NormalMixture, TruncatedNormalMixture, VonMisesMixture
 from hgenv.beta.noise import Noise
+from hgenv.beta.von_mises import angles
 
 LOW, HIGH = -0.5, 1.5
 
@@ -177,3 +179,34 @@ def test_bad_mixtures_are_refused() -> None:
         VonMisesMixture((-1, 1), (0.0, 1))
     with pytest.raises(ValueError, match="positive"):
         Count((0.0, 1.0))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_draws_do_not_depend_on_how_parameters_are_broadcast(name: str) -> None:
+    """A row's parameters for all of its slots, one set for all rows, a set of its own for every draw; and no draws."""
+    family, _ = CASES[name]
+    u = np.random.default_rng(5).uniform(size=(6, 4, 3))
+    rows = PARAMETERS[:, None] * np.linspace(0.9, 1.0, 6)
+    wanted = [[family.inverse_cdf(u[i, j], rows[:, i]) for j in range(4)] for i in range(6)]
+    np.testing.assert_array_equal(family.inverse_cdf(u, rows[:, :, None]), wanted)
+    np.testing.assert_array_equal(family.inverse_cdf(u, np.repeat(rows[:, :, None], 4, axis=2)), wanted)
+    twice = family.inverse_cdf(u[:, :1], np.repeat(rows[:, :, None], 2, axis=2))
+    np.testing.assert_array_equal(twice, np.repeat(np.array(wanted)[:, :1], 2, axis=1))
+    assert family.inverse_cdf(np.empty((0, 4, 3)), np.empty((15, 0, 1))).shape == (0, 4, 2)
+
+
+def test_angles_are_those_of_newtons_method_on_scipys_cdf_to_the_bit() -> None:
+    """On both sides of kappa = 50, where scipy's CDF becomes a normal approximation."""
+    rng = np.random.default_rng(6)
+    u, std = rng.uniform(1e-6, 1.0, 400), rng.uniform(0.02, 2.0, 400)
+    x, kappa = np.clip(std * scipy.special.ndtri(u), -3.0, 3.0), 1.0 / std**2
+    low, high, done = np.full(400, -np.pi), np.full(400, np.pi), np.zeros(400, bool)
+    while not done.all():
+        off = scipy.stats.vonmises.cdf(x, kappa) - u
+        low, high = np.where(off < 0.0, x, low), np.where(off < 0.0, high, x)
+        step = x - off * (2.0 * np.pi * scipy.special.i0e(kappa)) * np.exp(kappa * (1.0 - np.cos(x)))
+        new = np.where(done, x, np.where((step >= low) & (step <= high), step, 0.5 * (low + high)))
+        done |= (np.abs(new - x) < 1e-11) | (np.abs(off) < 4e-16)
+        x = new
+    assert 10 < (kappa > 50).sum() < 390
+    np.testing.assert_array_equal(angles(u, std), x)

@@ -1,10 +1,12 @@
 """The two backends against each other."""
 
 import dataclasses
+from concurrent.futures import ThreadPoolExecutor
 
 import cv2
 import numpy as np
 import pytest
+import torch
 import trimesh
 
 from hgenv.beta.noise import Noise
@@ -109,6 +111,33 @@ def test_tasks_keep_their_ground_truth(cls: type, opengl: Renderer) -> None:
     inside = first.mask.expand_as(first.image) > 0
     assert 0.0 < (first.image - second.image)[inside].abs().mean() < 0.04
     assert np.corrcoef(first.image[inside], second.image[inside])[0, 1] > 0.93
+
+
+def test_a_context_serves_all_threads_one_after_the_other(opengl: Renderer) -> None:
+    """Threads that come after the one which made it, and several at a time."""
+    ball = trimesh.creation.icosphere(subdivisions=2)
+    scenes = [
+        Scene(
+            plain_mesh(ball.vertices - [0.1 * i, 0, 4.0], ball.faces),
+            Camera.of_angle(32 + 16 * (i % 2), 32, 0.8),
+            LIGHT,
+        )
+        for i in range(8)
+    ]
+    wanted = [opengl(scene).image for scene in scenes]
+    for threads in (1, 3):
+        with ThreadPoolExecutor(threads) as pool:
+            found = [picture.image for picture in pool.map(opengl, scenes)]
+        assert all(np.array_equal(a, b) for a, b in zip(wanted, found, strict=True))
+    assert np.array_equal(opengl(scenes[0]).image, wanted[0]), "and the first thread again"
+
+
+@pytest.mark.parametrize("threads", [2, 3])
+def test_opengl_gives_the_same_with_threads(threads: int, opengl: Renderer) -> None:
+    one, several = (FaceDepth(renderer="opengl", threads=count) for count in (1, threads))
+    betas = np.tile(one.layout.initial, (5, 1))
+    for part, other in zip(*(task.sample(betas, Noise(np.arange(5))) for task in (one, several)), strict=True):
+        assert torch.equal(part, other)
 
 
 def test_an_unknown_backend_is_refused() -> None:

@@ -1,12 +1,11 @@
-"""The painter's polygons and noise against other implementations, and furniture."""
+"""The painter's polygons and noise against other implementations."""
 
 import matplotlib.path
 import numpy as np
 import pytest
 
 from hgenv.beta.noise import Noise
-from hgenv.scenes.furniture import SHAPES, box, cylinder, furniture
-from hgenv.scenes.texture import MAX_POLYGONS, TextureBeta, _perlin, _signed_distance, _simple, paint
+from hgenv.scenes.texture import MAX_POLYGONS, TextureBeta, _edges, _paint, _perlin, _signed_distance, _simple, paint
 
 LAYOUT = TextureBeta()
 
@@ -25,22 +24,27 @@ def test_signed_distances_are_those_of_the_polygon() -> None:
         ends = np.stack([x[:count], y[:count]], 1)
         along = np.concatenate([np.linspace(a, b, 2000) for a, b in zip(ends, np.roll(ends, -1, 0), strict=True)])
         for point in rng.uniform(-0.2, 1.2, (20, 2)):
-            found = _signed_distance(*point, x, y, count)
+            found = _signed_distance(*point, _edges(x[:count], y[:count]))
             assert abs(found) == pytest.approx(np.linalg.norm(along - point, axis=1).min(), abs=2e-3)
             if abs(found) > 1e-6:
                 assert (found < 0) == polygon.contains_point(point)
 
 
+def slopes(angles: np.ndarray) -> np.ndarray:
+    return np.stack([np.cos(angles), np.sin(angles)], axis=-1)
+
+
 def test_perlin_noise_by_its_definition() -> None:
     angles = np.random.default_rng(1).uniform(0, 2 * np.pi, (6, 6))
+    lattice = slopes(angles)
     for i, j in ((0, 0), (2, 5), (5, 3)):
-        assert _perlin(i / 6, j / 6, angles) == pytest.approx(0.0, abs=1e-12)
+        assert _perlin(i / 6, j / 6, lattice) == pytest.approx(0.0, abs=1e-12)
         h = 1e-6
-        slope = (_perlin(i / 6 + h, j / 6, angles) - _perlin(i / 6 - h, j / 6, angles)) / (2 * h)
+        slope = (_perlin(i / 6 + h, j / 6, lattice) - _perlin(i / 6 - h, j / 6, lattice)) / (2 * h)
         assert slope == pytest.approx(6 * np.cos(angles[i, j]), rel=1e-4)
     points = np.random.default_rng(2).random((200, 2))
-    values = np.array([_perlin(*p, angles) for p in points])
-    np.testing.assert_allclose(values, [_perlin(p[0] + 1, p[1] - 2, angles) for p in points], atol=1e-9)
+    values = np.array([_perlin(*p, lattice) for p in points])
+    np.testing.assert_allclose(values, [_perlin(p[0] + 1, p[1] - 2, lattice) for p in points], atol=1e-9)
     assert 0.1 < values.std() < 0.5
     assert np.abs(values).max() <= 1.0
 
@@ -71,24 +75,22 @@ def test_polygons_lie_where_beta_says() -> None:
     assert other[:6].mean() > 5 * other[8:].mean()
 
 
-def test_furniture_is_whole_and_of_unit_size() -> None:
-    rng = np.random.default_rng(0)
-    for kind in range(len(SHAPES)):
-        for u in rng.random((5, 4)):
-            mesh = furniture((kind + 0.5) / len(SHAPES), u)
-            points = mesh.corners.reshape(-1, 3)
-            assert np.linalg.norm(np.ptp(points, axis=0)) == pytest.approx(1.0)
-            np.testing.assert_allclose(points.min(0) + points.max(0), 0.0, atol=1e-12)
-            assert np.isfinite(mesh.uv).all()
-            assert (mesh.texture == 0).all()
-
-
-def test_boxes_and_cylinders_have_their_areas() -> None:
-    def area(mesh: object) -> float:
-        corners = mesh.corners  # type: ignore[attr-defined]
-        cross = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-        return float(np.linalg.norm(cross, axis=1).sum() / 2)
-
-    assert area(box(np.zeros(3), np.array([1.0, 2.0, 3.0]))) == pytest.approx(2 * (2 + 3 + 6))
-    found = area(cylinder(np.zeros(3), np.array([0.0, 2.0, 0.0]), 0.5, 0.5, sides=200))
-    assert found == pytest.approx(np.pi * 0.5 * 2 * (2 + 0.5), rel=1e-3)
+def test_canvases_are_those_painted_from_the_bottom_to_the_bit() -> None:
+    """Every polygon over those before, noise at every pixel."""
+    rng = np.random.default_rng(3)
+    count, side = 12, 20
+    vertices, rough, angles = rng.integers(3, 7, count), 0.2 * rng.random(count), rng.uniform(0, 2 * np.pi, (6, 6))
+    x, y = _simple(*rng.uniform(-0.2, 1.2, (2, count, 6)), vertices)
+    colours = rng.integers(0, 256, (count, 3)).astype(np.uint8)
+    canvas, wanted = np.zeros((2, side, side, 3), np.uint8)
+    for p in range(count):
+        edges = _edges(x[p, : vertices[p]], y[p, : vertices[p]])
+        for i in range(side):
+            for j in range(side):
+                px, py = (j + 0.5) / side, (i + 0.5) / side
+                noise = rough[p] * _perlin(px + 0.37 * p, py + 0.61 * p, slopes(angles))
+                if _signed_distance(px, py, edges) + noise < 0.0:
+                    wanted[i, j] = colours[p]
+    _paint(canvas, x, y, vertices, colours, angles, rough)
+    assert len(np.unique(wanted.reshape(-1, 3), axis=0)) > 4
+    np.testing.assert_array_equal(canvas, wanted)
