@@ -78,6 +78,13 @@ def test_a_piece_that_kills_every_process_is_an_error(workers: Workers) -> None:
         workers.map(pieces.die, (), [1])
 
 
+def test_what_the_object_stores_have_no_room_for_arrives(workers: Workers) -> None:
+    """Ray puts it on disk."""
+    large = np.ones(20 * 2**20)
+    assert large.nbytes > NODE["object_store_memory"]
+    assert workers.map(pieces.total, (pieces.Part(1), large), range(3)) == [large.size + 1.0 + i for i in range(3)]
+
+
 def test_runs_are_the_same_to_the_bit_and_resumed_elsewhere(cluster: Any, tmp_path: Path) -> None:
     assert main([*RUN, "--out", str(tmp_path / "here")]) == 0
     assert main([*RUN, "--workers", "ray", "--out", str(tmp_path / "there")]) == 0
