@@ -41,7 +41,8 @@ def render(scene: Scene) -> Rendered:
     mesh, camera, light, ambient, textures, shadow, casters = scene
     size, lens = (camera.height, camera.width), np.array((camera.focal, camera.centre), np.float64)
     towards = np.ascontiguousarray(light, np.float64)
-    out = Rendered(*(np.zeros((*lead, *size), np.float32) for lead in ((3,), (3,), (), (), (3,), ())))
+    block = np.zeros((12, *size), np.float32)
+    out = Rendered(block[:3], block[3:6], block[6], block[7], block[8:11], block[11])
     _draw(
         _surface(mesh), lens, towards, float(ambient), light_frame(towards) if shadow else _NO_FRAME, shadow,
         _EVERY if casters is None else np.ascontiguousarray(casters), textures, out,

@@ -16,6 +16,7 @@ from hgenv.kernels import kernel
 from hgenv.render.mesh import NO_TEXTURES, Mesh, SharedMesh, Textures
 
 Array = NDArray[np.float64]
+_NONE = np.empty(0)
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ def check_scene(scene: Scene) -> None:
     mesh, camera, light, ambient, textures, _, casters = scene
     count = len(mesh.faces) if isinstance(mesh, SharedMesh) else len(mesh.corners)
     parts = _checked_shapes(mesh, count)
-    if not all(_finite(part) for part in (*parts, light)):
+    if not (_all_finite(*map(_flat, parts)) and np.isfinite(light).all()):
         raise ValueError("the mesh and the light must be finite")
     if np.shape(light) != (3,) or abs(math.hypot(*light) - 1.0) > 1e-6:
         raise ValueError(f"light must be a unit vector (3,), got {light}")
@@ -107,16 +108,16 @@ def _checked_shapes(mesh: Mesh | SharedMesh, count: int) -> tuple[NDArray, ...]:
     return mesh[1:] if isinstance(mesh, SharedMesh) else mesh[:4]
 
 
-def _finite(part: NDArray) -> bool:
-    flat = np.ascontiguousarray(part).ravel()
-    return _all_finite(flat) if flat.dtype == np.float64 else bool(np.isfinite(flat).all())
+def _flat(part: NDArray) -> Array:
+    return np.ascontiguousarray(part, np.float64).ravel()
 
 
 @kernel()
-def _all_finite(values: Any) -> bool:
+def _all_finite(first: Any, second: Any, third: Any, fourth: Any = _NONE) -> bool:
     finite = True
-    for i in range(len(values)):
-        finite &= values[i] - values[i] == 0.0  # without branches: several an instruction
+    for values in (first, second, third, fourth):
+        for i in range(len(values)):
+            finite &= values[i] - values[i] == 0.0  # without branches: several an instruction
     return finite
 
 

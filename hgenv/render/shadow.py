@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ def light_frame(light: Array) -> Array:
     """Axes (3, 3) as rows: two across a light (3,), a unit vector toward it, and the light's."""
     x, y, z = light.tolist()
     across = np.array((0.0, z, -y) if abs(x) < 0.9 else (-z, 0.0, x))
-    right, up, out = (across / np.linalg.norm(across)).tolist()
+    right, up, out = (across / math.sqrt(across.dot(across))).tolist()
     return np.array(((right, up, out), (y * out - z * up, z * right - x * out, x * up - y * right), (x, y, z)))
 
 

@@ -96,11 +96,12 @@ class Interior:
     left_out: Sequence[str] = ()
 
     @cached_property
-    def _whole(self) -> tuple[Mesh, NDArray[np.int64], NDArray[np.bool_]]:
-        """Shell and objects as one mesh, unperturbed; where each of them ends; and which faces are objects'."""
+    def _whole(self) -> tuple[Mesh, NDArray[np.int64], NDArray[np.bool_], NDArray[np.bool_]]:
+        """Shell and objects as one mesh, unperturbed; where each of them ends; whether it has vertex normals; and which
+        faces are objects'."""
         parts = [self.shell, *self.objects]
-        ends = np.cumsum([len(part.corners) for part in parts])
-        return joined(parts), ends, np.arange(ends[-1]) >= ends[0]
+        ends, smooth = np.cumsum([len(part.corners) for part in parts]), np.array([p.normals.any() for p in parts])
+        return joined(parts), ends, smooth, np.arange(ends[-1]) >= ends[0]
 
     @cached_property
     def spheres(self) -> tuple[Array, Array]:
@@ -109,30 +110,35 @@ class Interior:
         radii = [np.linalg.norm(o.corners - c, axis=2).max() for o, c in zip(self.objects, centres, strict=True)]
         return centres, np.array(radii)
 
-    def seen(self, view: View, shapes: Array, camera: Array, light: Array) -> tuple[Mesh, NDArray[np.bool_]]:
-        """The scene in camera coordinates: shapes (k, 6) and camera (6,) are perturbations by DEGREES; light (3,), a
-        unit vector toward it in the camera's axes.
+    def seen(
+        self, view: View, shapes: Array, camera: Array, rotations: Array, light: Array
+    ) -> tuple[Mesh, NDArray[np.bool_]]:
+        """The scene in camera coordinates: shapes (k, 6) and camera (6,) are perturbations by DEGREES; rotations: those
+        of `rotations`; light (3,), a unit vector toward it in the camera's axes.
 
         Returns the mesh, and which of its faces are the objects' (those that throw shadows: the walls would leave a
         room dark). Objects that are out of sight together with their shadows, as far as SHADOW_REACH, are shrunk to
         nothing at the camera's eye: to leave them out would copy all the others.
         """
-        (whole, ends, casters), (centres, radii) = self._whole, self.spheres
-        frame = self.frame(view, camera)
+        (whole, ends, smooth, casters), (centres, radii), frame = self._whole, self.spheres, rotations[0]
         eye = view.eye + view.frame.T @ camera[:3]
         places = (centres + shapes[:, :3] - eye) @ frame.T
-        rotations = np.concatenate([frame[None], frame @ turns(shapes[:, 3:])])
         shifts = np.concatenate([(-frame @ eye)[None], places - (rotations[1:] @ centres[..., None])[..., 0]])
-        corners, normals = np.zeros(whole.corners.shape), np.zeros(whole.normals.shape)
+        corners, normals = np.zeros((2, *whole.corners.shape))
         _place(
-            whole.corners, whole.normals, ends, places, radii, view.tangents, light, rotations, shifts, corners, normals
-        )
+            whole.corners, whole.normals, ends, smooth, places, radii, view.tangents, light, rotations, shifts, corners,
+            normals,
+        )  # fmt: skip
         return whole._replace(corners=corners, normals=normals), casters
 
-    @staticmethod
-    def frame(view: View, camera: Array) -> Array:
-        """The axes of a perturbed camera as rows, (3, 3): turns the world's directions into the camera's."""
-        return turns(camera[3:]) @ view.frame
+
+def rotations(view: View, shapes: Array, camera: Array) -> Array:
+    """The axes of a perturbed camera as rows, which turn the world's directions into the camera's; then what turns each
+    of the perturbed shapes into these: (1 + k, 3, 3)."""
+    turned = turns(np.concatenate([camera[None, 3:], shapes[:, 3:]]))
+    turned[0] = turned[0] @ view.frame
+    turned[1:] = turned[0] @ turned[1:]
+    return turned
 
 
 class Lighting(NamedTuple):
@@ -147,16 +153,17 @@ def staged(
     interior: Interior, view: View, shapes: Array, camera: Array, size: tuple[int, int], lighting: Lighting, shadow: int
 ) -> Scene:
     """A perturbed scene (`Interior.seen`) of size (height, width); shadow is the side of the shadow map in pixels."""
-    towards = lighting.light + lighting.above * interior.frame(view, camera)[:, 1]
+    turned = rotations(view, shapes, camera)
+    towards = lighting.light + lighting.above * turned[0, :, 1]
     towards = towards / np.linalg.norm(towards)
-    mesh, casters = interior.seen(view, shapes, camera, towards)
+    mesh, casters = interior.seen(view, shapes, camera, turned, towards)
     return Scene(mesh, view.camera(*size), towards, lighting.ambient, interior.textures, shadow, casters)
 
 
 @kernel()
 def _place(
-    corners: Any, normals: Any, ends: Any, places: Any, radii: Any, tangents: Any, light: Any, rotations: Any,
-    shifts: Any, new_corners: Any, new_normals: Any,
+    corners: Any, normals: Any, ends: Any, smooth: Any, places: Any, radii: Any, tangents: Any, light: Any,
+    rotations: Any, shifts: Any, new_corners: Any, new_normals: Any,
 ) -> None:  # fmt: skip
     """Turn and shift the shell, and the objects in balls (k, 3), (k,) that matter; each ends at a face."""
     still = np.zeros(3)
@@ -165,7 +172,8 @@ def _place(
         if part == 0 or _matters(places[part - 1], radii[part - 1], tangents, light):
             some = slice(begin, ends[part])
             turn_into(corners[some], rotations[part], shifts[part], new_corners[some])
-            turn_into(normals[some], rotations[part], still, new_normals[some])
+            if smooth[part]:
+                turn_into(normals[some], rotations[part], still, new_normals[some])
 
 
 @kernel()

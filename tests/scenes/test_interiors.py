@@ -10,7 +10,7 @@ from hgenv.render.raster import render
 from hgenv.render.renderer import Scene
 from hgenv.rotations import turn, unit_vector
 from hgenv.scenes.furniture import box
-from hgenv.scenes.interiors import DEGREES, Interior, Lighting, look, staged
+from hgenv.scenes.interiors import DEGREES, Interior, Lighting, View, look, rotations, staged
 from hgenv.scenes.rooms import room
 from hgenv.tasks.scene_normals import SceneNormals
 
@@ -80,9 +80,13 @@ def test_the_camera_shifts_and_turns_along_its_own_axes() -> None:
     assert 0.5 * (columns.min() + columns.max() + 1) == pytest.approx(64 - 64 / 0.6 * 0.3 / 3.5, abs=1)
 
 
+def frame_of(view: View, camera: np.ndarray) -> np.ndarray:
+    return rotations(view, np.zeros((0, 6)), camera)[0]
+
+
 def all_placed(scene: Interior, view: Any, shapes: np.ndarray, camera: np.ndarray) -> np.ndarray:
     """Corners of the shell and of all objects, placed one by one."""
-    frame, eye = scene.frame(view, camera), view.eye + view.frame.T @ camera[:3]
+    frame, eye = frame_of(view, camera), view.eye + view.frame.T @ camera[:3]
     parts = [(scene.shell.corners - eye) @ frame.T]
     for mesh, s in zip(scene.objects, shapes, strict=True):
         points = mesh.corners.reshape(-1, 3)
@@ -112,11 +116,11 @@ def test_only_furniture_throws_shadows() -> None:
     """In a closed room, whose walls would leave it dark."""
     scene = room(2)
     view, none = scene.views[0], np.zeros(6)
-    toward = scene.frame(view, none) @ np.array([0.48, 0.8, 0.36])
+    toward = frame_of(view, none) @ np.array([0.48, 0.8, 0.36])
     shapes = np.zeros((len(scene.objects), 6))
     drawn = {s: staged(scene, view, shapes, none, (96, 128), Lighting(toward, 0.0, 0.3), s) for s in (0, 256)}
     pictures = {s: render(d) for s, d in drawn.items()}
-    up = np.einsum("khw,k->hw", pictures[0].normal, scene.frame(view, none) @ UP) > 0.99
+    up = np.einsum("khw,k->hw", pictures[0].normal, frame_of(view, none) @ UP) > 0.99
     assert up.sum() > 500
     dark = pictures[256].shading[up] < 0.31
     assert 0.02 < dark.mean() < 0.6
@@ -133,7 +137,8 @@ def test_rooms_are_furnished_closed_and_seen_from_inside(number: int) -> None:
     for view in scene.views:
         assert ((view.eye > low + 0.1) & (view.eye < high - 0.1)).all()
         np.testing.assert_allclose(view.frame @ view.frame.T, np.eye(3), atol=1e-12)
-        mesh, _ = scene.seen(view, np.zeros((len(scene.objects), 6)), np.zeros(6), UP)
+        shapes, none = np.zeros((len(scene.objects), 6)), np.zeros(6)
+        mesh, _ = scene.seen(view, shapes, none, rotations(view, shapes, none), UP)
         picture = render(Scene(mesh, view.camera(48, 64), UP, textures=scene.textures))
         assert picture.mask.all(), "a room has no holes"
         assert picture.depth.max() < 9
