@@ -12,7 +12,7 @@ import pytest
 from hgenv.data.suncg import find_houses, load_house, load_views
 from hgenv.render.raster import render
 from hgenv.render.renderer import Scene
-from hgenv.scenes.interiors import Interior, look
+from hgenv.scenes.interiors import Interior, look, rotations
 
 UP = np.array([0.0, 1.0, 0.0])
 TANGENTS = np.array([0.6, 0.45])
@@ -89,7 +89,8 @@ def test_node_types_transforms_states_and_materials(tmp_path: Path) -> None:
     for mesh in (first, mirrored):  # seen from the front, whichever way the face turns
         view = look(mesh.corners[0].mean(0) + [0, 0, 3.0], np.array([0.0, 0, -1]), UP, TANGENTS)
         scene = Interior(house.shell, [mesh], house.textures, [view])
-        picture, _ = scene.seen(view, np.zeros((1, 6)), np.zeros(6), UP)
+        still, none = np.zeros((1, 6)), np.zeros(6)
+        picture, _ = scene.seen(view, still, none, rotations(view, still, none), UP)
         drawn = render(Scene(picture, view.camera(16, 16), UP, textures=house.textures))
         np.testing.assert_allclose(drawn.normal[:, 8, 8], [0, 0, 1], atol=1e-6)
 
