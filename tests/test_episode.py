@@ -12,6 +12,7 @@ from torch import Tensor
 import hgenv.env
 from hgenv.env import DataGenEnv
 from hgenv.episode import Episode, Ledger
+from hgenv.learning import learner
 from hgenv.learning.gradient import ImageDifference
 from hgenv.learning.learner import Learner
 from hgenv.learning.training import SGD, FlatNetwork, State
@@ -149,11 +150,11 @@ class Stop(BaseException):
 
 PLACES = {
     "render": (ShapeEvolution, "sample"),
-    "gradient": (Learner, "gradient"),
+    "gradient": (learner, "weight_gradient"),
     "average": (Learner, "averaged"),
     "update": (SGD, "update"),
     "forward": (FlatNetwork, "predict"),
-    "validation": (Learner, "validate"),
+    "validation": (Learner, "outcome"),
     "estimate": (ImageDifference, "estimate"),
     "commit": (ShapeEvolution, "commit"),
     "report": (ShapeEvolution, "report"),
@@ -200,10 +201,10 @@ def untouched_twice(env: DataGenEnv) -> tuple:
     return env.step(-env.start)
 
 
-@pytest.mark.parametrize("place", ["render", "gradient", "update", "forward", "validation"])
+@pytest.mark.parametrize("place", ["render", "gradient", "update", "forward", "probe"])
 def test_probes_that_are_interrupted_cost_nothing(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
     env, untouched = (made("hgenv/ShapeEvolution-v0", inner="sgd") for _ in range(2))
-    owner, name = PLACES[place]
+    owner, name = {**PLACES, "probe": (Learner, "validate")}[place]
     original, count, before = getattr(owner, name), 0, env.state_dict()
 
     def counted(*arguments: Any, **named: Any) -> Any:

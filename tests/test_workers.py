@@ -16,6 +16,7 @@ import numpy as np
 import pieces
 import pytest
 from kept_rows import rows_of
+from processes import interruptible
 
 from hgenv import interpreter
 from hgenv.cli.main import main
@@ -136,13 +137,14 @@ def test_processes_end_with_ours(number: signal.Signals, tmp_path: Path) -> None
     script.write_text(SCRIPT)
     marks.mkdir()
     command = [*interpreter.COMMAND, str(script), str(marks)]
-    with subprocess.Popen(command, env=interpreter.surroundings(), stderr=subprocess.DEVNULL) as process:
+    with interruptible(command, env=interpreter.surroundings()) as process:
         end = time.monotonic() + 60.0
         while len(list(marks.iterdir())) < 2:
             assert time.monotonic() < end
             assert process.poll() is None
             time.sleep(0.05)
         process.send_signal(number)
+        process.wait(30.0)
     assert all(gone(int(mark.name)) for mark in marks.iterdir())
 
 
