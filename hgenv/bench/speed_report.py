@@ -143,8 +143,9 @@ def figure(rows: list[Row]) -> Figure:
     pieces.set_yticks(range(len(single)), [row.label for row in single])
     pieces.invert_yaxis()
     pieces.set(xscale="log", xlabel="wall seconds, with quartiles")
-    probes.set(xlabel="workers", ylabel="probes a second", ylim=(0, None))
-    steps.set(xlabel="render workers", ylabel="wall seconds of an environment step", ylim=(0, None))
+    probes.set(xlabel="workers", ylabel="probes a second", ylim=(0, 1.1 * probes.dataLim.y1))
+    seconds = "wall seconds of an environment step"
+    steps.set(xlabel="render workers", ylabel=seconds, ylim=(0, 1.1 * steps.dataLim.y1))
     for panel in grid:
         panel.grid(alpha=0.3)
     drawn.legend(
