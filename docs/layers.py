@@ -7,14 +7,19 @@ ROWS = (
     (("bench", "comparisons, fidelity, speed"),),
     (("runs", "run folder, figures, agents"),),
     (("run", "the one loop: rows, checkpoints"),),
-    (("env", "DataGenEnv, Episode, options"),),
+    (("env", "DataGenEnv, Episode, options, generator, probes"),),
     (("tasks", "the environments' tasks"),),
     (("task", "what an author writes"),),
     (("domains", "validation and test images"),),
     (("data", "readers of datasets"),),
     (("scenes", "rooms, heads, furniture, textures"),),
     (("render", "meshes"), ("csg", "shapes"), ("quantities", "what is learned"), ("learning", "training, reverse")),
-    (("batch", "images, truth"), ("beta", "distributions, noise, box"), ("rotations", "vectors, turns")),
+    (
+        ("batch", "images, truth"),
+        ("beta", "distributions, noise, box"),
+        ("rotations", "turns"),
+        ("workers", "processes, Ray"),
+    ),
 )
 WIDTH, HEIGHT, GAP, LEFT, ASIDE = 640, 40, 10, 16, 190
 
