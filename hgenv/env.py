@@ -32,7 +32,7 @@ from hgenv.pictures import sheet
 from hgenv.probe import Moment, probe, validation_rows
 from hgenv.sizes import SMALL, with_size
 from hgenv.task import Task, sampled
-from hgenv.workers import Workers, workers_of
+from hgenv.workers import Here, Workers, workers_of
 
 Array = NDArray[np.float64]
 Observation = NDArray[np.float32]
@@ -241,7 +241,8 @@ class DataGenEnv(gymnasium.Env[Observation, Observation]):
     @property
     def generate(self) -> TaskGenerator:
         """f(beta, r): samples of actions (n, d) and seeds (n,), charged to the ledger."""
-        return TaskGenerator(self.task, self.box, self.device, self.ledger, self.options.render_workers)
+        rows = self.workers if self.task.slow else Here()
+        return TaskGenerator(self.task, self.box, self.device, self.ledger, self.options.render_workers, rows)
 
     @own_torch()
     def predict(self, images: Split | NDArray | torch.Tensor) -> torch.Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -17,21 +18,31 @@ from hgenv.beta.box import Box
 from hgenv.episode import Ledger
 from hgenv.learning.gradient import Samples
 from hgenv.task import Sampled, Task, sampled
+from hgenv.workers import Here, Workers
 
 Array = NDArray[np.float64]
 Seeds = NDArray[np.uint64]
 _EACH = 2  # batches a thread that are drawn or wait to be used: more would only fill memory
 
 
+_ROWS = threading.Lock()  # workers are asked by one thread at a time
+
+
+def _sampled_part(task: Task, part: tuple[Array, Seeds]) -> Sampled:
+    return sampled(task, *part)
+
+
 @dataclass(frozen=True, eq=False)
 class TaskGenerator:
-    """A task's samples by actions, charged to a ledger. threads: how many draw ahead; with 0 nobody does."""
+    """A task's samples by actions, charged to a ledger. threads: how many draw ahead; with 0 nobody does. rows: where
+    the rows of a batch are drawn, in so many parts."""
 
     task: Task
     box: Box
     device: torch.device
     ledger: Ledger
     threads: int = 0
+    rows: Workers = Here()
 
     def __call__(self, actions: Array, seeds: Seeds) -> Samples:
         """f(beta, r) of actions (n, d) and seeds (n,). What cannot be made is drawn anew (`hgenv.task.sampled`)."""
@@ -59,7 +70,12 @@ class TaskGenerator:
                 pool.shutdown(wait=False, cancel_futures=True)
 
     def _made(self, actions: Array, seeds: Seeds) -> Sampled:
-        return sampled(self.task, self.box.beta(actions), seeds)
+        beta, count = self.box.beta(actions), min(self.rows.count, len(seeds))
+        if count == 1:
+            return sampled(self.task, beta, seeds)
+        parts = list(zip(np.array_split(beta, count), np.array_split(seeds, count), strict=True))
+        with _ROWS:
+            return Sampled.join(self.rows.map(_sampled_part, (self.task,), parts))
 
     def _charged(self, actions: Array, made: Sampled) -> Samples:
         self.ledger.renders += made.renders

@@ -59,8 +59,8 @@ class EnvOptions:
     device: str = "cpu"
     """Where the network trains; rendering runs on the CPU."""
     workers: str = "1"
-    """Where the probes of a call run: 1, this process; N processes; auto, one a core; ray or ray://HOST:PORT, a Ray
-    cluster. No bit depends on it."""
+    """Where the probes of a call run, and the rows of a batch of a slow renderer: 1, this process; N processes; auto,
+    one a core; ray or ray://HOST:PORT, a Ray cluster. No bit depends on it."""
     probes_together: Natural | None = None
     """Probes that are trained together, batched over their weights; None: as many as a GPU has memory for, and one
     after another on the CPU, where that is faster."""

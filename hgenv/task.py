@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from hgenv.batch import Batch, SampleError
 from hgenv.beta.layout import Layout
-from hgenv.beta.noise import Noise, keys
+from hgenv.beta.noise import Noise, joined, keys
 from hgenv.domains.domain import Domain
 from hgenv.quantities.quantity import Quantity, SquaredError
 
@@ -48,6 +48,11 @@ class Task(ABC):
         Raises ValueError for beta outside its range; SampleError for rows that it cannot make of their keys. Those, and
         rows with numbers that are not finite, are drawn anew with other keys (`sampled`).
         """
+
+    @property
+    def slow(self) -> bool:
+        """Whether samples take so long that the rows of a batch are worth sending to other processes."""
+        return False
 
     @abstractmethod
     def network(self) -> nn.Module:
@@ -101,6 +106,14 @@ class Sampled(NamedTuple):
     noise: Noise
     renders: int
     redrawn: int
+
+    @staticmethod
+    def join(parts: list[Sampled]) -> Sampled:
+        """All rows of several batches of one task."""
+        noise = Noise(np.concatenate([part.noise.seeds for part in parts]))
+        noise.draws = [joined(draws) for draws in zip(*(part.noise.draws for part in parts), strict=True)]
+        batch = Batch.join([part.batch for part in parts])
+        return Sampled(batch, noise, sum(part.renders for part in parts), sum(part.redrawn for part in parts))
 
 
 def sampled(task: Task, beta: NDArray[np.float64], seeds: NDArray[np.uint64]) -> Sampled:

@@ -1,12 +1,15 @@
 """Batches that are drawn ahead are those that would have been drawn, in their order, few at a time."""
 
+import dataclasses
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
+from environments import small
 from numpy.typing import NDArray
 
 from hgenv.batch import Batch, SampleError
@@ -18,6 +21,7 @@ from hgenv.generator import TaskGenerator
 from hgenv.learning.gradient import Samples
 from hgenv.options import EnvOptions, build
 from hgenv.tasks.toy_shading import ToyShading
+from hgenv.workers import Processes
 
 Points = Iterator[tuple[NDArray[np.float64], NDArray[np.uint64]]]
 
@@ -44,6 +48,37 @@ def generator(task: ToyShading, threads: int) -> TaskGenerator:
     import torch
 
     return TaskGenerator(task, Box.of(task.layout, "all"), torch.device("cpu"), Ledger(), threads)
+
+
+@pytest.mark.parametrize("id", ["hgenv/ToyShading-v0", "hgenv/SceneNormals-v0", "hgenv/ShapeNormals-v0"])
+def test_rows_that_are_drawn_in_other_processes_are_the_same(id: str) -> None:
+    """Also of scenes with different numbers of objects."""
+    env = small(id)
+    env.reset(seed=0)
+    actions, seeds = np.random.default_rng(0).uniform(-1.0, 1.0, (7, len(env.start))), keys(1, "test", 7)
+    with closing(Processes(3)) as rows:
+        elsewhere = dataclasses.replace(env.generate, rows=rows, ledger=Ledger())
+        there, here = elsewhere(actions, seeds), env.generate(actions, seeds)
+    assert same(there, here)
+    assert np.abs(here.score()).max() > 0.0
+    assert elsewhere.ledger.renders == 7
+
+
+def test_a_slow_renderer_draws_in_other_processes() -> None:
+    pytest.importorskip("pyrender", reason="pyrender is not installed")
+    losses, drawn = [], []
+    for workers in ("1", "2"):
+        try:
+            env = small("hgenv/TextureIntrinsics-v0", renderer="opengl", workers=workers)
+        except ValueError as error:
+            pytest.skip(str(error))
+        env.reset(seed=0)
+        assert env.task.slow
+        losses.append(env.step(env.start)[1])
+        drawn.append(env.workers.seconds[0])
+        env.close()
+    assert losses[0] == losses[1]
+    assert drawn[0] == 0.0 < drawn[1]
 
 
 def points(count: int) -> Points:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -88,6 +88,18 @@ class Draw:
     name: str
     values: NDArray
     used: NDArray[np.bool_]
+
+
+def joined(draws: Sequence[Draw]) -> Draw:
+    """The same draw of several batches, for all their rows. Where one has fewer values a row than another, as of scenes
+    with fewer objects, those that it lacks had no effect."""
+    most = np.max([draw.values.shape[1:] for draw in draws], axis=0, initial=0).astype(int)
+    values, used = [], []
+    for draw in draws:
+        lacking = [(0, 0), *((0, int(m - have)) for m, have in zip(most, draw.values.shape[1:], strict=True))]
+        values.append(np.pad(draw.values, lacking, mode="edge"))
+        used.append(np.pad(draw.used, lacking[: draw.used.ndim]))
+    return Draw(draws[0].name, np.concatenate(values), np.concatenate(used))
 
 
 class Noise:

@@ -37,6 +37,10 @@ class RenderedTask(Task):
         check(self)
         find_renderer(self.renderer)
 
+    @property
+    def slow(self) -> bool:
+        return self.renderer != "raster"
+
     @abstractmethod
     def makers(self, beta: Array, noise: Noise) -> Iterable[Maker]:
         """What makes n scenes, of physical beta (n, d) and keyed noise of n seeds: here what is drawn from beta, there
