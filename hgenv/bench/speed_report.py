@@ -91,7 +91,8 @@ def table(rows: list[Row], repeats: int) -> str:
     """Markdown, a table a size."""
     first = rows[0]
     text = [
-        f"{first.env} on {first.device}, torch {torch.__version__} with {torch.get_num_threads()} thread"
+        f"# {first.env}: where the seconds go\n\n"
+        f"On {first.device}, torch {torch.__version__} with {torch.get_num_threads()} thread"
         f"{'s' * (torch.get_num_threads() > 1)}, {os.cpu_count()} cores: medians of {repeats}, quartiles in brackets."
     ]
     for size in dict.fromkeys(row.size for row in rows):
