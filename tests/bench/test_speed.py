@@ -82,7 +82,7 @@ def test_rows_by_hand() -> None:
     assert (faster.ratio, faster.wall_seconds, faster.wall_low, faster.wall_high) == (0.5, 2.0, 1.5, 5.0)
     assert rows["environment step, 0 render workers"].waiting == pytest.approx(0.4)
     assert rows["validation"].ratio == 0.5, "of CPU seconds, as it is of one thread"
-    cells = speed_report.table(list(rows.values()), 3).splitlines()[7].split(" | ")
+    cells = speed_report.table(list(rows.values()), 3).splitlines()[9].split(" | ")
     assert cells == ["| probes, workers auto", "2000 [1500, 5000]", "9000", "0.50 of probes, 1 worker", "17.8", "0.5",
                      "- |"]  # fmt: skip
 
