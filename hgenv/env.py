@@ -32,7 +32,7 @@ from hgenv.pictures import sheet
 from hgenv.probe import Moment, probe, validation_rows
 from hgenv.sizes import SMALL, with_size
 from hgenv.task import Task, sampled
-from hgenv.workers import Here, Workers, workers_of
+from hgenv.workers import Here, Processes, Workers, workers_of
 
 Array = NDArray[np.float64]
 Observation = NDArray[np.float32]
@@ -68,6 +68,7 @@ class DataGenEnv(gymnasium.Env[Observation, Observation]):
     device: torch.device
     turn: Turn
     workers: Workers
+    helpers: tuple[Workers, ...]
     gpu_time: GpuTime
     _first_task: Task
     _episode: Episode | None
@@ -97,6 +98,8 @@ class DataGenEnv(gymnasium.Env[Observation, Observation]):
         self._first_task = task
         self._episode, self.turn, self.gpu_time = None, Turn(), GpuTime(self.device)
         self.workers = workers_of(self.options.workers, self.options.device)
+        helpers = self.options.render_workers if self.options.render_by == "processes" else 0
+        self.helpers = tuple(Processes(1) for _ in range(helpers))
 
     # -- Gymnasium's interface
 
@@ -181,7 +184,8 @@ class DataGenEnv(gymnasium.Env[Observation, Observation]):
 
     def close(self) -> None:
         """End the processes of its workers, which start again if they are needed."""
-        self.workers.close()
+        for workers in (self.workers, *self.helpers):
+            workers.close()
 
     # -- beyond Gymnasium
 
@@ -242,7 +246,8 @@ class DataGenEnv(gymnasium.Env[Observation, Observation]):
     def generate(self) -> TaskGenerator:
         """f(beta, r): samples of actions (n, d) and seeds (n,), charged to the ledger."""
         rows = self.workers if self.task.slow else Here()
-        return TaskGenerator(self.task, self.box, self.device, self.ledger, self.options.render_workers, rows)
+        threads = self.options.render_workers
+        return TaskGenerator(self.task, self.box, self.device, self.ledger, threads, rows, self.helpers)
 
     @own_torch()
     def predict(self, images: Split | NDArray | torch.Tensor) -> torch.Tensor:

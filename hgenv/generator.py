@@ -9,6 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
+from queue import SimpleQueue
 
 import numpy as np
 import torch
@@ -35,7 +36,7 @@ def _sampled_part(task: Task, part: tuple[Array, Seeds]) -> Sampled:
 @dataclass(frozen=True, eq=False)
 class TaskGenerator:
     """A task's samples by actions, charged to a ledger. threads: how many draw ahead; with 0 nobody does. rows: where
-    the rows of a batch are drawn, in so many parts."""
+    the rows of a batch are drawn, in so many parts. helpers: as many workers as threads, which those have draw."""
 
     task: Task
     box: Box
@@ -43,6 +44,7 @@ class TaskGenerator:
     ledger: Ledger
     threads: int = 0
     rows: Workers = Here()
+    helpers: tuple[Workers, ...] = ()
 
     def __call__(self, actions: Array, seeds: Seeds) -> Samples:
         """f(beta, r) of actions (n, d) and seeds (n,). What cannot be made is drawn anew (`hgenv.task.sampled`)."""
@@ -57,17 +59,29 @@ class TaskGenerator:
             yield from (self(*point) for point in points)
             return
         left, drawn = iter(points), deque[tuple[Array, Future[Sampled]]]()
+        free = SimpleQueue[Workers]()
+        for helper in self.helpers:
+            free.put(helper)
         with ThreadPoolExecutor(self.threads, "hgenv-render") as pool:
             try:
                 while True:
                     for actions, seeds in islice(left, _EACH * self.threads - len(drawn)):
-                        drawn.append((actions, pool.submit(self._made, actions, seeds)))
+                        drawn.append((actions, pool.submit(self._ahead, free, actions, seeds)))
                     if not drawn:
                         return
                     actions, future = drawn.popleft()
                     yield self._charged(actions, future.result())
             finally:
                 pool.shutdown(wait=False, cancel_futures=True)
+
+    def _ahead(self, free: SimpleQueue[Workers], actions: Array, seeds: Seeds) -> Sampled:
+        if not self.helpers:
+            return self._made(actions, seeds)
+        helper = free.get()
+        try:
+            return helper.map(_sampled_part, (self.task,), [(self.box.beta(actions), seeds)])[0]
+        finally:
+            free.put(helper)
 
     def _made(self, actions: Array, seeds: Seeds) -> Sampled:
         beta, count = self.box.beta(actions), min(self.rows.count, len(seeds))

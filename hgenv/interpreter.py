@@ -8,6 +8,7 @@ import importlib.metadata
 import os
 import platform
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -16,6 +17,7 @@ COMMAND = [sys.executable, "-P"]
 """Its first words; `-P`: the current folder is not put before all others."""
 ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "MKL", "OPENBLAS", "NUMBA")}
 """Environment variables of a process that has one core."""
+_SURROUNDINGS = threading.Lock()  # they are all threads': one at a time changes them
 _PACKAGES = (
     "hgenv", "torch", "numpy", "scipy", "numba", "gymnasium", "nevergrad", "stable_baselines3", "manifold3d", "trimesh",
 )  # fmt: skip
@@ -30,15 +32,16 @@ def surroundings() -> dict[str, str]:
 def for_children() -> Iterator[None]:
     """What multiprocessing starts while this lasts is such a process too, of one thread."""
     ours = {"PYTHONSAFEPATH": "1"} | ONE_THREAD
-    before = {name: os.environ.get(name) for name in ours}
-    os.environ.update(ours)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name)
-            if value is not None:
-                os.environ[name] = value
+    with _SURROUNDINGS:
+        before = {name: os.environ.get(name) for name in ours}
+        os.environ.update(ours)
+        try:
+            yield
+        finally:
+            for name, value in before.items():
+                os.environ.pop(name)
+                if value is not None:
+                    os.environ[name] = value
 
 
 @cache

@@ -65,7 +65,9 @@ class EnvOptions:
     """Probes that are trained together, batched over their weights; None: as many as a GPU has memory for, and one
     after another on the CPU, where that is faster."""
     render_workers: Annotated[int, AtLeast(0), AtMost(256)] = 0
-    """Threads that draw the next batches while the network trains; no bit depends on them."""
+    """How many draw the next batches while the network trains; no bit depends on them."""
+    render_by: typing.Literal["threads", "processes"] = "threads"
+    """What they are: threads, or processes, which do not wait for Python's lock."""
     precision: Precision = "float32"
     """Of training steps that nothing differentiates: float32, TF32 products on a GPU, or bfloat16 forward passes."""
 

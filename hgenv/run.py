@@ -179,7 +179,7 @@ def make_row(env: DataGenEnv, seconds: Seconds, step: int, info: dict[str, Any],
 
 def elsewhere(env: DataGenEnv) -> Seconds:
     """Seconds so far that no clock of this process counts: those of the environment's workers, and of the GPU."""
-    cpu, gpu = env.workers.seconds
+    cpu, gpu = np.sum([workers.seconds for workers in (env.workers, *env.helpers)], axis=0)
     return Seconds(cpu=cpu, gpu=gpu + env.gpu_time.seconds())
 
 

@@ -20,6 +20,7 @@ from hgenv.episode import Ledger
 from hgenv.generator import TaskGenerator
 from hgenv.learning.gradient import Samples
 from hgenv.options import EnvOptions, build
+from hgenv.run import elsewhere
 from hgenv.tasks.toy_shading import ToyShading
 from hgenv.workers import Processes
 
@@ -153,11 +154,13 @@ def test_an_interrupted_step_changes_nothing() -> None:
 @pytest.mark.parametrize("gradient", [None, "image", "influence", "score", "mixed", "perturbed"])
 def test_steps_and_probes_are_the_same_to_the_bit(gradient: str | None) -> None:
     found = []
-    for ahead in (0, 2):
-        env = make("hgenv/ToyShading-v0", gradient=gradient, train_steps=4, render_workers=ahead)
+    for ahead, by in ((0, "threads"), (2, "threads"), (2, "processes")):
+        env = make("hgenv/ToyShading-v0", gradient=gradient, train_steps=4, render_workers=ahead, render_by=by)
         env.reset(seed=3)
         env.step(env.start)
         losses = env.evaluate(np.array([env.start, 0.5 * env.start]))
         _, reward, _, _, info = env.step(0.9 * env.start)
         found.append((losses.tolist(), reward, info["renders"], info.get("hybrid_gradient", np.zeros(3)).tolist()))
-    assert found[0] == found[1]
+        assert (elsewhere(env).cpu > 0.0) == (by == "processes")
+        env.close()
+    assert found[0] == found[1] == found[2]

@@ -124,7 +124,7 @@ class Watched(DataGenEnv):
     @property
     def generate(self) -> TaskGenerator:
         made = super().generate
-        return _Watch(made.task, made.box, made.device, made.ledger, made.threads, made.rows, self.waited)
+        return _Watch(made.task, made.box, made.device, made.ledger, made.threads, made.rows, made.helpers, self.waited)
 
 
 def measure(
