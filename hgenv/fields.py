@@ -80,6 +80,8 @@ Side = Annotated[int, AtLeast(1), AtMost(4096)]
 """Of a picture, in pixels."""
 Processes = Annotated[int, AtLeast(1), AtMost(1024)]
 """Or threads, at a time."""
+Threads = Annotated[int, AtLeast(0), AtMost(256)]
+"""Beside the one that there is anyway."""
 Seed = Annotated[int, AtLeast(0), AtMost(2**32 - 1)]
 Positive = Annotated[float, Over(0)]
 Length = Annotated[float, Over(0), MOST]

@@ -17,15 +17,13 @@ from numpy.typing import NDArray
 
 from hgenv.beta.box import Box
 from hgenv.episode import Ledger
-from hgenv.learning.gradient import Samples
+from hgenv.learning.signal import Samples
 from hgenv.task import Sampled, Task, sampled
 from hgenv.workers import Here, Workers
 
 Array = NDArray[np.float64]
 Seeds = NDArray[np.uint64]
 _EACH = 2  # batches a thread that are drawn or wait to be used: more would only fill memory
-
-
 _ROWS = threading.Lock()  # workers are asked by one thread at a time
 
 

@@ -16,7 +16,7 @@ import torch
 
 from hgenv.beta.box import Coordinates
 from hgenv.devices import check_device
-from hgenv.fields import MOST, AtLeast, AtMost, Decay, Many, MisfitError, Natural, check, plain
+from hgenv.fields import MOST, AtLeast, Decay, Many, MisfitError, Natural, Threads, check, plain
 from hgenv.learning.gradient import ESTIMATORS, Estimator
 from hgenv.learning.learner import Precision
 from hgenv.learning.training import INNER_OPTIMIZERS, Adam, InnerOptimizer
@@ -64,7 +64,7 @@ class EnvOptions:
     probes_together: Natural | None = None
     """Probes that are trained together, batched over their weights; None: as many as a GPU has memory for, and one
     after another on the CPU, where that is faster."""
-    render_workers: Annotated[int, AtLeast(0), AtMost(256)] = 0
+    render_workers: Threads = 0
     """How many draw the next batches while the network trains; no bit depends on them."""
     render_by: typing.Literal["threads", "processes"] = "threads"
     """What they are: threads, or processes, which do not wait for Python's lock."""
@@ -91,7 +91,7 @@ class EnvOptions:
 
 def in_place(options: EnvOptions) -> EnvOptions:
     """The same, with nothing that runs in other processes or threads: no result depends on that."""
-    return dataclasses.replace(options, workers="1", render_workers=0)
+    return dataclasses.replace(options, workers="1", render_workers=0, render_by="threads")
 
 
 class Knob(typing.NamedTuple):

@@ -321,7 +321,7 @@ class Ray(_Elsewhere):
         where = address if address.startswith("ray://") else "auto"
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                _reach(address.removeprefix("ray://") if where != "auto" else os.environ.get("RAY_ADDRESS", ""))
+                _reach(address if where != "auto" else os.environ.get("RAY_ADDRESS", ""))
                 self._ray.init(where, log_to_driver=False, logging_level="ERROR")
                 return
             except Exception as error:  # Ray raises many types

@@ -13,7 +13,7 @@ from hgenv.env import DataGenEnv
 from hgenv.learning.gradient import ESTIMATORS, Perturbed, Score
 from hgenv.learning.networks import HourglassSize
 from hgenv.learning.training import INNER_OPTIMIZERS, SGD, Adam
-from hgenv.options import EnvOptions, build, flat, knobs
+from hgenv.options import EnvOptions, build, flat, in_place, knobs
 from hgenv.run import Budget
 from hgenv.tasks.shape_normals import ShapeNormals
 from hgenv.tasks.toy_shading import ToyShading
@@ -186,3 +186,8 @@ def test_parts_are_values_by_gymnasiums_door_too() -> None:
 def test_a_misfit_of_a_part_is_named_as_the_option_is() -> None:
     with pytest.raises(ValueError, match=r"^gradient_shared must be True or False, got 'no'$"):
         build(EnvOptions, {"gradient": "image", "gradient_shared": "no"})
+
+
+def test_nothing_that_runs_elsewhere_is_left_in_place() -> None:
+    elsewhere = EnvOptions(workers="3", render_workers=2, render_by="processes")
+    assert in_place(elsewhere) == EnvOptions()

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -26,7 +26,7 @@ from hgenv.bench.speed_report import Row, label
 from hgenv.beta.noise import keys
 from hgenv.env import DataGenEnv
 from hgenv.episode import Ledger
-from hgenv.fields import AtLeast, AtMost, Natural, OnDisk, check
+from hgenv.fields import Natural, OnDisk, Threads, check
 from hgenv.generator import Array, Seeds, TaskGenerator
 from hgenv.learning.gradient import Samples
 from hgenv.learning.learner import Learner
@@ -35,8 +35,6 @@ from hgenv.options import EnvOptions, in_place
 from hgenv.probe import validation_rows
 from hgenv.task import Task, sampled
 from hgenv.workers import check as check_workers
-
-Threads = Annotated[int, AtLeast(0), AtMost(256)]
 
 
 @dataclasses.dataclass(frozen=True)

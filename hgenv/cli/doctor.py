@@ -80,7 +80,9 @@ def _checks(words: list[str]) -> Iterator[Check]:
     yield Check("cache", "HGENV_CACHE" in os.environ, _cache)
     yield Check("compiled kernels", "NUMBA_CACHE_DIR" in os.environ, _kernels)
     yield Check("cuda", (value_of(words, "device", "") or "").startswith("cuda"), _cuda)
-    yield Check("workers", "--workers" in " ".join(words), partial(_workers, str(value_of(words, "workers", "1"))))
+    yield Check(
+        "workers", value_of(words, "workers", "1") != "1", partial(_workers, str(value_of(words, "workers", "1")))
+    )
     yield Check("opengl", value_of(words, "renderer", "") == "opengl", _opengl)
     yield Check("blender", "HGENV_BLENDER" in os.environ, _blender)
 
@@ -171,9 +173,9 @@ def _step(settings: SimpleNamespace | ValueError) -> str:
         raise settings
     env = DataGenEnv(settings.task, settings.training)
     env.reset(seed=0)
-    probe = env.evaluate(env.start[None])[0]
-    env.close()
-    _, _, _, _, info = env.step(env.start)
+    with closing(env):
+        probe = env.evaluate(env.start[None])[0]
+        _, _, _, _, info = env.step(env.start)
     if not np.isfinite([probe, info["val_loss"], *info.get("hybrid_gradient", ())]).all():
         raise ArithmeticError("the loss or the gradient is not finite")
     return f"validation loss {info['val_loss']:.4f}"

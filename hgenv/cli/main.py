@@ -8,8 +8,6 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-from threadpoolctl import threadpool_limits
-
 from hgenv import __version__
 from hgenv.cli.commands import COMMANDS, usage
 from hgenv.cli.interruption import importing, interruptible, interruption_status
@@ -70,6 +68,8 @@ def execute(arguments: list[str]) -> int:
         command = import_module(f"hgenv.cli.{COMMANDS[words[0]].module}").command
     if torch := sys.modules.get("torch"):
         torch.set_num_threads(1)  # two threads on two busy cores were several times slower
+        from threadpoolctl import threadpool_limits
+
         threadpool_limits(1, "blas")  # and so are numpy's, which spin while they wait
     return int(command(words[1:]))
 

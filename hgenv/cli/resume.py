@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import tyro
 
@@ -14,7 +14,7 @@ from hgenv.cli.commands import AGENT
 from hgenv.cli.options import parse, start_from
 from hgenv.cli.run import Run, RunOptions, played, players
 from hgenv.episode import Ledger
-from hgenv.fields import AtLeast, AtMost, check
+from hgenv.fields import Threads, check
 from hgenv.options import build, flat
 from hgenv.registry import load, unknown
 from hgenv.run import Budget, Row, check_served, seconds_of
@@ -32,7 +32,7 @@ class ResumeOptions:
     """Draw the run's figures when it is over; None: as it was told to."""
     workers: str | None = None
     """Where probes run from now on; None: as before."""
-    render_workers: Annotated[int, AtLeast(0), AtMost(256)] | None = None
+    render_workers: Threads | None = None
     """Threads that draw ahead from now on; None: as before."""
 
     def __post_init__(self) -> None:

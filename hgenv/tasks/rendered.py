@@ -29,7 +29,6 @@ class RenderedTask(Task):
     """Share of light that comes from everywhere."""
     renderer: Backend = "raster"
     """Backend that draws the training images: opengl, which needs pyrender and EGL, makes colours of its own."""
-
     threads: Processes = 1
     """Threads that make and draw the pictures of a batch; they change no bit. OpenGL draws in one."""
 
