@@ -24,8 +24,9 @@ import numpy as np
 T = TypeVar("T")
 
 
-class AtLeast(NamedTuple):
-    """Not below."""
+@dataclasses.dataclass(frozen=True)
+class AtLeast:
+    """Not below. Bounds of different kinds are never equal: typing may keep one Annotated for all that are."""
 
     limit: float
 

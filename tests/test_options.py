@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from typing import Any
+from typing import Annotated, Any
 
 import gymnasium
 import numpy as np
@@ -10,6 +10,7 @@ import pytest
 
 import hgenv
 from hgenv.env import DataGenEnv
+from hgenv.fields import AtLeast, AtMost, Over, Under
 from hgenv.learning.gradient import ESTIMATORS, Perturbed, Score
 from hgenv.learning.networks import HourglassSize
 from hgenv.learning.training import INNER_OPTIMIZERS, SGD, Adam
@@ -191,3 +192,9 @@ def test_a_misfit_of_a_part_is_named_as_the_option_is() -> None:
 def test_nothing_that_runs_elsewhere_is_left_in_place() -> None:
     elsewhere = EnvOptions(workers="3", render_workers=2, render_by="processes")
     assert in_place(elsewhere) == EnvOptions()
+
+
+def test_bounds_of_different_kinds_differ() -> None:
+    """Some Pythons keep one Annotated for equal ones, and a field would have another's bound."""
+    assert len({AtLeast(0), Over(0), AtMost(0), Under(0)}) == 4
+    assert Annotated[float, AtLeast(0)] != Annotated[float, Over(0)]
