@@ -157,10 +157,9 @@ def load(what: str) -> None:
         there = getattr(sys.modules.get(name), "__file__", None)
         if name in sys.modules and (there is None or Path(there).resolve() != path):
             raise ValueError(f"{what} cannot be imported: there is a module {name!r} already, rename the file")
-        if folder not in sys.path:
-            sys.path.append(folder)  # last, as its other files may have any name; processes that are spawned inherit it
-    elif os.getcwd() not in sys.path and "" not in sys.path:
-        sys.path.append(os.getcwd())
+        _look_in(folder)
+    elif "" not in sys.path:
+        _look_in(os.getcwd())
     importlib.invalidate_caches()  # it may have been written a moment ago
     try:
         module = importlib.import_module(name)
@@ -171,6 +170,12 @@ def load(what: str) -> None:
     if name == what:
         _check_not_hidden(name.partition(".")[0])
     _loaded[str(Path(what).resolve()) if name != what else what] = None
+
+
+def _look_in(folder: str) -> None:
+    """Modules are found in a folder too, and last, as its files may have any name. Spawned processes inherit it."""
+    home = str(Path(__file__).parents[1])  # an editable install finds our own packages after all folders
+    sys.path += [place for place in (home, folder) if place not in sys.path]
 
 
 def _check_not_hidden(top: str) -> None:

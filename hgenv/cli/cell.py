@@ -28,7 +28,8 @@ def play(commands: list[list[str]]) -> tuple[int, str]:
         except KeyboardInterrupt as interruption:
             return interruption_status(interruption), "interrupted"
         except SystemExit as stop:  # of the parser, which has written more to standard error
-            return int(stop.code or 0) or 2, f"the options of `hgenv {' '.join(words[:2])}` were refused"
+            code = stop.code if isinstance(stop.code, int) and stop.code else 2
+            return code, f"the options of `hgenv {' '.join(words[:2])}` were refused"
         except Exception as error:
             traceback.print_exc()
             return 2, told(error)
