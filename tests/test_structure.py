@@ -21,7 +21,7 @@ LAYERS = (
     ("probe",),
     ("env", "tasks"),
     ("checkpoint",),
-    ("run",),
+    ("run", "pages"),
     ("runs",),
     ("bench",),
     ("cli",),

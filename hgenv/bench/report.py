@@ -17,30 +17,13 @@ from numpy.typing import NDArray
 from hgenv.bench.compare import CONTROLS, RANDOM_FIXED, Cell, failure_of
 from hgenv.bench.statistics import Result, interquartile_mean, interval, median_and_band, ranks, read
 from hgenv.files import whole, write_text
+from hgenv.pages.page import page
 from hgenv.registry import short
 from hgenv.run import cost_axes
 from hgenv.runs.folder import open_run, start_at
 from hgenv.runs.plot import target_samples
 
 Rows = list[list[str]]
-_PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>{title}</title>
-<meta name="viewport" content="width=device-width, initial-scale=1"><style>
-:root {{ color-scheme: light dark }}
-body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 78rem; margin: 2rem auto; padding: 0 1rem }}
-h1, h2, h3 {{ line-height: 1.2; font-weight: 600 }} h2 {{ margin-top: 3rem }}
-code, pre {{ font: 13px/1.4 ui-monospace, monospace; background: #8881; padding: .1em .3em; border-radius: 3px }}
-pre {{ padding: .8em; white-space: pre-wrap }}
-.wide {{ overflow-x: auto }}
-table {{ border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: 14px }}
-th, td {{ padding: .3em .6em; text-align: right; border-bottom: 1px solid #8884 }} td {{ white-space: nowrap }}
-th:first-child, td:first-child {{ text-align: left }} tr.control {{ background: #8882 }}
-img {{ max-width: 100%; background: white; border-radius: 4px; margin: .5rem 0 }}
-figure {{ margin: 0 0 1rem }} figcaption {{ font-size: 14px; opacity: .8 }}
-</style></head><body>
-{body}
-</body></html>
-"""
 
 
 def write(out: Path, cells: list[Cell], command: str) -> Path:
@@ -61,9 +44,9 @@ def write(out: Path, cells: list[Cell], command: str) -> Path:
     _failed_steps(results, text, body)
     _failures(cells, text, body)
     write_text(out / "report.md", "\n".join(text))
-    page = out / "report.html"
-    write_text(page, _PAGE.format(title="hgenv bench", body="\n".join(body)))
-    return page
+    path = out / "report.html"
+    write_text(path, page("hgenv bench", "\n".join(body)))
+    return path
 
 
 def _note(results: list[Result]) -> str:
