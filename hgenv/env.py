@@ -31,7 +31,7 @@ from hgenv.options import EnvOptions, build, knobs
 from hgenv.pictures import sheet
 from hgenv.probe import Moment, probe, validation_rows
 from hgenv.sizes import SMALL, with_size
-from hgenv.task import Task, sampled
+from hgenv.task import Task, fresh_network, sampled
 from hgenv.workers import Here, Processes, Workers, workers_of
 
 Array = NDArray[np.float64]
@@ -111,14 +111,7 @@ class DataGenEnv(gymnasium.Env[Observation, Observation]):
         """
         super().reset(seed=seed)
         chosen, task = int(self.np_random.integers(2**63)), self._first_task
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(chosen)
-            network = task.network()
-            task.pretrain(network, self.device)
-        model = FlatNetwork(network.to(self.device))
-        learner = Learner(
-            model, task.quantity, self.options.inner, self.options.weight_average, self.device, self.options.precision
-        )
+        learner = learner_of(task, self.options, chosen)
         state = learner.start()
         now = Episode(
             chosen, 0, 0, state, state.weights, self.box.start, self.box.centre, np.zeros(0),
@@ -126,7 +119,7 @@ class DataGenEnv(gymnasium.Env[Observation, Observation]):
         )  # fmt: skip
         rows = validation_rows(task, self.options, now.ledger, chosen, "validation", 0)
         loss = learner.validate(state.weights, rows)
-        model.check_buffers()
+        learner.model.check_buffers()
         if not math.isfinite(loss):
             raise ValueError(
                 f"{type(task).__name__} has a validation loss of {loss} before any training: look for numbers that are "
@@ -226,14 +219,16 @@ class DataGenEnv(gymnasium.Env[Observation, Observation]):
 
     @in_turn
     def evaluate(self, actions: ArrayLike) -> Array:
-        """Losses (k,) of actions (k, d): each trains a throw-away copy `train_steps` steps; nothing is committed.
+        """Losses (k,) of actions (k, d): each trains a throw-away copy of the current network, or of the initial one
+        (`probes`), `probe_steps` steps; nothing is committed.
 
         All k probes share seeds and validation images; every call has new ones. Costs count in the ledger.
         Raises ValueError as step() does.
         """
         now, given = self.episode, self.box.checked(actions, 2)
         points = np.clip(given, -1.0, 1.0)
-        shared = (self._learner, self.options, self.box, now.task, Moment(now.seed, now.evaluations, now.weights))
+        begin = now.weights if self.options.probes == "current" else self._learner.start()
+        shared = (self._learner, self.options, self.box, now.task, Moment(now.seed, now.evaluations, begin))
         with charged(now.ledger):
             now.ledger.clipped += int(np.sum(points != given))
             found = self.workers.map(probe, shared, grouped(points, probes_together(self)))
@@ -302,9 +297,18 @@ class DataGenEnv(gymnasium.Env[Observation, Observation]):
         Raises ValueError that names what does not fit; nothing has changed then.
         """
         episode = self.episode.from_arrays(state)
+        if episode.seed != self.episode.seed:  # its initial network is another
+            self._learner = learner_of(episode.first_task, self.options, episode.seed)
         self.np_random.bit_generator.state = random_state(episode.random_state)
         self.box = dataclasses.replace(self.box, start=episode.start)
         self._episode, self._first_task = episode, episode.first_task
+
+
+def learner_of(task: Task, options: EnvOptions, seed: int) -> Learner:
+    """What trains the network of an episode of a seed."""
+    device = torch.device(options.device)
+    model = FlatNetwork(fresh_network(task, seed, device))
+    return Learner(model, task.quantity, options.inner, options.weight_average, device, options.precision)
 
 
 def trained(env: DataGenEnv, moved: Array, estimator: Estimator | None) -> Trained:

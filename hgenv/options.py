@@ -38,6 +38,11 @@ class EnvOptions:
     """Compute the gradient every so many environment steps."""
     train_steps: Natural = 20
     """Inner training steps an environment step."""
+    probes: typing.Literal["current", "initial"] = "current"
+    """Where probes begin: at the current network, as the paper's do, or at the initial one, which makes of their loss a
+    function of beta that does not move."""
+    probe_steps: Natural | None = None
+    """Inner training steps a probe; None: as many as an environment step's."""
     coordinates: Coordinates = "all"
     """Coordinates of beta that the action moves; the others stay at the start."""
     spread: Annotated[float, AtLeast(0), MOST] | typing.Literal["uniform"] | None = None
@@ -83,6 +88,11 @@ class EnvOptions:
             raise ValueError("observe_gradient needs a gradient=...")
         elif self.gradient_every != 1:
             raise ValueError("gradient_every has no meaning without gradient=...")
+
+    @property
+    def steps_of_probes(self) -> int:
+        """Inner training steps a probe."""
+        return self.train_steps if self.probe_steps is None else self.probe_steps
 
     def without_gradient(self) -> EnvOptions:
         """The same training and validation, and no gradient."""

@@ -35,12 +35,12 @@ class Moment(NamedTuple):
 def probe(
     learner: Learner, options: EnvOptions, box: Box, task: Task, moment: Moment, actions: Array
 ) -> tuple[Array, Ledger]:
-    """The losses (k,) of actions (k, d), each of a training of `train_steps` steps, and what they have cost.
+    """The losses (k,) of actions (k, d), each of a training of `steps_of_probes` steps, and what they have cost.
 
     They depend on these arguments only, wherever they are computed. All probes of a call share seeds and validation
     images. Several are trained together, which a GPU is for: their sums run in another order than that of one.
     """
-    ledger, steps = Ledger(), options.train_steps
+    ledger, steps = Ledger(), options.steps_of_probes
     generator = TaskGenerator(task, box, learner.device, ledger, options.render_workers)
     seeds = (stream_keys(moment.seed, "probe", moment.call * steps + k, options.batch_size) for k in range(steps))
     points = ((spread_about(action, s, options.spread), s) for s in seeds for action in actions)

@@ -116,6 +116,15 @@ class Sampled(NamedTuple):
         return Sampled(batch, noise, sum(part.renders for part in parts), sum(part.redrawn for part in parts))
 
 
+def fresh_network(task: Task, seed: int, device: torch.device) -> nn.Module:
+    """The network with which an episode of a seed begins, pretrained if the task does so."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = task.network()
+        task.pretrain(network, device)
+    return network.to(device)
+
+
 def sampled(task: Task, beta: NDArray[np.float64], seeds: NDArray[np.uint64]) -> Sampled:
     """Samples of physical beta (n, d) and seeds (n,); a row that cannot be made is drawn anew, REDRAWS times at most.
 

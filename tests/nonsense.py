@@ -223,7 +223,7 @@ def bases() -> dict[str, Base]:
         ["bench", "render", "--count", "1", "--repeats", "1", "--resolutions", "32"], ["bench", "render"]
     )
     found["bench"] = Base(
-        ["bench", toy, "--seeds", "2", "--random-fixed", "0", "--optimizers", "fixed", "--retrain-steps", "0",
+        ["bench", toy, "--seeds", "2", "--random-fixed", "0", "--optimizers", "fixed", "--retrain-steps",
          "--max-steps", "1"], ["bench", toy],
     )  # fmt: skip
     found["data"] = Base(["data"], ["data"])

@@ -37,9 +37,10 @@ def write(out: Path, cells: list[Cell], command: str) -> Path:
     text.append(note + "\n")
     body.append(f"<p>{html.escape(note)}</p>")
     for env in dict.fromkeys(cell.env for cell in cells):
-        mine = [r for r in results if r.env == env]
-        if mine:
-            _section(out, env, mine, text, body)
+        for starts in dict.fromkeys(cell.starts for cell in cells):
+            mine = [r for r in results if (r.env, r.starts) == (env, starts)]
+            if mine:
+                _section(out, env, starts, mine, text, body)
     _overall(results, text, body)
     _failed_steps(results, text, body)
     _failures(cells, text, body)
@@ -59,12 +60,15 @@ def _note(results: list[Result]) -> str:
     )
 
 
-def _section(out: Path, env: str, results: list[Result], text: list[str], body: list[str]) -> None:
-    metric, slug = results[0].metric, short(env)
+def _section(
+    out: Path, env: str, starts: str, results: list[Result], text: list[str], body: list[str]
+) -> None:  # fmt: skip
+    metric, slug = results[0].metric, short(env) + ("" if starts == "default" else f"-{starts}-starts")
+    title = f"{env}, {starts} starts"
     compared = [r for r in results if r.label != RANDOM_FIXED]
     labels = list(dict.fromkeys(r.label for r in compared))
-    text.append(f"\n## {env}\n")
-    body.append(f"<h2>{html.escape(env)}</h2>")
+    text.append(f"\n## {title}\n")
+    body.append(f"<h2>{html.escape(title)}</h2>")
     if compared:
         header, rows = _table(compared, metric)
         _add_table(header, rows, text, body)
@@ -72,7 +76,7 @@ def _section(out: Path, env: str, results: list[Result], text: list[str], body: 
     if others:
         header = [f"random fixed beta, of {len(others)}", f"test {metric}", f"retrained {metric}"]
         chosen = {"best": others[0], "median": others[(len(others) - 1) // 2], "worst": others[-1]}
-        rows = [[name, f"{r.test:.4g}", _number(r.retrained)] for name, r in chosen.items()]
+        rows = [[name, f"{r.test:.4g}", _number(r.last_retrained)] for name, r in chosen.items()]
         _add_table(header, rows, text, body)
     if not compared:
         return
@@ -125,7 +129,7 @@ def _table(results: list[Result], metric: str) -> tuple[list[str], Rows]:
     rows = []
     for label in best_first(results):
         mine = [r for r in results if r.label == label]
-        row = [label, _spread([r.test for r in mine]), _spread([r.retrained for r in mine])]
+        row = [label, _spread([r.test for r in mine]), _spread([r.last_retrained for r in mine])]
         row.append(f"{rank[label]:.1f}" if label in rank else "-")
         row += [f"{np.median([r.last[axis] for r in mine]):.0f}" for axis in axes]
         rows.append(row + [_reached([r.cost_to(level)[axis] for r in mine]) for axis in axes])
@@ -203,10 +207,12 @@ def _write_cells(path: Path, results: list[Result]) -> None:
     axes = _axes(results)
     with whole(path) as partial, partial.open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["env", "optimizer", "seed", "metric", "test", "retrained", *axes, "best_step"])
+        writer.writerow(["env", "optimizer", "starts", "seed", "metric", "test", "retrained", *axes, "best_step"])
         for r in results:
             costs = [r.last[axis] for axis in axes]
-            writer.writerow([r.env, r.label, r.seed, r.metric, r.test, r.retrained, *costs, r.best["step"]])
+            writer.writerow(
+                [r.env, r.label, r.starts, r.seed, r.metric, r.test, r.last_retrained, *costs, r.best["step"]]
+            )
 
 
 _COLOURS = ("C0", "C1", "C2", "C3", "C4", "C5", "C6", "C8", "C9")
@@ -226,7 +232,7 @@ def _intervals(results: list[Result], labels: list[str]) -> Figure:
     figure = Figure(figsize=(10, 0.9 + 0.28 * len(labels)), layout="constrained")
     panels = figure.subplots(1, 2, sharey=True)
     order = best_first(results)[::-1]  # the best is above
-    for panel, what in zip(panels, ("test", "retrained"), strict=True):
+    for panel, what in zip(panels, ("test", "last_retrained"), strict=True):
         for y, label in enumerate(order):
             values = np.array([getattr(r, what) for r in results if r.label == label])
             values = values[~np.isnan(values)]

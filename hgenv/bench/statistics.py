@@ -24,18 +24,19 @@ class Result:
     """What one finished cell gave.
 
     best: the row with the lowest validation metric; last: the last row; curve: columns of COST_AXES, then the test
-    metric of the best validated snapshot until then; retrained: test metric of the training from scratch,
-    NaN without one.
+    metric of the best validated snapshot until then; retrained: horizon -> test metric of the best validated
+    snapshot of the training from scratch until then.
     """
 
     env: str
+    starts: str
     label: str
     seed: int
     folder: Path
     best: dict[str, float]
     last: dict[str, float]
     curve: dict[str, Array]
-    retrained: float
+    retrained: dict[int, float]
 
     @property
     def metric(self) -> str:
@@ -46,6 +47,11 @@ class Result:
     def test(self) -> float:
         """Test metric of the snapshot with the best validation metric."""
         return self.best[f"test.{self.metric}"]
+
+    @property
+    def last_retrained(self) -> float:
+        """That of the longest horizon; NaN without one."""
+        return self.retrained[max(self.retrained)] if self.retrained else np.nan
 
     def cost_to(self, level: float) -> dict[str, float]:
         """What it cost until the test metric was first at the level or below, infinite if it never was."""
@@ -58,11 +64,21 @@ def read(cell: Cell) -> Result | None:
     if not finished(cell.folder):
         return None
     metric, rows = find(cell.env).quantity.primary, read_rows(cell.folder)
-    retrained = cell.again and finished(cell.retrained)
-    again = best_row(read_rows(cell.retrained), metric)[f"test.{metric}"] if retrained else np.nan
     return Result(
-        cell.env, cell.label, cell.seed, cell.folder, best_row(rows, metric), rows[-1], curve(rows, metric), again
-    )
+        cell.env, cell.starts, cell.label, cell.seed, cell.folder, best_row(rows, metric), rows[-1],
+        curve(rows, metric), profile(cell, metric),
+    )  # fmt: skip
+
+
+def profile(cell: Cell, metric: str) -> dict[int, float]:
+    """Horizon -> test metric of the best validated snapshot of the training from scratch until then."""
+    if not (cell.again and finished(cell.retrained)):
+        return {}
+    rows, found = read_rows(cell.retrained), {}
+    for horizon in cell.horizons:
+        until = [row for row in rows if row["train_steps"] <= horizon]
+        found[horizon] = best_row(until, metric)[f"test.{metric}"]
+    return found
 
 
 def curve(rows: list[dict[str, float]], metric: str) -> dict[str, Array]:

@@ -12,7 +12,7 @@ from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import tyro
@@ -54,10 +54,20 @@ class EnvChoice(EnvId):
 class DefaultBudget(Budget):
     """When the run ends: at the first limit reached; 60 CPU seconds if none is given."""
 
+    default: ClassVar[tuple[str, float]] = ("max_seconds", 60.0)
+
     def __post_init__(self) -> None:
         if all(getattr(self, f.name) is None for f in dataclasses.fields(self)):
-            object.__setattr__(self, "max_seconds", 60.0)
+            object.__setattr__(self, *self.default)
         super().__post_init__()
+
+
+@dataclasses.dataclass(frozen=True)
+class BenchBudget(DefaultBudget):
+    """When a run ends: at the first limit reached; 3,000 training steps, probes included, if none is given, as seconds
+    differ between machines."""
+
+    default = ("max_train_steps", 3000)
 
 
 def parse(

@@ -45,6 +45,8 @@ class RunOptions:
     """Seed of everything: network, samples, directions."""
     start: OnDisk | None = None
     """Run folder whose best beta is the start, JSON file {"NAME": VALUE} of some coordinates of beta, or "random"."""
+    start_seed: Seed | None = None
+    """Seed of a random start; None: that of everything else."""
     figures: bool = True
     """Draw the run's figures when it is over."""
     report_every: Many = 5
@@ -58,6 +60,13 @@ class RunOptions:
 
     def __post_init__(self) -> None:
         check(self)
+        if self.start_seed is not None and self.start != "random":
+            raise ValueError(f"start_seed has no meaning without start='random', got {self.start_seed}")
+
+    def begin(self, env: DataGenEnv) -> None:
+        """Let an environment start where the run does."""
+        if self.start:
+            start_from(env, self.start, self.seed if self.start_seed is None else self.start_seed)
 
 
 def players() -> dict[str, type[Any]]:
@@ -89,8 +98,7 @@ def command(words: list[str]) -> int:
     s = parse_run(choices, words)
     name, chosen = words[0], s.environment.env
     env = DataGenEnv(s.task, s.training if name == AGENT else _demanded(s.training, s.optimizer))
-    if s.run.start:
-        start_from(env, s.run.start, s.run.seed)
+    s.run.begin(env)
     if name != AGENT:
         check_served(env, s.optimizer)
     path = Path(s.run.out or f"runs/{short(chosen)}-{name}-s{s.run.seed}")

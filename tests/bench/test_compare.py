@@ -16,9 +16,10 @@ from kept_rows import rows_of
 from processes import interruptible
 
 from hgenv.bench import statistics
-from hgenv.bench.compare import METHODS, CompareOptions
+from hgenv.bench.compare import METHODS, Cell, CompareOptions, cells
 from hgenv.bench.statistics import Result
 from hgenv.cli import main as cli
+from hgenv.run import Budget
 from hgenv.runs.folder import best_row
 from hgenv.runs.writer import sole_writer
 from optimizers import OPTIMIZERS
@@ -30,7 +31,7 @@ def result(label: str, seed: int, test: float, env: str = TOY, curve: list[float
     tests = np.array(curve or [90.0, test])
     axes = {"cpu_seconds": 1.0, "gpu_seconds": 0.0, "train_steps": 100.0, "renders": 800.0}
     line = {axis: unit * np.arange(len(tests)) for axis, unit in axes.items()} | {"test": tests}
-    return Result(env, label, seed, Path(), {"test.mae": test, "step": 1.0}, axes, line, np.nan)
+    return Result(env, "default", label, seed, Path(), {"test.mae": test, "step": 1.0}, axes, line, {})
 
 
 def test_the_interquartile_mean_leaves_out_a_quarter_on_either_side() -> None:
@@ -111,6 +112,34 @@ def test_labels_presets_and_controls() -> None:
         patch.setitem(OPTIMIZERS, "cma", OPTIMIZERS["fixed"])
         assert dict(CompareOptions(optimizers=("cma", "evolution")).methods())["cma"] == ["cma"]
     assert len(METHODS) == len(dict(CompareOptions().methods())) - 2
+
+
+def test_random_starts_are_the_same_for_all_and_references_keep_theirs(tmp_path: Path) -> None:
+    optimizers = ("reinforce", "good=fixed --start good.json", "wide=score --spread 0.2")
+    o = CompareOptions((TOY,), str(tmp_path), optimizers, seeds=2, starts=("default", "random"))
+    todo = cells(o, Budget(max_steps=1), ["--batch-size", "4"])
+    assert len(todo) == 2 * 2 * 5, "no random-fixed: fixed beta from random starts is that"
+    assert len({cell.folder for cell in todo}) == len(todo)
+    for cell in todo:
+        begin = ["--start", "random", "--start-seed", str(cell.seed)]
+        text = " ".join(cell.words)
+        assert (" ".join(begin) in text) == (cell.starts == "random" and cell.label != "good")
+        assert ("--start good.json" in text) == (cell.label == "good")
+        assert ("--spread 0.2" in " ".join(cell.again)) == (cell.label == "wide")
+    with pytest.raises(ValueError, match="starts must be default, random or both"):
+        CompareOptions((TOY,), starts=("random", "random"))
+    only = CompareOptions((TOY,), str(tmp_path), ("reinforce",), seeds=2)
+    assert sum(cell.label == "random-fixed" for cell in cells(only, Budget(max_steps=1), [])) == only.random_fixed
+
+
+def test_the_horizon_profile_is_of_the_best_snapshot_until_then(tmp_path: Path) -> None:
+    cell = Cell(TOY, "default", "x", 0, tmp_path / "x-s0", [], ["fixed"], (200, 300, 1000))
+    cell.retrained.mkdir()
+    rows = ["step,train_steps,validation.mae,test.mae", "0,0,90,91", "5,100,30,33", "10,200,20,25", "15,300,25,20"]
+    (cell.retrained / "metrics.csv").write_text("\n".join([*rows, "50,1000,10,11\n"]))
+    assert statistics.profile(cell, "mae") == {}, "it is not over"
+    (cell.retrained / "summary.json").write_text('{"ended": "budget"}')
+    assert statistics.profile(cell, "mae") == {200: 25.0, 300: 25.0, 1000: 11.0}
 
 
 class Page(html.parser.HTMLParser):
@@ -249,7 +278,7 @@ def compare_killed(out: Path, kills: int, more: list[str]) -> None:
 
 
 def test_a_killed_comparison_leaves_no_cell_and_goes_on(tmp_path: Path) -> None:
-    more = ["--max-steps", "99", "--random-fixed", "0", "--retrain-steps", "0", "--optimizers", "random-step"]
+    more = ["--max-steps", "99", "--random-fixed", "0", "--retrain-steps", "--optimizers", "random-step"]
     compare_killed(tmp_path, 1, [*more, "--", "--train-steps", "2"])
 
 
