@@ -215,7 +215,7 @@ def bases() -> dict[str, Base]:
                      "0", "--settings", "score"],
         "linearity": ["--age", "2", "--repeats", "1"],
         "signal": ["--estimates", "4"],
-        "speed": ["--repeats", "1", "--steps", "1", "--probes", "1", "--workers", "1", "--render-workers", "0"],
+        "speed": ["--repeats", "1", "--steps", "1", "--points", "1", "--workers", "1", "--render-workers", "0"],
     }  # fmt: skip
     for name, options in benches.items():
         found[f"bench {name}"] = Base(["bench", name, toy, *tiny, *options], ["bench", name, toy])
