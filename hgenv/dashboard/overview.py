@@ -26,7 +26,8 @@ class Overview:
         self._files = dict[Path, frozenset[str]]()
 
     def look(self, since: int = 0) -> dict[str, Any]:
-        """Groups of cells as they are now; of their curves the points that were found after the look `since`."""
+        """Groups of cells as they are now, those first where something runs; of their curves the points that were found
+        after the look `since`."""
         with self._lock:
             self._stamp += 1
             self._files = dict(self._places.walk())
@@ -37,6 +38,7 @@ class Overview:
             failures = [path / name for path, files in self._files.items() for name in files if name.endswith(FAILED)]
             groups = grouped(self._runs, failures)
             shown = [self._group(group, cells, since) for group, cells in sorted(groups.items())]
+            shown.sort(key=lambda group: not group["running"])
             return {"stamp": self._stamp, "whole": self._places.whole, "groups": shown}
 
     def _group(self, group: Group, cells: dict[str, Cell], since: int) -> dict[str, Any]:
@@ -47,7 +49,7 @@ class Overview:
             "folder": self._places.shown(folder) if inside else folder.name,
             "env": group.env,
             "bench": any(cell.seed is not None for cell in cells.values()),
-            "running": inside and is_written(folder),
+            "running": (inside and is_written(folder)) or any(cell.state == "running" for cell in cells.values()),
             "page": self._page(folder),
             "metric": metrics[0] if metrics else "",
             "cells": [self._cell(cell, since) for _, cell in sorted(cells.items())],

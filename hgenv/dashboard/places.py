@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote, unquote_to_bytes
@@ -67,31 +67,20 @@ class Places:
 
     def folder(self, key: str) -> Path:
         """The folder of a key. NotServedError if there is none."""
-        path = self._inside(key)
-        if not path.is_dir():
-            raise NotServedError(key)
-        return path
+        return self._inside(key, Path.is_dir)
 
     def file(self, key: str) -> Path:
         """The file of a key, one of the KINDS. NotServedError if there is none."""
-        path = self._inside(key)
-        if path.suffix not in KINDS or not path.is_file():
-            raise NotServedError(key)
-        return path
+        return self._inside(key, lambda path: path.suffix in KINDS and path.is_file())
 
-    def _inside(self, key: str) -> Path:
-        """The path of a key without symbolic links, which is in the named folder."""
+    def _inside(self, key: str, wanted: Callable[[Path], bool]) -> Path:
+        """The path of a key without symbolic links, if it is in the named folder and is what is wanted."""
         number, _, rest = key.partition("/")
         try:
             root = self.roots[number]
             path = (root / os.fsdecode(unquote_to_bytes(rest))).resolve()
-        except (
-            KeyError,
-            ValueError,
-            OSError,
-            RuntimeError,
-        ) as error:  # as letters that no path has, and rings of links
-            raise NotServedError(key) from error
-        if not path.is_relative_to(root):
-            raise NotServedError(key)
-        return path
+            if path.is_relative_to(root) and wanted(path):
+                return path
+        except (KeyError, ValueError, OSError, RuntimeError):  # as names that no file has, and rings of links
+            pass
+        raise NotServedError(key)

@@ -24,7 +24,7 @@ MOST = 2**16
 class Server(ThreadingHTTPServer):
     """Serves a site until it is interrupted. port: 0 for any that is free."""
 
-    daemon_threads = True
+    daemon_threads, request_queue_size = True, 64
 
     def __init__(self, site: Site, port: int) -> None:
         """Raises OSError if the port is taken."""

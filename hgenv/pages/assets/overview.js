@@ -51,7 +51,7 @@ class View {
   }
 
   draw() {
-    const { folder, env, bench, running, page, cells } = this.group;
+    const { folder, env, bench, running, page, metric, cells } = this.group;
     const counts = ["running", "done", "failed", "cut short"].map((state) => {
       const count = cells.filter((cell) => cell.state === state).length;
       return count ? element("span", { className: word(state) }, `${count} ${state}`) : null;
@@ -68,8 +68,8 @@ class View {
         return element("td", {}, cell ? this.cell(cell) : "");
       })));
     const heads = seeds.map((seed) => element("th", {}, seed === null ? "" : `seed ${seed}`));
-    const top = bench ? [element("tr", {}, element("th", {}), ...heads)] : [];
-    this.table.replaceChildren(element("table", { className: "cells" }, ...top, ...rows));
+    const top = element("tr", {}, element("th", {}, metric ? `best ${metric}` : ""), ...heads);
+    this.table.replaceChildren(element("table", { className: "cells" }, top, ...rows));
     for (const label of this.table.querySelectorAll(".label")) label.style.setProperty("--colour", label.dataset.colour);
     this.explain();
   }
@@ -113,7 +113,7 @@ class View {
       cell.best === undefined || cell.best === null ? null : `best ${this.group.metric} ${number(cell.best)}`];
     const links = [
       cell.page ? element("a", { href: `/files/${cell.page}` }, "its page") : null,
-      cell.snapshot ? element("a", { href: `/playground?run=${cell.key}` }, "playground") : null];
+      cell.snapshot ? element("a", { href: `/playground?${new URLSearchParams({ run: cell.key })}` }, "playground") : null];
     const told = [
       element("p", {}, element("b", {}, cell.name ?? `${cell.label}, seed ${cell.seed}`), ": ",
         facts.filter(Boolean).join(", "), ...links.flatMap((link) => (link ? [" ", link] : []))),
