@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from dashboards import TOY, play, served
@@ -17,14 +18,14 @@ from hgenv.dashboard.server import Server
 from hgenv.env import DataGenEnv
 from hgenv.tasks.toy_shading import ToyShading
 
-selenium = pytest.importorskip("selenium", reason="selenium is not installed")
+pytest.importorskip("selenium", reason="selenium is not installed")
 
-from selenium import webdriver  # noqa: E402
-from selenium.webdriver.chrome.service import Service  # noqa: E402
-from selenium.webdriver.common.action_chains import ActionChains  # noqa: E402
-from selenium.webdriver.common.by import By  # noqa: E402
-from selenium.webdriver.remote.webdriver import WebDriver  # noqa: E402
-from selenium.webdriver.support.wait import WebDriverWait  # noqa: E402
+from selenium import webdriver
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.webdriver import WebDriver
+from selenium.webdriver.support.wait import WebDriverWait
 
 CHROMIUM, CHROMEDRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 pytestmark = [
@@ -73,7 +74,8 @@ def look(browser: WebDriver, width: int, scheme: str) -> None:
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
 
 
-def until(browser: WebDriver, script: str, seconds: float = 60.0) -> object:
+def until(browser: WebDriver, script: str, seconds: float = 60.0) -> Any:
+    """What a script gives, as soon as it is something."""
     return WebDriverWait(browser, seconds, 0.1).until(lambda b: b.execute_script(script), script)
 
 
@@ -101,18 +103,16 @@ def test_a_slider_that_moves_changes_samples_and_nothing_else(browser: WebDriver
         samples, target = pictures(browser)
         slider = browser.find_element(By.CSS_SELECTOR, "[id='light.mean'] input[type=range]")
         where = slider.size["width"] * (values(browser)["light.mean"] + 1.0) / 2.0 - slider.size["width"] / 2.0
-        ActionChains(browser).move_to_element_with_offset(slider, round(where), 0).click_and_hold().move_by_offset(
-            60, 0
-        ).release().perform()
+        grabbed = ActionChains(browser).move_to_element_with_offset(slider, round(where), 0).click_and_hold()
+        grabbed.move_by_offset(60, 0).release().perform()
         moved, same = pictures(browser)
         assert moved != samples
         assert same == target
         now = values(browser)
         assert now["light.mean"] > 0.1
         assert (now["light.std"], now["convex.probability"]) == (0.4, 0.4)
-        assert float(slider.find_element(By.XPATH, "../input[@type='number']").get_property("value")) == pytest.approx(
-            now["light.mean"], rel=1e-3
-        )
+        written = slider.find_element(By.XPATH, "../input[@type='number']").get_property("value")
+        assert float(written) == pytest.approx(now["light.mean"], rel=1e-3)  # type: ignore[arg-type]
         press(browser, "start")
         assert pictures(browser) == (samples, target), "the same keys: at the same beta the same samples"
 
@@ -153,16 +153,13 @@ def test_a_runs_best_beta_is_the_start(browser: WebDriver, bench: Path) -> None:
 
 
 def test_coordinates_are_searched(browser: WebDriver, tmp_path: Path) -> None:
-    """Of 36 coordinates those with all the words, in name or meaning; the environment itself is not waited for."""
+    """Of 36 coordinates those with all the words, in name or meaning."""
     with served(tmp_path) as server:
         open_page(browser, server, "/playground?env=hgenv/TextureIntrinsics-v0")
-        field = WebDriverWait(browser, 60, 0.1).until(lambda b: b.find_elements(By.CSS_SELECTOR, "input[type=search]"))[
-            0
-        ]
+        field = until(browser, "return document.querySelector('input[type=search]')")
         field.send_keys("WEIGHT vertices")
-        shown = (
-            "return [...document.querySelectorAll('.coordinate')].filter((c) => c.checkVisibility()).map((c) => c.id)"
-        )
+        rows = "[...document.querySelectorAll('.coordinate')]"
+        shown = f"return {rows}.filter((row) => row.checkVisibility()).map((row) => row.id)"
         assert browser.execute_script(shown) == [f"vertices.{n}" for n in (3, 4, 5, 6)]
         pictures(browser)
 

@@ -70,8 +70,8 @@ function coordinate(c) {
   box.onchange = () => set({ [c.name]: Number.isFinite(box.valueAsNumber) ? box.valueAsNumber : beta[c.name] });
   const range = `${Number(c.low.toPrecision(4))} to ${Number(c.high.toPrecision(4))}`;
   const row = element("div", { className: "coordinate", id: c.name },
-    element("span", {}, c.label, " ", element("small", {}, c.meaning === c.label ? "" : c.meaning)),
-    element("small", { title: c.discrete ? "samples jump when it changes" : "" }, range, c.discrete ? ", jumps" : ""),
+    element("div", {}, c.label, " ", element("small", {}, c.meaning === c.label ? "" : c.meaning),
+      element("small", { title: c.discrete ? "samples jump when it changes" : "" }, range, c.discrete ? ", jumps" : "")),
     slider, box);
   rows.set(c.name, { c, slider, box, row });
   return row;
@@ -138,7 +138,7 @@ async function open() {
         found ? button("the run's best", () => set(of((c) => c.found))) : null,
         button("random", () => set(of((c) => c.low + (c.high - c.low) * Math.random()))),
         button("save beta.json", save)),
-      element("p", { className: "quiet" }, "It is the start of ", element("code", {}, `hgenv run hybrid-gradient --env ${env} --start beta.json`)),
+      element("p", { className: "quiet" }, "A run starts there by ", element("code", {}, `hgenv run hybrid-gradient --env ${env} --start beta.json`)),
       all.length > 12 ? element("div", { className: "choice" }, field) : null,
       ...groups.map((one) => group(one, unfolded))));
   say(`${env} is made ready ...`);
