@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from hgenv.dashboard.places import check_no_links
 from hgenv.dashboard.watched import State, Watched
 from hgenv.files import read_json
 from hgenv.registry import short
@@ -90,6 +91,7 @@ def _cell(groups: dict[Group, dict[str, Cell]], path: Path, named: re.Match[str]
 
 def _failure(path: Path) -> tuple[str, str]:
     try:
+        check_no_links(path.parent, [path.name])
         if path.stat().st_size > _MOST:
             raise ValueError(f"{path.name} is too large")
         found: dict[str, Any] = read_json(path)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote, unquote_to_bytes
@@ -18,6 +18,13 @@ _DEEP, _MOST = 6, 20_000
 
 class NotServedError(LookupError):
     """There is no such thing in the named folders, or it is nothing that is handed out."""
+
+
+def check_no_links(folder: Path, names: Iterable[str]) -> None:
+    """Raise ValueError if a file of a folder is a symbolic link, which may lead out of the named ones."""
+    for name in names:
+        if (folder / name).is_symlink():
+            raise ValueError(f"{name} is a symbolic link, which is not followed")
 
 
 class Found(NamedTuple):

@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 
 from hgenv.beta.distributions import Parameter
 from hgenv.beta.layout import Layout
+from hgenv.dashboard.places import check_no_links
 from hgenv.files import as_json
 from hgenv.options import build, flat
 from hgenv.registry import TASKS, loaded, unknown
-from hgenv.runs.folder import BEST, read_config
+from hgenv.runs.folder import BEST, CONFIG, read_config
 from hgenv.snapshot import load_snapshot
 from hgenv.task import Task
 
@@ -56,6 +57,7 @@ def of_run(folder: Path) -> Scene:
     Raises FileNotFoundError for what is no run's folder, ValueError for one that is broken, or whose environment is in
     a module that is not loaded.
     """
+    check_no_links(folder, (CONFIG, BEST))
     config = read_config(folder)
     module, _, env = config["env"].rpartition(":")
     for name in (*config["imports"], *([module] if module else [])):

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from hgenv.dashboard.curve import Curve
+from hgenv.dashboard.places import check_no_links
 from hgenv.episode import Ledger
 from hgenv.registry import TASKS
 from hgenv.run import COST, Budget, seconds_of
 from hgenv.runs.folder import CONFIG, METRICS, SUMMARY, ending, read_config
-from hgenv.runs.writer import WRITER, is_written
+from hgenv.runs.writer import LOCK, WRITER, is_written
 
 State = Literal["running", "done", "failed", "cut short"]
 """A process writes to it; its budget is spent; it came to another end, or cannot be read; it can go on."""
@@ -33,9 +34,11 @@ class Watched:
         seen = [_changed(self.folder / name) for name in _FILES]
         if seen == self._seen and self.state != "running":  # what is running may have been killed
             return
-        written, ended = is_written(self.folder), ending(self.folder)
-        self.reason = ended if ended != "budget" else ""
+        written, ended = False, ""
         try:
+            check_no_links(self.folder, (*_FILES, LOCK))
+            written, ended = is_written(self.folder), ending(self.folder)
+            self.reason = ended if ended != "budget" else ""
             config = read_config(self.folder)
             self.env = config["env"]
             self.curve.read(stamp, primary(self.env))

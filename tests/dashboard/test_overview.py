@@ -117,3 +117,22 @@ def test_the_environment_of_a_bench_may_be_what_is_named(bench: Path) -> None:
     group = Overview(Places([str(bench / "ToyShading-v0")])).look()["groups"][0]
     assert (group["folder"], group["env"], group["running"]) == ("bench", "ToyShading-v0", False)
     assert TOY in {cell["env"] for cell in group["cells"] if cell["key"]}
+
+
+@pytest.mark.parametrize("name", ["config.json", "metrics.csv", "summary.json", ".lock"])
+def test_files_that_are_links_are_not_followed(name: str, bench: Path) -> None:
+    """They may lead out of the named folders."""
+    path = bench / "ToyShading-v0" / "cma-s0" / name
+    shutil.move(path, bench.parent / name)
+    path.symlink_to(bench.parent / name)
+    shown = Overview(Places([str(bench)])).look()["groups"]
+    cell = next(c for group in shown for c in group["cells"] if c["key"] == "0/ToyShading-v0/cma-s0")
+    assert (cell["state"], cell["reason"]) == ("failed", f"{name} is a symbolic link, which is not followed")
+    assert (cell["curve"]["x"], cell["best"]) == ([], None)
+
+
+def test_a_word_on_a_failure_that_is_a_link_is_not_followed(bench: Path) -> None:
+    path = bench / "ToyShading-v0" / "ppo-s0.failed.json"
+    shutil.move(path, bench.parent / "secret.json")
+    path.symlink_to(bench.parent / "secret.json")
+    assert "is a symbolic link" in cells(Overview(Places([str(bench)])))["ppo-0"]["reason"]

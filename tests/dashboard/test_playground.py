@@ -124,6 +124,11 @@ def _changed(**changes: Any) -> Callable[[Path], None]:
     return change
 
 
+def _moved_out(path: Path) -> None:
+    path.rename(path.parents[1] / path.name)
+    path.symlink_to(path.parents[1] / path.name)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -135,6 +140,8 @@ def _changed(**changes: Any) -> Callable[[Path], None]:
         (_changed(task={"nonsense": 1}), "unknown option 'nonsense'"),
         (_changed(task=3), "is not the configuration of a run"),
         (lambda folder: (folder / BEST).write_bytes(b"PK"), "is no .npz"),
+        (lambda folder: _moved_out(folder / BEST), "best.npz is a symbolic link"),
+        (lambda folder: _moved_out(folder / CONFIG), "config.json is a symbolic link"),
         (lambda folder: np.savez(folder / BEST, **{"beta": np.zeros(2), "state.weights": 0.0}), "a beta of 2"),
         (lambda folder: np.savez(folder / BEST, **{"beta": np.full(3, 9.0), "state.weights": 0.0}), "in its range"),
     ],
