@@ -31,6 +31,7 @@ COMMANDS = {
     "plot": Command("plot", "RUN [RUN ...]", "learning curves of runs in one figure"),
     "film": Command("film", "RUN", "a GIF of beta's distributions and samples over a run"),
     "bench": Command("bench", "ENV [ENV ...]", "optimizers against the controls at an equal budget: tables, figures"),
+    "dashboard": Command("dashboard", "[FOLDER ...]", "a local page of runs as they go, and a playground of beta"),
     "doctor": Command("doctor", "", "what is installed and whether it works"),
     "completion": Command("completion", "SHELL", "a script that lets bash, zsh or fish complete commands and names"),
 }  # fmt: skip

@@ -20,12 +20,16 @@ from hgenv.runs.folder import read_rows, restore
 from hgenv.snapshot import load_snapshot
 
 
+def as_png(picture: NDArray[np.uint8], scale: int = 1) -> bytes:
+    """A picture (h, w, 3) uint8 as the content of a PNG, each pixel enlarged `scale` times."""
+    large = picture.repeat(scale, 0).repeat(scale, 1)
+    return cv2.imencode(".png", cv2.cvtColor(large, cv2.COLOR_RGB2BGR))[1].tobytes()
+
+
 def write_png(path: Path, picture: NDArray[np.uint8], scale: int = 1) -> None:
     """Write a picture (h, w, 3) uint8, each pixel enlarged `scale` times."""
-    large = picture.repeat(scale, 0).repeat(scale, 1)
-    coded = cv2.imencode(".png", cv2.cvtColor(large, cv2.COLOR_RGB2BGR))[1]
     with whole(path) as partial:  # OpenCV itself does not say why it cannot write, and not to paths of any letters
-        partial.write_bytes(coded.tobytes())
+        partial.write_bytes(as_png(picture, scale))
 
 
 def curves(folders: list[Path], metric: str, path: Path) -> None:
