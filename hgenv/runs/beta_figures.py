@@ -16,7 +16,7 @@ from PIL import Image
 from hgenv.beta.layout import Layout
 from hgenv.env import DataGenEnv
 from hgenv.files import whole
-from hgenv.run import Row
+from hgenv.run import Row, betas_of
 
 Array = NDArray[np.float64]
 _MOMENTS = 100  # as many as a figure can show
@@ -62,10 +62,6 @@ def panels(layout: Layout, betas: Array) -> Iterator[Panel]:
                 yield Panel(f"{name} {axis}".strip(), "continuous", quantiles[..., i])
 
 
-def _betas(layout: Layout, rows: list[Row]) -> Array:
-    return np.array([[row[f"beta.{name}"] for name in layout.names] for row in rows])
-
-
 def _draw(axes: Axes, panel: Panel, x: Array) -> None:
     if panel.kind == "discrete":
         axes.stackplot(x, panel.values, labels=panel.outcomes, alpha=0.7)
@@ -99,7 +95,7 @@ def distributions(layout: Layout, rows: list[Row], path: Path) -> None:
     """Quantiles (5, 25, 50, 75, 95 %) and probabilities of what beta describes, against training steps."""
     rows = moments(rows, _MOMENTS)
     x = np.array([row["train_steps"] for row in rows])
-    figure, _ = _figure(list(panels(layout, _betas(layout, rows))), x)
+    figure, _ = _figure(list(panels(layout, betas_of(layout, rows))), x)
     with whole(path) as partial:
         figure.savefig(partial, dpi=100)
 
@@ -116,7 +112,7 @@ def samples(env: DataGenEnv, rows: list[Row], columns: int = 16, count: int = 6)
     """
     layout = env.task.layout
     chosen = moments(rows, count) if env.task.memory is None else rows[-1:]
-    actions = layout.to_action(_betas(layout, chosen))[:, env.box.movable]
+    actions = layout.to_action(betas_of(layout, chosen))[:, env.box.movable]
     return np.concatenate([env.contact_sheet(action, columns, columns) for action in actions])
 
 
@@ -130,12 +126,12 @@ def film(env: DataGenEnv, rows: list[Row], path: Path, frames: int = 24) -> None
     rows = moments(rows, _MOMENTS)
     layout, chosen = env.task.layout, moments(rows, frames)
     steps = np.array([row["train_steps"] for row in rows])
-    figure, grid = _figure(list(panels(layout, _betas(layout, rows))), steps)
+    figure, grid = _figure(list(panels(layout, betas_of(layout, rows))), steps)
     figure.set_dpi(50)
     canvas = FigureCanvasAgg(figure)
     now = [axes.axvline(steps[0], color="black", lw=1.5) for axes in grid]
     pictures = []
-    for row, beta in zip(chosen, _betas(layout, chosen), strict=True):
+    for row, beta in zip(chosen, betas_of(layout, chosen), strict=True):
         for line in now:
             line.set_xdata([row["train_steps"], row["train_steps"]])
         canvas.draw()  # type: ignore[no-untyped-call]

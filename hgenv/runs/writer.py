@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -47,6 +48,26 @@ def check_free(folder: Path) -> None:
     if (folder / WRITER).is_file():  # its lock is tried only then, as to try takes it for a moment
         with sole_writer(folder):
             pass
+
+
+def writing(folder: Path) -> str:
+    """Who writes to a folder, as far as that can be read without its lock; nothing if nobody does. A process of this
+    machine that is no more has left its name behind."""
+    if not (folder / WRITER).is_file():
+        return ""
+    who = _writer(folder)
+    match = re.fullmatch(r"process (\d+) on (.*)", who)
+    return "" if match and match[2] == socket.gethostname() and not _alive(int(match[1])) else who
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except PermissionError:
+        return True
+    except (ProcessLookupError, OverflowError):
+        return False
+    return True
 
 
 def _sign(path: Path) -> None:
