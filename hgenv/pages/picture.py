@@ -41,7 +41,7 @@ def picture(content: bytes, caption: str, scale: int = 1) -> Html:
         width, height = image.width * scale, image.height * scale
     said, kind = escaped(caption), ' class="pixels"' if scale > 1 else ""
     return Html(
-        f'<figure class="picture"><img{kind} src="{data_url(content)}" width="{width}" height="{height}" alt="{said}">'
+        f'<figure class="picture"><img{kind} src="{data_url(content)}" width="{width}" height="{height}" alt="{said}"/>'
         f"<figcaption>{said}</figcaption></figure>"
     )
 

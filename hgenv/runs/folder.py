@@ -82,8 +82,8 @@ def _betas(layout: Layout, rows: list[Row], folder: Path) -> NDArray[np.float64]
         betas = betas_of(layout, rows)
     except KeyError as error:
         raise ValueError(f"{folder / METRICS} has a row without {error.args[0]}") from error
-    if np.any((betas < layout.low) | (betas > layout.high)):
-        raise ValueError(f"{folder / METRICS} has values of beta outside their range")
+    if not np.all((betas >= layout.low) & (betas <= layout.high)):
+        raise ValueError(f"{folder / METRICS} has values of beta outside their range, or not finite")
     return betas
 
 

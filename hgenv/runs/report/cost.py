@@ -33,7 +33,7 @@ def cost(run: OpenRun) -> Html:
         whole = f"{amount:.1f}" if name.endswith("_seconds") else f"{amount:.0f}"
         share = f"{100.0 * amount / limit:.1f} % of {limit:g}" if limit else "-"
         lines.append((said, whole, f"{amount / steps:.4g}" if steps else "-", share))
-    header = ("what", "in all", "per environment step", "share of its limit")
+    header = ("cost", "in all", "per environment step", "share of its limit")
     return Html(table(header, lines) + _probes(run))
 
 

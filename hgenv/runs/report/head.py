@@ -12,7 +12,7 @@ from hgenv.pages.table import table
 from hgenv.registry import short as short_id
 from hgenv.run import Row
 from hgenv.runs.folder import OpenRun, best_of, ending
-from hgenv.runs.writer import writing
+from hgenv.runs.writer import is_written
 
 
 def title(run: OpenRun) -> str:
@@ -36,9 +36,11 @@ def state(folder: Path) -> Html:
         return Html("<p>It has come to the end of its budget.</p>")
     if ended:
         return Html(f"<p class='failed'>It has no end that counts: {escaped(ended)}.</p>")
-    if who := writing(folder):
-        return Html(f"<p>It goes on: {escaped(who)} writes to it. This page shows it until now.</p>")
-    return Html(f"<p class='failed'>It was cut short. <code>hgenv resume {escaped(str(folder))}</code> goes on.</p>")
+    if is_written(folder):
+        return Html("<p>It goes on; this page shows what it has come to so far.</p>")
+    return Html(
+        f"<p class='failed'>It was cut short. It goes on by <code>{escaped(f'hgenv resume {folder}')}</code>.</p>"
+    )
 
 
 def configuration(run: OpenRun) -> Html:
@@ -47,7 +49,7 @@ def configuration(run: OpenRun) -> Html:
     shown = {name: value for name, value in run.config.items() if name not in ("command", "words", "versions")}
     parts.append(folded("every option", f"<pre>{escaped(as_json(shown))}</pre>"))
     versions = [(name, str(version)) for name, version in run.config["versions"].items()]
-    parts.append(folded("versions", table(("what", "version"), versions)))
+    parts.append(folded("versions", table(("software", "version"), versions)))
     return Html("\n".join(parts))
 
 
