@@ -94,8 +94,8 @@ def test_a_run_leaves_its_page(run: Path) -> None:
     names = [name.removeprefix("test.") for name in rows[-1] if name.startswith("test.")]
     assert [chart["y"] for chart in others] == [name for name in names if name != "mae"]
     best = min(reports, key=lambda row: row["validation.mae"])
-    assert f"{best['validation.mae']:.4g} at step {best['step']:.0f}" in page.text
-    assert f"{best['test.mae']:.4g}" in page.text
+    assert f"best validation mae, at step {best['step']:.0f}{best['validation.mae']:.4g}" in page.text
+    assert f"test mae there{best['test.mae']:.4g}" in page.text
 
 
 def test_cost_and_beta_are_those_of_the_rows(run: Path) -> None:

@@ -57,8 +57,7 @@ def _facts(run: OpenRun) -> dict[str, str]:
     last, metric = run.rows[-1], run.env.task.quantity.primary
     facts = {}
     if best := best_of(run.rows, metric):
-        at = f"<small>at step {best['step']:.0f}</small>"
-        facts[f"best validation {metric}"] = f"{best[f'validation.{metric}']:.4g} {at}"
+        facts[f"best validation {metric}, at step {best['step']:.0f}"] = f"{best[f'validation.{metric}']:.4g}"
         facts[f"test {metric} there"] = f"{best[f'test.{metric}']:.4g}"
     facts |= {"environment steps": short(last["step"]), "training steps": short(last["train_steps"])}
     facts |= {"renders": short(last["renders"]), "CPU seconds": short(last["cpu_seconds"])}
