@@ -55,7 +55,12 @@ class Chart:
 
 
 def chart(one: Chart) -> Html:
-    """HTML of a chart, on a page with ASSETS. Raises ValueError that names a line whose lengths or axes do not fit."""
+    """HTML of a chart, on a page with ASSETS.
+
+    Raises ValueError for a chart without lines, or that names a line whose lengths or axes do not fit.
+    """
+    if not one.series:
+        raise ValueError(f"the chart {one.title!r} has no line")
     content = {
         "x": dict(one.x), "y": one.y, "log": one.log, "frame": one.frame,
         "series": [_plain(line, i, one.x) for i, line in enumerate(one.series)],

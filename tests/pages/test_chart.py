@@ -71,6 +71,11 @@ def test_a_line_that_does_not_fit_is_named(wrong: Series, message: str) -> None:
         chart(Chart("t", AXES, "y", [wrong]))
 
 
+def test_a_chart_without_lines_is_refused() -> None:
+    with pytest.raises(ValueError, match="the chart 't' has no line"):
+        chart(Chart("t", AXES, "y", []))
+
+
 def test_a_frame_leaves_out_what_would_squeeze_the_rest() -> None:
     values = np.r_[80.0, 60.0, np.linspace(10.0, 12.0, 98), np.nan]
     frame = frame_of(values)

@@ -255,5 +255,7 @@ def test_of_many_distributions_those_that_moved_most_are_shown(tmp_path: Path) -
     text = (out / "report.html").read_text()
     before, _, after = text.partition("<h2>Beta over time</h2>")[2].partition("<h2>")[0].partition("<details>")
     assert (before.count('<figure class="density">'), after.count('<figure class="density">')) == (SHOWN, 33 - SHOWN)
-    assert re.search(r"<summary>head, coefficients of the first ten components each: the other \d+</summary>", after)
+    assert re.search(
+        r"<summary>head, coefficients of the first ten components each: \d+ of its 30 axes</summary>", after
+    )
     assert len(Page(out / "report.html").table("coordinate")) == 204

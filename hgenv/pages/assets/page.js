@@ -44,7 +44,7 @@ const pages = (() => {
   })).filter((_, i) => content.series[i].band);
 
   const axisOf = more => ({
-    stroke: () => css("--ink"), grid: { stroke: () => css("--line") , width: 1 }, ticks: { show: false },
+    stroke: () => css("--ink"), grid: { stroke: () => css("--line"), width: 1 }, ticks: { show: false },
     font: "12px system-ui, sans-serif", labelFont: "13px system-ui, sans-serif", labelSize: 24,
     values: (_, splits) => splits.map(short), ...more,
   });
@@ -56,46 +56,49 @@ const pages = (() => {
     return uPlot.rangeNum(Math.min(low, high), Math.max(low, high), 0.06, true);
   };
 
+  const optionsOf = (content, now, rows, readout) => ({
+    padding: [10, 12, 0, 0],
+    legend: { show: false },
+    focus: { alpha: content.series.length > 3 ? 0.25 : 1 },
+    cursor: {
+      drag: { x: true, y: true, uni: 30 },
+      points: { size: (_, k) => k % 3 === 1 ? 7 : 0 },  // not on the edges of bands
+      focus: { prox: 24, dist: (_, k, __, value, pointer) => k % 3 === 1 ? value - pointer : Infinity },
+      bind: { dblclick: (_, __, reset) => event => { now.all = !now.zoomed && !now.all; now.zoomed = false; reset(event); } },
+    },
+    scales: { x: { time: false, distr: now.log ? 3 : 1 }, y: { range: rangeOf(content, now) } },
+    axes: [axisOf({ label: content.x[now.axis], space: 60, size: 28 }), axisOf({ label: content.y, size: 58 })],
+    series: [{}, ...seriesOf(content).map((one, k) => ({ ...one, show: !now.hidden.has(Math.floor(k / 3)) }))],
+    bands: bandsOf(content),
+    hooks: {
+      setSelect: [({ select }) => { now.zoomed ||= select.width > 0 || select.height > 0; }],
+      setCursor: [u => read(u, content, now, rows, readout)],
+      setSeries: [(_, k, { focus }) => focus != null && rows.forEach((row, i) =>
+        row.classList.toggle("near", rows.length > 1 && k != null && Math.floor((k - 1) / 3) === i))],
+    },
+  });
+
+  const sizeOf = place => ({ width: place.clientWidth, height: place.clientWidth < 500 ? 240 : 300 });
+
+  // now: what the reader has chosen. all: to see what is outside the frame.
   function chart(figure) {
     const content = JSON.parse(figure.querySelector("script[type='application/json']").textContent);
     const now = { axis: Object.keys(content.x)[0], log: content.log, all: false, zoomed: false, hidden: new Set() };
     const place = make("div", { class: "plot" }), readout = make("span", { class: "readout" });
-    const rows = legend(content, now, (i, show) => [1, 2, 3].forEach(k => plot.setSeries(3 * i + k, { show })));
-    const shown = i => now.hidden.has(i) ? { show: false } : {};
-    let plot = null;
+    let plot = null, width = 0;
+    const rows = legend(content, now, (i, show) => plot && [1, 2, 3].forEach(k => plot.setSeries(3 * i + k, { show })));
     const draw = () => {
       if (plot) plot.destroy();
       now.zoomed = false;
-      plot = new uPlot({
-        width: Math.max(place.clientWidth, 200), height: place.clientWidth < 500 ? 240 : 300,
-        padding: [10, 12, 0, 0],
-        legend: { show: false },
-        focus: { alpha: content.series.length > 3 ? 0.25 : 1 },
-        cursor: {
-          drag: { x: true, y: true, uni: 30 },
-          points: { size: (_, k) => k % 3 === 1 ? 7 : 0 },  // not on the edges of bands
-          focus: { prox: 24, dist: (_, k, __, value, pointer) => k % 3 === 1 ? value - pointer : Infinity },
-          bind: { dblclick: (_, __, reset) => event => { now.all = !now.zoomed && !now.all; now.zoomed = false; reset(event); } },
-        },
-        scales: { x: { time: false, distr: now.log ? 3 : 1 }, y: { range: rangeOf(content, now) } },
-        axes: [axisOf({ label: content.x[now.axis], space: 60, size: 28 }), axisOf({ label: content.y, size: 58 })],
-        series: [{}, ...seriesOf(content).map((one, k) => ({ ...one, ...shown(Math.floor(k / 3)) }))],
-        bands: bandsOf(content),
-        hooks: {
-          setSelect: [({ select }) => { now.zoomed ||= select.width > 0 || select.height > 0; }],
-          setCursor: [u => read(u, content, now, rows, readout)],
-          setSeries: [(u, k, { focus }) => focus != null && rows.forEach((row, i) =>
-            row.classList.toggle("near", content.series.length > 1 && k != null && Math.floor((k - 1) / 3) === i))],
-        },
-      }, columns(content, now.axis, now.log), place);
+      const options = { ...sizeOf(place), ...optionsOf(content, now, rows, readout) };
+      plot = new uPlot(options, columns(content, now.axis, now.log), place);
     };
-    figure.append(controls(content, now, () => draw()), readout, place, make("ul", { class: "legend" }, ...rows));
+    figure.append(controls(content, now, draw), readout, place, make("ul", { class: "legend" }, ...rows));
     // A chart in a folded part has no width until that is opened.
-    let width = 0;
     new ResizeObserver(() => {
       if (place.clientWidth === 0 || place.clientWidth === width) return;
       width = place.clientWidth;
-      if (plot) plot.setSize({ width, height: width < 500 ? 240 : 300 });
+      if (plot) plot.setSize(sizeOf(place));
       else draw();
     }).observe(place);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => plot && plot.redraw());

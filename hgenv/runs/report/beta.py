@@ -24,8 +24,8 @@ def over_time(run: OpenRun) -> Html:
     found = list(groups(run.env.task.layout, betas_of(run.env.task.layout, rows), (first, last)))
     distances = sorted((axis.distance for group in found for axis in group.axes), reverse=True)
     least = distances[min(SHOWN, len(distances)) - 1]
-    open_ones = [axis.density for group in found for axis in group.axes if axis.distance >= least]
-    parts = [Html(f"<p class='quiet'>{_legend(len(open_ones), len(distances))}</p>"), densities(open_ones)]
+    most = [axis.density for group in found for axis in group.axes if axis.distance >= least]
+    parts = [Html(f"<p class='quiet'>{_legend(len(most), len(distances))}</p>"), densities(most)]
     for group in found:
         if rest := [axis.density for axis in group.axes if axis.distance < least]:
             parts.append(folded(_said(group, rest), densities(rest)))
@@ -62,9 +62,6 @@ def _legend(shown: int, known: int) -> str:
 
 
 def _said(group: Group, rest: list[Density]) -> str:
-    others = "all" if len(rest) == len(group.axes) else "the other"
-    return (
-        f"{group.name}, {group.meaning}: {others} {len(rest)}"
-        if len(group.axes) > 1
-        else f"{group.name}, {group.meaning}"
-    )
+    """What is behind a line: a distribution, or some of its axes."""
+    count = f": {len(rest)} of its {len(group.axes)} axes" if len(group.axes) > 1 else ""
+    return f"{group.name}, {group.meaning}{count}"

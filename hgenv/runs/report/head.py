@@ -22,7 +22,7 @@ def title(run: OpenRun) -> str:
 
 def head(run: OpenRun, folder: Path) -> Html:
     """Title, state, and the numbers that one looks for first."""
-    facts = "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in _facts(run).items())
+    facts = "".join(f"<div><dt>{escaped(name)}</dt><dd>{value}</dd></div>" for name, value in _facts(run).items())
     return Html(
         f"<h1>{escaped(title(run))}</h1>\n<p class='quiet'>{escaped(folder.resolve().name)}</p>\n{state(folder)}\n"
         f"<dl class='facts'>{facts}</dl>{_failed_steps(run.rows)}"

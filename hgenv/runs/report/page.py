@@ -7,7 +7,6 @@ from pathlib import Path
 from hgenv.clock import Seconds
 from hgenv.files import write_text
 from hgenv.pages.chart import ASSETS
-from hgenv.pages.markup import Html
 from hgenv.pages.page import page
 from hgenv.run import COST
 from hgenv.runs.folder import METRICS, OpenRun, read_config
@@ -29,20 +28,20 @@ def write(run: OpenRun, folder: Path) -> Path:
     The environment is left in the state of the best snapshot. Raises ValueError for a configuration or rows that are
     not a run's, OSError if the page cannot be written.
     """
-    read_config(folder, of_run=True)
+    read_config(folder, of_run=True)  # run.config may be that of an environment alone
     if missing := {name for row in run.rows for name in _NEEDED - row.keys()}:
         raise ValueError(f"{folder / METRICS} has rows without {min(missing)}")
-    sections: dict[str, list[Html]] = {
-        "": [head(run, folder)],
-        "Curves": [curves(run)],
-        "Beta over time": [over_time(run)],
-        "Samples over time": [samples(run)],
-        "Predictions": [predictions(run)],
-        "Cost": [cost(run)],
-        "Beta before and after": [before_and_after(run)],
-        "How it was run": [configuration(run)],
+    sections = {
+        "": head(run, folder),
+        "Curves": curves(run),
+        "Beta over time": over_time(run),
+        "Samples over time": samples(run),
+        "Predictions": predictions(run),
+        "Cost": cost(run),
+        "Beta before and after": before_and_after(run),
+        "How it was run": configuration(run),
     }
-    body = [(f"<h2>{name}</h2>\n" if name else "") + "\n".join(parts) for name, parts in sections.items() if any(parts)]
+    body = [(f"<h2>{name}</h2>\n" if name else "") + section for name, section in sections.items() if section]
     path = folder / PAGE
     write_text(path, page(title(run), "\n".join(body), ASSETS))
     return path
