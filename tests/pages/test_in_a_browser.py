@@ -250,6 +250,9 @@ def test_what_is_on_a_runs_page_works(browser: "WebDriver", run: Path) -> None: 
         small = found(browser, css)[0]
         browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", small)
         small.click()
-        assert found(browser, inner)[0].size["width"] > small.size["width"]
+        large = found(browser, inner)[0]
+        assert large.size["width"] > small.size["width"]
+        lines = large.find_elements("css selector", "polyline")
+        assert all(line.value_of_css_property("fill") == "none" for line in lines), "styled as the small one is"
         found(browser, "dialog")[0].click()
         assert not found(browser, "dialog")

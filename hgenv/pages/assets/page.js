@@ -190,7 +190,7 @@ const pages = (() => {
     one.tabIndex = 0;
     one.setAttribute("title", "enlarge");
     const open = () => {
-      const dialog = make("dialog", { class: "enlarged" }, ...[...one.closest("figure").childNodes].map(node => node.cloneNode(true)));
+      const dialog = make("dialog", {}, one.closest("figure").cloneNode(true));
       dialog.onclick = () => dialog.close();
       dialog.onclose = () => dialog.remove();
       document.body.append(dialog);
