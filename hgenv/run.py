@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from hgenv.beta.layout import Layout
 from hgenv.checkpoint import Checkpoint, part
 from hgenv.clock import Clock, Seconds
 from hgenv.domains.domain import SPLITS
@@ -175,6 +176,11 @@ def make_row(env: DataGenEnv, seconds: Seconds, step: int, info: dict[str, Any],
     for split in SPLITS if report else ():
         row |= {f"{split}.{name}": value for name, value in env.metrics(split).items()}
     return row | {f"beta.{name}": value for name, value in zip(env.task.layout.names, env.box.beta(found), strict=True)}
+
+
+def betas_of(layout: Layout, rows: Iterable[Row]) -> Array:
+    """Physical beta (rows, d) of rows that make_row has made. KeyError for a row that lacks a coordinate."""
+    return np.array([[row[f"beta.{name}"] for name in layout.names] for row in rows])
 
 
 def elsewhere(env: DataGenEnv) -> Seconds:

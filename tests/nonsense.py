@@ -230,6 +230,7 @@ def bases() -> dict[str, Base]:
     found["list"] = Base(["list"], ["list"])
     found["plot"] = Base(["plot", "run"], ["plot"])
     found["film"] = Base(["film", "run", "--frames", "2"], ["film"])
+    found["report"] = Base(["report", "run"], ["report"])
     found["completion"] = Base(["completion", "bash"], ["completion"])
     return found
 
@@ -238,7 +239,8 @@ def positions() -> dict[str, list[str]]:
     """Commands that lack their last word."""
     return {
         "hgenv": [], "import": ["list", "--import"], "run": ["run"], "bench": ["bench"], "signal": ["bench", "signal"],
-        "plot": ["plot"], "film": ["film"], "data": ["data"], "list": ["list"], "completion": ["completion"],
+        "plot": ["plot"], "film": ["film"], "report": ["report"], "data": ["data"], "list": ["list"],
+        "completion": ["completion"],
         "complete": ["completion", "--complete", "--", "run"], "resolution": ["bench", "render", "--resolutions", "32"],
         "every run": ["bench", "hgenv/ToyShading-v0", "--optimizers", "fixed", "--max-steps", "1", "--"],
     }  # fmt: skip

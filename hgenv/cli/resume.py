@@ -29,7 +29,7 @@ class ResumeOptions:
     folder: tyro.conf.Positional[str]
     """Folder of the run."""
     figures: bool | None = None
-    """Draw the run's figures when it is over; None: as it was told to."""
+    """Draw the run's figures and write its page when it is over; None: as it was told to."""
     workers: str | None = None
     """Where probes run from now on; None: as before."""
     render_workers: Threads | None = None

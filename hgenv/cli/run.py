@@ -26,7 +26,7 @@ from hgenv.registry import loaded, short, unknown
 from hgenv.run import Budget, DivergedError, Row, check_served, seconds_of
 from hgenv.run import run as play
 from hgenv.runs import agents
-from hgenv.runs.folder import RunFolder, described
+from hgenv.runs.folder import OpenRun, RunFolder, described, read_config, read_rows, snapshot_in
 
 if TYPE_CHECKING:
     from stable_baselines3.common.base_class import BaseAlgorithm
@@ -48,7 +48,7 @@ class RunOptions:
     start_seed: Seed | None = None
     """Seed of a random start; None: that of everything else."""
     figures: bool = True
-    """Draw the run's figures when it is over."""
+    """Draw the run's figures and write its page, report.html, when it is over."""
     report_every: Many = 5
     """Environment steps between metrics of the whole validation and test splits."""
     checkpoint_seconds: Positive = 60.0
@@ -148,8 +148,8 @@ def played(run: Run) -> int:
     if not folder.best:
         ended, status = f"no validation {key} was finite", DIVERGED
     folder.finish(ended)
-    if run.options.figures and folder.best:
-        _draw(run)
+    if run.options.figures:
+        _shown(run)
     print(_summed_up(folder, key))
     if status:
         print(f"hgenv: {folder.path}: {ended}", file=sys.stderr)
@@ -190,14 +190,27 @@ def _keep(agent: BaseAlgorithm, folder: RunFolder) -> None:
             agent.save(partial)
 
 
-def _draw(run: Run) -> None:
-    """The figures, of which none can make a run fail that has come to its end."""
-    try:
-        from hgenv.runs import plot
+def _shown(run: Run) -> None:
+    """The figures and the page, of which none can make a run fail that has come to its end."""
+    path, made = run.folder.path, {"page": _page}
+    for what, draw in ({"figures": _figures} | made if run.folder.best else made).items():
+        try:
+            draw(run)
+        except Exception as error:
+            print(f"hgenv: the {what} of {path} could not be drawn: {told(error)}", file=sys.stderr)
 
-        plot.of_run(run.env, run.folder.path)
-    except Exception as error:
-        print(f"hgenv: the figures of {run.folder.path} could not be drawn: {told(error)}", file=sys.stderr)
+
+def _figures(run: Run) -> None:
+    from hgenv.runs import plot
+
+    plot.of_run(run.env, run.folder.path)
+
+
+def _page(run: Run) -> None:
+    from hgenv.runs import report
+
+    path = run.folder.path
+    report.write(OpenRun(run.env, read_rows(path), snapshot_in(path), read_config(path)), path)
 
 
 def _summed_up(folder: RunFolder, key: str) -> str:

@@ -13,9 +13,10 @@ from hgenv.dashboard.newest import Newest
 from hgenv.dashboard.places import Places
 from hgenv.dashboard.scene import Scene, groups, of_environment, of_run
 from hgenv.env import DataGenEnv
+from hgenv.pages.picture import png
 from hgenv.registry import TASKS
 from hgenv.runs.folder import BEST, CONFIG
-from hgenv.runs.plot import as_png, target_samples
+from hgenv.runs.plot import target_samples
 
 COUNT = 24
 """Pictures on a sheet, always of the same keys: only beta changes."""
@@ -75,7 +76,7 @@ class Playground:
         return known[1]
 
     def _png(self, scene: Scene, picture: Callable[[DataGenEnv], NDArray[np.uint8]]) -> bytes:
-        return self._newest(lambda: as_png(picture(self._environment(scene))))
+        return self._newest(lambda: png(picture(self._environment(scene))))
 
     def _environment(self, scene: Scene) -> DataGenEnv:
         """The environment of a scene, ready to render; to make one ready can take long."""

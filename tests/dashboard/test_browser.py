@@ -1,15 +1,14 @@
 """The pages in a real browser, whose console stays empty."""
 
 import json
-import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from browser import look
 from dashboards import TOY, play, served
 from processes import interruptible
 
@@ -20,18 +19,12 @@ from hgenv.tasks.toy_shading import ToyShading
 
 pytest.importorskip("selenium", reason="selenium is not installed")
 
-from selenium import webdriver
-from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webdriver import WebDriver
 from selenium.webdriver.support.wait import WebDriverWait
 
-CHROMIUM, CHROMEDRIVER = shutil.which("chromium"), shutil.which("chromedriver")
-pytestmark = [
-    pytest.mark.skipif(not (CHROMIUM and CHROMEDRIVER), reason="no chromium and chromedriver on the path"),
-    pytest.mark.xdist_group("browser"),
-]
+pytestmark = pytest.mark.xdist_group("browser")
 PIXELS = """
 const [image] = arguments, canvas = document.createElement("canvas");
 canvas.width = image.naturalWidth;
@@ -40,38 +33,6 @@ canvas.getContext("2d").drawImage(image, 0, 0);
 return canvas.toDataURL();
 """
 IDLE = "return document.getElementById('said').textContent === '' && !renderer.busy && samples.naturalWidth > 0"
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[WebDriver]:
-    options = webdriver.ChromeOptions()
-    options.binary_location = str(CHROMIUM)
-    for word in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1280,900"):
-        options.add_argument(word)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options, Service(CHROMEDRIVER))
-    try:
-        yield driver
-    finally:
-        driver.quit()
-
-
-@pytest.fixture
-def browser(chromium: WebDriver) -> Iterator[WebDriver]:
-    """At 1280 x 900, in the light; what its console says fails the test."""
-    look(chromium, 1280, "light")
-    yield chromium
-    told = chromium.get_log("browser")  # type: ignore[no-untyped-call]
-    chromium.get("about:blank")
-    assert told == []
-
-
-def look(browser: WebDriver, width: int, scheme: str) -> None:
-    """Make the window so wide, and light or dark."""
-    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-    media = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
 
 
 def until(browser: WebDriver, script: str, seconds: float = 60.0) -> Any:
