@@ -31,7 +31,8 @@ from hgenv.runs.writer import check_free, sole_writer
 from hgenv.workers import check as check_workers
 from hgenv.workers import workers_of
 
-CONTROLS = ("fixed", "random-beta")
+FIXED = "fixed"
+CONTROLS = (FIXED, "random-beta")
 METHODS = (
     "random-search=random-search --train-steps 10 --variant BRS --step 5",
     "cma=nevergrad --name CMA --train-steps 10",
@@ -50,6 +51,7 @@ METHODS = (
     "sac=sb3 --algorithm SAC",
     "td3=sb3 --algorithm TD3",
 )
+GOOD = "good"
 RANDOM_FIXED = "random-fixed"
 INTERRUPTED = "interrupted"
 # What defines a cell: an option of every run would set it for the controls and the retraining too.
@@ -71,6 +73,8 @@ class CompareOptions:
     """Seeds of each, at least 2."""
     random_fixed: Annotated[int, AtLeast(0), AtMost(10_000)] = 10
     """Random betas that are kept: their best, median and worst are reported (the paper's Table 1). 0 for none."""
+    good: tuple[str, ...] = ()
+    """What is known to be good, one an environment: as --start of a run. Kept fixed it is `good`, whose score is 1."""
     retrain_steps: Annotated[int, AtLeast(0), MOST] = 1000
     """Training steps from scratch on each found beta, on seeds of their own; 0 for none."""
     report_every: Many = 5
@@ -89,12 +93,15 @@ class CompareOptions:
             find(env)
         if len({short(env) for env in self.envs}) < len(self.envs):
             raise ValueError(f"environments must differ in what follows the slash, got {', '.join(self.envs)}")
+        if self.good and len(self.good) != len(self.envs):
+            raise ValueError(f"good names one start for each of {len(self.envs)} environments, got {len(self.good)}")
         labels = [label for label, _ in self.methods()]
         for label in labels:
             if not re.fullmatch(r"[A-Za-z0-9._-]+", label) or label.endswith(".failed"):
                 raise ValueError(f"{label!r} cannot be a label: give optimizers as LABEL=OPTIMIZER OPTIONS...")
-        if len(set(labels)) < len(labels) or RANDOM_FIXED in labels:
-            raise ValueError(f"labels must differ from each other and from {RANDOM_FIXED}, got {', '.join(labels)}")
+        if len({*labels, GOOD, RANDOM_FIXED}) < len(labels) + 2:
+            reserved = f"{GOOD} and {RANDOM_FIXED}"
+            raise ValueError(f"labels must differ from each other and from {reserved}, got {', '.join(labels)}")
         for label, words in self.methods():
             if label in CONTROLS and words != [label]:
                 raise ValueError(f"{label} is a control: give {' '.join(words)!r} another label")
@@ -174,18 +181,25 @@ def cells(o: CompareOptions, budget: Budget, common: list[str]) -> list[Cell]:
     limits = {name: value for name, value in dataclasses.asdict(budget).items() if value is not None}
     ending = [word for name, value in limits.items() for word in (f"--{name.replace('_', '-')}", str(value))]
     found = []
-    plan = [(seed, label, words) for seed in range(o.seeds) for label, words in o.methods()]
-    plan += [(seed, RANDOM_FIXED, ["fixed", "--start", "random"]) for seed in range(o.random_fixed)]
-    for seed, label, words in plan:
-        for env in o.envs:
-            folder = Path(o.out) / short(env) / f"{label}-s{seed}"
-            options = ["--env", env, *ending, "--seed", str(seed), "--report-every", str(o.report_every)]
-            # Random beta has no beta of its own to train on: it is trained anew as it is.
-            player = ["random-beta"] if words[0] == "random-beta" else ["fixed", "--start", str(folder)]
-            limit = ["--env", env, "--max-train-steps", str(o.retrain_steps), "--seed", str(100 + seed)]
-            again = [*player, *limit, "--report-every", "10", *common] if o.retrain_steps else []
-            found.append(Cell(env, label, seed, folder, [*words, *options, *common], again))
+    for env, label, seed, words in _plan(o):
+        folder = Path(o.out) / short(env) / f"{label}-s{seed}"
+        options = ["--env", env, *ending, "--seed", str(seed), "--report-every", str(o.report_every)]
+        # Random beta has no beta of its own to train on: it is trained anew as it is.
+        player = ["random-beta"] if words[0] == "random-beta" else ["fixed", "--start", str(folder)]
+        limit = ["--env", env, "--max-train-steps", str(o.retrain_steps), "--seed", str(100 + seed)]
+        again = [*player, *limit, "--report-every", "10", *common] if o.retrain_steps else []
+        found.append(Cell(env, label, seed, folder, [*words, *options, *common], again))
     return found
+
+
+def _plan(o: CompareOptions) -> Iterator[tuple[str, str, int, list[str]]]:
+    """Environment, label, seed, and words of the optimizer."""
+    for seed in range(o.seeds):
+        yield from ((env, label, seed, words) for label, words in o.methods() for env in o.envs)
+        good = zip(o.envs, o.good, strict=True) if o.good else ()
+        yield from ((env, GOOD, seed, ["fixed", "--start", start]) for env, start in good)
+    for seed in range(o.random_fixed):
+        yield from ((env, RANDOM_FIXED, seed, ["fixed", "--start", "random"]) for env in o.envs)
 
 
 def play(o: CompareOptions, budget: Budget, common: list[str]) -> Iterator[Played]:
