@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import EngFormatter
+from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 from numpy.typing import NDArray
 
 from hgenv.bench.compare import FIXED, GOOD
@@ -85,16 +86,22 @@ def curves(results: Sequence[Result]) -> Figure:
             x, middle, low, high = median_and_band([r for r in results if r.label == label], axis)
             panel.plot(x, middle, label=label, **style)
             panel.fill_between(x, low, high, color=style["color"], alpha=0.06, lw=0)
-        panel.set_xlabel(title)
-        panel.set_xscale("log")
-        panel.grid(alpha=0.3)
-        panel.xaxis.set_major_formatter(EngFormatter(sep=""))
+        _along(panel, title)
     finals = np.array([r.test for r in results])
     top = max(finals.max(), np.percentile(np.concatenate([r.curve["test"][1:] for r in results]), 75))
     panels[0].set_ylim(finals.min() - 0.03 * (top - finals.min()), top + 0.03 * (top - finals.min()))
     panels[0].set_ylabel(f"test {results[0].metric}")
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside right upper", fontsize=8)
     return figure
+
+
+def _along(panel: Axes, title: str) -> None:
+    """Make costs of many magnitudes the panel's horizontal axis."""
+    panel.set(xscale="log", xlabel=title)
+    panel.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    panel.xaxis.set_major_formatter(EngFormatter(sep=""))
+    panel.xaxis.set_minor_formatter(NullFormatter())
+    panel.grid(alpha=0.3)
 
 
 def runtime_profiles(results: Sequence[Result], axis: str = "train_steps") -> Figure | None:
@@ -115,11 +122,9 @@ def runtime_profiles(results: Sequence[Result], axis: str = "train_steps") -> Fi
         end = max(r.last[axis] for r in mine)
         shares = [0.0, *y, *(y[-1:] if len(y) else [0.0])]
         panel.step([begin, *x, end], shares, where="post", label=label, **_style(labels, label))
-    panel.set(xscale="log", xlabel=COST_AXES[axis], ylim=(-0.02, 1.02))
-    panel.set_ylabel(f"share of {len(levels)} targets x seeds")
+    _along(panel, COST_AXES[axis])
+    panel.set(ylim=(-0.02, 1.02), ylabel=f"share of {len(levels)} targets x seeds")
     panel.set_title(f"targets: test {results[0].metric} from fixed's {means[FIXED]:.4g} to {goal}'s {means[goal]:.4g}")
-    panel.grid(alpha=0.3)
-    panel.xaxis.set_major_formatter(EngFormatter(sep=""))
     figure.legend(*panel.get_legend_handles_labels(), loc="outside right upper", fontsize=8)
     return figure
 

@@ -6,9 +6,10 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from hgenv.bench import figures, tables
+from hgenv.bench import figures, report, tables
 from hgenv.bench.intervals import Interval, interval, student
 from hgenv.bench.pairs import probability_of_improvement
+from hgenv.bench.report import Section
 from hgenv.bench.statistics import Result, standing
 from hgenv.bench.tables import Content, Share, Table, shown
 
@@ -135,3 +136,17 @@ def test_the_diagram_names_all_that_have_a_rank() -> None:
     assert (found.labels, found.ranks.tolist()) == (["fixed", "a", "b"], [3.0, 2.0, 1.0])
     texts = [text.get_text() for text in figures.critical_differences(found).axes[0].texts]
     assert {"b 1.00", "a 2.00", "fixed 3.00", "critical difference 1.91"} <= set(texts)
+
+
+def test_a_section_is_told_in_both_reports(tmp_path: Path) -> None:
+    section = report._overall(tmp_path, [r for env in (TOY, SHAPES, FACES) for r in compared(env)])
+    assert (tmp_path / "critical-differences.png").stat().st_size > 5000
+    text, page = report._markdown(section), report._html(section)
+    assert "\n| b | 9 of 9 | 0.4" in text
+    assert '<tr class="control"><td>fixed</td><td>0 of 9</td><td>1 [1, 1]</td>' in page
+    assert section.tables[0].note in text
+    assert "![Mean ranks over environments" in text
+    odd = Section("A & B", [Table("<", ["a|b"], [["<x>\n|"]])], {})
+    assert "| a\\|b |\n|---|\n| <x> \\| |" in report._markdown(odd)
+    assert "<h2>A &amp; B</h2>" in report._html(odd)
+    assert "<td>&lt;x&gt;\n|</td>" in report._html(odd)
