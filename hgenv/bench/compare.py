@@ -31,7 +31,8 @@ from hgenv.runs.writer import check_free, sole_writer
 from hgenv.workers import check as check_workers
 from hgenv.workers import workers_of
 
-CONTROLS = ("fixed", "random-beta")
+FIXED = "fixed"
+CONTROLS = (FIXED, "random-beta")
 METHODS = (
     "random-search=random-search --train-steps 10 --variant BRS --step 5",
     "cma=nevergrad --name CMA --train-steps 10",
@@ -50,6 +51,7 @@ METHODS = (
     "sac=sb3 --algorithm SAC",
     "td3=sb3 --algorithm TD3",
 )
+GOOD = "good"
 RANDOM_FIXED = "random-fixed"
 INTERRUPTED = "interrupted"
 # What defines a cell: an option of every run would set it for the controls and the retraining too.
@@ -72,6 +74,8 @@ class CompareOptions:
     """Seeds of each, at least 2."""
     random_fixed: Annotated[int, AtLeast(0), AtMost(10_000)] = 10
     """Random betas that are kept: their best, median and worst are reported (the paper's Table 1). 0 for none."""
+    good: tuple[str, ...] = ()
+    """What is known to be good, one an environment: as --start of a run. Kept fixed it is `good`, whose score is 1."""
     starts: tuple[Literal["default", "random"], ...] = ("default",)
     """From where: the start of the environment, and betas from anywhere, of which start k is the same for all."""
     retrain_steps: tuple[Natural, ...] = (1000,)
@@ -95,12 +99,15 @@ class CompareOptions:
             find(env)
         if len({short(env) for env in self.envs}) < len(self.envs):
             raise ValueError(f"environments must differ in what follows the slash, got {', '.join(self.envs)}")
+        if self.good and len(self.good) != len(self.envs):
+            raise ValueError(f"good names one start for each of {len(self.envs)} environments, got {len(self.good)}")
         labels = [label for label, _ in self.methods()]
         for label in labels:
             if not re.fullmatch(r"[A-Za-z0-9._-]+", label) or label.endswith(".failed"):
                 raise ValueError(f"{label!r} cannot be a label: give optimizers as LABEL=OPTIMIZER OPTIONS...")
-        if len(set(labels)) < len(labels) or RANDOM_FIXED in labels:
-            raise ValueError(f"labels must differ from each other and from {RANDOM_FIXED}, got {', '.join(labels)}")
+        if len({*labels, GOOD, RANDOM_FIXED}) < len(labels) + 2:
+            reserved = f"{GOOD} and {RANDOM_FIXED}"
+            raise ValueError(f"labels must differ from each other and from {reserved}, got {', '.join(labels)}")
         for label, words in self.methods():
             if label in CONTROLS and words != [label]:
                 raise ValueError(f"{label} is a control: give {' '.join(words)!r} another label")
@@ -182,19 +189,28 @@ def cells(o: CompareOptions, budget: Budget, common: list[str]) -> list[Cell]:
         raise ValueError(f"--{min(refused)} cannot go to every run; --start can be an option of an optimizer")
     limits = {name: value for name, value in dataclasses.asdict(budget).items() if value is not None}
     ending = [word for name, value in limits.items() for word in (f"--{name.replace('_', '-')}", str(value))]
-    plan = [(seed, starts, *method) for seed in range(o.seeds) for starts in o.starts for method in o.methods()]
-    if o.starts == ("default",):  # else fixed beta from random starts is the same
-        plan += [(seed, "default", RANDOM_FIXED, [*_START, "random"]) for seed in range(o.random_fixed)]
-    return [_cell(o, env, ending, common, *what) for what in plan for env in o.envs]
+    return [_cell(o, ending, common, *what) for what in _plan(o)]
 
 
-_START = ["fixed", "--start"]
+_START = [FIXED, "--start"]
 RANDOM_STARTS = "random-starts"
 """Folder of the cells with random starts, within that of the environment's."""
 
 
+def _plan(o: CompareOptions) -> Iterator[tuple[str, str, str, int, list[str]]]:
+    """Environment, starts, label, seed, and words of the optimizer."""
+    for seed in range(o.seeds):
+        for starts in o.starts:
+            yield from ((env, starts, label, seed, words) for label, words in o.methods() for env in o.envs)
+            good = zip(o.envs, o.good, strict=True) if o.good else ()
+            yield from ((env, starts, GOOD, seed, [*_START, start]) for env, start in good)
+    if o.starts == ("default",):  # else fixed beta from random starts is the same
+        for seed in range(o.random_fixed):
+            yield from ((env, "default", RANDOM_FIXED, seed, [*_START, "random"]) for env in o.envs)
+
+
 def _cell(
-    o: CompareOptions, env: str, ending: list[str], common: list[str], seed: int, starts: str, label: str,
+    o: CompareOptions, ending: list[str], common: list[str], env: str, starts: str, label: str, seed: int,
     words: list[str],
 ) -> Cell:  # fmt: skip
     where = [RANDOM_STARTS] if starts == "random" else []
