@@ -38,9 +38,21 @@ def probe(
     """The losses (k,) of actions (k, d), each of a training of `steps_of_probes` steps, and what they have cost.
 
     They depend on these arguments only, wherever they are computed. All probes of a call share seeds and validation
-    images. Several are trained together, which a GPU is for: their sums run in another order than that of one.
+    images. Several are trained together, which a GPU is for: their sums run in another order than that of one. What is
+    trivial to the task is not trained on, and infinite.
     """
-    ledger, steps = Ledger(), options.steps_of_probes
+    losses, ledger = np.full(len(actions), np.inf), Ledger()
+    worth = [not task.trivial(beta) for beta in box.beta(actions)]
+    if any(worth):
+        losses[worth] = _losses(learner, options, box, task, moment, actions[worth], ledger)
+    return losses, ledger
+
+
+def _losses(
+    learner: Learner, options: EnvOptions, box: Box, task: Task, moment: Moment, actions: Array, ledger: Ledger
+) -> Array:
+    """The losses (k,) of actions (k, d), which are charged to the ledger."""
+    steps = options.steps_of_probes
     generator = TaskGenerator(task, box, learner.device, ledger, options.render_workers)
     seeds = (stream_keys(moment.seed, "probe", moment.call * steps + k, options.batch_size) for k in range(steps))
     points = ((spread_about(action, s, options.spread), s) for s in seeds for action in actions)
@@ -49,11 +61,11 @@ def probe(
     ledger.validation_forwards *= len(actions)
     ledger.train_steps += steps * len(actions)
     if len(actions) == 1:
-        return np.array([learner.validate(learner.trained(moment.weights, batches).weights, rows)]), ledger
+        return np.array([learner.validate(learner.trained(moment.weights, batches).weights, rows)])
     together = map(Batch.stack, zip(*[batches] * len(actions), strict=True))  # the next k of them
     state = learner.trained_together(moment.weights.copies(len(actions)), together)
     with torch.no_grad():
-        return on_host([learner.losses(state.weights, rows)])[0], ledger
+        return on_host([learner.losses(state.weights, rows)])[0]
 
 
 def validation_rows(task: Task, options: EnvOptions, ledger: Ledger, seed: int, stream: str, counter: int) -> Batch:
