@@ -73,12 +73,15 @@ def test_a_step_adds_the_composition_that_evaluate_only_tries() -> None:
 
 def test_what_is_trivial_is_worth_nothing_and_costs_nothing() -> None:
     """The start, a cone less itself, is trivial; so is the same composition again, once it has been committed."""
-    new, other = np.full(12, 0.3), np.full(12, 0.3)
+    new = np.full(12, 0.3)
+    new[:2] = 0.0  # members that are there
+    other = new.copy()
     other[2] = -0.3  # a union
     alone, mixed, together = (evolution(probes_together=size) for size in (1, 1, 3))
     for env in (alone, mixed, together):
         env.reset(seed=0)
     expected = alone.evaluate(np.stack([new, other]))
+    assert np.isfinite(expected).all()
     points = np.stack([new, mixed.start, other])
     found = mixed.evaluate(points)
     np.testing.assert_array_equal(found, [expected[0], np.inf, expected[1]])
