@@ -20,16 +20,15 @@ from hgenv.beta.noise import keys, stream_keys
 from hgenv.calls import Turn, in_turn, own_torch
 from hgenv.devices import GpuTime
 from hgenv.domains.domain import measured
-from hgenv.episode import Episode, Failure, Ledger, charged, failure, random_state, random_words
+from hgenv.episode import Episode, Failure, Ledger, charged, failure, observed, random_state, random_words
 from hgenv.fields import check
 from hgenv.generator import TaskGenerator
 from hgenv.learning.gradient import Estimator, Samples, Signal, direction_of, plain_points
 from hgenv.learning.learner import Learner
-from hgenv.learning.probes import probes_at_once
 from hgenv.learning.training import FlatNetwork, State, Tape
-from hgenv.options import EnvOptions, build, knobs
+from hgenv.options import EnvOptions, build, split_options
 from hgenv.pictures import sheet
-from hgenv.probe import Moment, probe, validation_rows
+from hgenv.probe import Moment, grouped, probe, train_member, validation_rows
 from hgenv.sizes import SMALL, with_size
 from hgenv.task import Task, fresh_network, sampled
 from hgenv.workers import Here, Processes, Workers, workers_of
@@ -229,9 +228,10 @@ class DataGenEnv(gymnasium.Env[Observation, Observation]):
         points = np.clip(given, -1.0, 1.0)
         begin = now.weights if self.options.probes == "current" else self._learner.start()
         shared = (self._learner, self.options, self.box, now.task, Moment(now.seed, now.evaluations, begin))
+        groups = grouped(points, self._learner, self.options, now.task)
         with charged(now.ledger):
             now.ledger.clipped += int(np.sum(points != given))
-            found = self.workers.map(probe, shared, grouped(points, probes_together(self)))
+            found = self.workers.map(probe, shared, groups)
             for _, cost in found:
                 now.ledger.add(cost)
         self._episode = dataclasses.replace(now, evaluations=now.evaluations + 1)
@@ -332,17 +332,29 @@ def trained(env: DataGenEnv, moved: Array, estimator: Estimator | None) -> Train
     return Trained(state, average, tape, kept)
 
 
-def probes_together(env: DataGenEnv) -> int:
-    """How many probes are trained together."""
-    if env.options.probes_together is not None:
-        return env.options.probes_together
-    like = env.task.domain.batch("validation").rows(slice(env.options.batch_size))
-    return probes_at_once(env._learner, like.to(env.device))
+@in_turn
+def train_members(env: DataGenEnv, actions: ArrayLike, origins: ArrayLike) -> Array:
+    """Losses (k,) of k networks that are kept, after `train_steps` steps of each at its action, (k, d).
 
-
-def grouped(points: Array, size: int) -> list[Array]:
-    """Points (k, d) in groups of so many, the last one perhaps smaller."""
-    return [points[i : i + size] for i in range(0, len(points), size)]
+    Network i is trained on from what the call before has made of network origins[i], (k,); at the first call since
+    reset(), from a copy of the current one. The best one becomes the current network, from which the next step
+    trains on, unless no loss is finite: then all are copies of that again. All share seeds and validation images.
+    Raises ValueError as step() does, and for origins that are no such integers.
+    """
+    now, o, given = env.episode, env.options, env.box.checked(actions, 2)
+    if o.probes != "current" or o.probe_steps is not None:
+        raise ValueError("networks that are kept take train_steps steps: probes and probe_steps have no meaning")
+    points = np.clip(given, -1.0, 1.0)
+    begun = list(zip(points, now.members_at(origins, len(points)), strict=True))
+    with charged(now.ledger):
+        now.ledger.clipped += int(np.sum(points != given))
+        shared = (env._learner, o, env.box, now.task, (now.seed, now.evaluations))
+        found = env.workers.map(train_member, shared, begun)
+        for _, _, cost in found:
+            now.ledger.add(cost)
+    losses = np.array([loss for loss, _, _ in found])
+    env._episode = now.followed_by([member for _, member, _ in found], losses)
+    return losses
 
 
 def signal_of(env: DataGenEnv, estimator: Estimator, after: Trained, action: Array, rows: Batch) -> Signal:
@@ -354,16 +366,6 @@ def signal_of(env: DataGenEnv, estimator: Estimator, after: Trained, action: Arr
         learner.loss, after.tape, after.samples, action, env.box.layout.discrete[env.box.movable],
         learner.gradient(at, rows), estimator.curvature, ledger.count,
     )  # fmt: skip
-
-
-def observed(now: Episode, options: EnvOptions) -> Observation:
-    """What DataGenEnv shows of an episode."""
-    losses = now.losses[: options.observed_losses]
-    with np.errstate(invalid="ignore"):
-        bounded = np.where(np.isfinite(losses), losses / (1.0 + np.abs(losses)), 1.0)
-    done = min(1.0, now.steps / options.observed_steps)
-    gradient = now.direction if options.observe_gradient else np.zeros(0)
-    return np.concatenate([now.action, bounded, [done], gradient]).astype(np.float32)
 
 
 def make(task: str, render_mode: str | None = None, module: str = "", size: str = SMALL, **given: Any) -> DataGenEnv:
@@ -383,17 +385,3 @@ def of_options(cls: type[Task], given: dict[str, Any], render_mode: str | None =
     """The environment of a task class and of plain options, its own and EnvOptions', by name."""
     theirs, ours = split_options(cls, given)
     return DataGenEnv(build(cls, theirs), build(EnvOptions, ours), render_mode)
-
-
-def split_options(cls: type[Task], given: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The options of the task and those of the environment. TypeError for a name that both have, or neither."""
-    parts = {field.name for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
-    theirs, ours = knobs(cls).keys() | parts, knobs(EnvOptions).keys()
-    if both := theirs & ours:
-        raise TypeError(f"{cls.__name__} has the option {sorted(both)[0]}, as every environment has: rename it")
-    mine = {name: value for name, value in given.items() if name in theirs}
-    rest = {name: value for name, value in given.items() if name not in theirs}
-    unknown = [name for name in rest if name not in ours and not name.startswith(("gradient", "inner"))]
-    if unknown:
-        raise TypeError(f"unknown option {unknown[0]!r} of {cls.__name__}; known: {', '.join(sorted(theirs | ours))}")
-    return mine, rest

@@ -149,6 +149,20 @@ def build(cls: type[T], given: Mapping[str, Any]) -> T:
     return cls(**values)
 
 
+def split_options(cls: type, given: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The options of the task and those of the environment. TypeError for a name that both have, or neither."""
+    parts = {field.name for field in dataclasses.fields(cls)}
+    theirs, ours = knobs(cls).keys() | parts, knobs(EnvOptions).keys()
+    if both := theirs & ours:
+        raise TypeError(f"{cls.__name__} has the option {sorted(both)[0]}, as every environment has: rename it")
+    mine = {name: value for name, value in given.items() if name in theirs}
+    rest = {name: value for name, value in given.items() if name not in theirs}
+    unknown = [name for name in rest if name not in ours and not name.startswith(("gradient", "inner"))]
+    if unknown:
+        raise TypeError(f"unknown option {unknown[0]!r} of {cls.__name__}; known: {', '.join(sorted(theirs | ours))}")
+    return mine, rest
+
+
 def flat(options: Any) -> dict[str, Any]:
     """The plain options of which `build` makes an equal instance."""
     found: dict[str, Any] = {}

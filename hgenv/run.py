@@ -14,7 +14,7 @@ from hgenv.beta.layout import Layout
 from hgenv.checkpoint import Checkpoint, part
 from hgenv.clock import Clock, Seconds
 from hgenv.domains.domain import SPLITS
-from hgenv.env import DataGenEnv
+from hgenv.env import DataGenEnv, train_members
 from hgenv.episode import Failure, Ledger
 from hgenv.fields import Many, Positive, check
 
@@ -37,6 +37,8 @@ class Player(Protocol):
     def spread(self) -> str | None: ...
     @property
     def uses_steps(self) -> bool: ...
+    @property
+    def origins(self) -> NDArray[np.int64] | None: ...
 
     def init(self, x0: Array, rng: np.random.Generator) -> None: ...
     def ask(self) -> Array: ...
@@ -137,7 +139,8 @@ def _stepped(env: DataGenEnv, optimizer: Player) -> dict[str, Any]:
     """The info of a step that the optimizer has chosen and learned from."""
     points = optimizer.ask()
     if len(points):
-        optimizer.tell(points, env.evaluate(points))
+        origins = optimizer.origins
+        optimizer.tell(points, env.evaluate(points) if origins is None else train_members(env, points, origins))
     x = optimizer.recommend()
     _, _, _, _, info = env.step(x)
     if optimizer.uses_steps:

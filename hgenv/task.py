@@ -86,6 +86,13 @@ class Task(ABC):
         """The task after a step at physical beta (d,) has been committed. self does not change."""
         return self
 
+    def trivial(self, beta: NDArray[np.float64]) -> bool:
+        """Whether a step at physical beta (d,) would add nothing to what is remembered.
+
+        No probe is spent on that; its loss is infinite.
+        """
+        return False
+
     def recall(self, memory: NDArray[np.float64]) -> Task:
         """The task that remembers this. Raises ValueError if it cannot be."""
         raise ValueError(f"{type(self).__name__} has no memory")

@@ -19,10 +19,10 @@ import tyro
 from numpy.typing import NDArray
 
 from hgenv.beta.layout import Layout
-from hgenv.env import DataGenEnv, split_options
+from hgenv.env import DataGenEnv
 from hgenv.fields import shown
 from hgenv.files import read_json
-from hgenv.options import build, choice_of, knobs
+from hgenv.options import build, choice_of, knobs, split_options
 from hgenv.registry import find, load_plugins, unknown
 from hgenv.run import Budget
 from hgenv.runs.folder import start_at
