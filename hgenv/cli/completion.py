@@ -80,5 +80,5 @@ def _options(command: str) -> list[str]:
     with_environment = ["--env", "--size"] if command in ("show", "baselines", "run", "doctor") else []
     limits = ("seconds", "wall-seconds", "gpu-seconds", "steps", "train-steps", "renders")
     budget = [f"--max-{limit}" for limit in limits]
-    run = ["--out", "--seed", "--start", "--no-figures", "--gradient", *budget] if command == "run" else []
+    run = ["--out", "--seed", "--start", "--no-figures", "--log", "--gradient", *budget] if command == "run" else []
     return ["--help", "--import", *own.get(command, []), *with_environment, *run]
