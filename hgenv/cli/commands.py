@@ -30,6 +30,7 @@ COMMANDS = {
     "resume": Command("resume", "RUN", "a run goes on from its last checkpoint, with more budget if it is given"),
     "plot": Command("plot", "RUN [RUN ...]", "learning curves of runs in one figure"),
     "film": Command("film", "RUN", "a GIF of beta's distributions and samples over a run"),
+    "export": Command("export", "FORMAT FOLDER ...", "runs for other tools: rows as CSV or Parquet, a study of Optuna"),
     "bench": Command("bench", "ENV [ENV ...]", "optimizers against the controls at an equal budget: tables, figures"),
     "doctor": Command("doctor", "", "what is installed and whether it works"),
     "completion": Command("completion", "SHELL", "a script that lets bash, zsh or fish complete commands and names"),
@@ -41,6 +42,11 @@ BENCHES = {
     "speed": "seconds of training, rendering, probes and steps, by size and by workers",
     "scaling": "what searches would cost on many workers, simulated from measured seconds",
     "render": "images per core-second of the renderer and of others",
+}
+EXPORTS = {
+    "csv": "all rows of all runs as one long table of text",
+    "parquet": "the same table, smaller and with types",
+    "optuna": "what the runs have found as trials of Optuna studies, one an environment, in a file of SQLite",
 }
 USAGE = "usage: hgenv COMMAND ..."
 ENDING = """
