@@ -230,6 +230,8 @@ def bases() -> dict[str, Base]:
     found["list"] = Base(["list"], ["list"])
     found["plot"] = Base(["plot", "run"], ["plot"])
     found["film"] = Base(["film", "run", "--frames", "2"], ["film"])
+    for kind in ("csv", "parquet", "optuna"):
+        found[f"export {kind}"] = Base(["export", kind, "run"], ["export", kind])
     found["completion"] = Base(["completion", "bash"], ["completion"])
     return found
 
@@ -239,6 +241,7 @@ def positions() -> dict[str, list[str]]:
     return {
         "hgenv": [], "import": ["list", "--import"], "run": ["run"], "bench": ["bench"], "signal": ["bench", "signal"],
         "plot": ["plot"], "film": ["film"], "data": ["data"], "list": ["list"], "completion": ["completion"],
+        "export": ["export"], "export csv": ["export", "csv"],
         "complete": ["completion", "--complete", "--", "run"], "resolution": ["bench", "render", "--resolutions", "32"],
         "every run": ["bench", "hgenv/ToyShading-v0", "--optimizers", "fixed", "--max-steps", "1", "--"],
     }  # fmt: skip

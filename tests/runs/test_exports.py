@@ -327,6 +327,13 @@ def test_a_file_that_cannot_be_written_is_named(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_runs_are_found_so_deep_and_not_in_runs_or_hidden_folders(bench: Path, tmp_path: Path) -> None:
+    cell = bench / "ToyShading-v0" / "fixed-s0"
+    for place in ("1/2/3/4/five", "1/2/3/4/5/six", ".hidden/x", "one", "one/in-it"):
+        shutil.copytree(cell, tmp_path / place, dirs_exist_ok=True)
+    assert [run.folder for run in find_runs([tmp_path])] == [tmp_path / "1/2/3/4/five", tmp_path / "one"]
+
+
 def test_a_file_is_overwritten_when_asked_and_runs_are_found_once(bench: Path, tmp_path: Path) -> None:
     out = tmp_path / "rows.csv"
     out.write_text("before")

@@ -1,6 +1,7 @@
 """Logs of other tools hold a run's rows, settings and figures, go on with it, and never make it fail."""
 
 import contextlib
+import importlib
 import itertools
 import json
 import math
@@ -8,6 +9,8 @@ import os
 import shutil
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -220,6 +223,32 @@ def test_a_log_that_cannot_begin_is_an_error_before_anything_is_run(
     assert "nonsense" in error
     assert len(error.splitlines()) == 1
     assert not run.exists()
+
+
+def test_runs_that_begin_together_make_one_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """MLflow's own tables would be spoilt for good if two made them, or one did and was killed."""
+    pytest.importorskip("mlflow")
+    module, made = importlib.import_module("hgenv.runs.logs.mlflow"), []
+
+    class Client:
+        def __init__(self, address: str) -> None:
+            self.path = Path(address.removeprefix("sqlite:///"))
+            made.append(self.path)
+
+        def search_experiments(self) -> None:
+            assert not self.path.exists(), "what another has begun"
+            self.path.write_text("half")
+            time.sleep(0.1)
+            self.path.write_text("whole")
+
+    monkeypatch.setattr(module, "MlflowClient", Client)
+    (tmp_path / "mlflow.partial.db").write_text("of one that was killed")
+    with ThreadPoolExecutor(4) as pool:
+        addresses = set(pool.map(module._store, [tmp_path] * 4))
+    assert addresses == {f"sqlite:///{tmp_path / 'mlflow.db'}?timeout=60"}
+    assert len(made) == 1
+    assert (tmp_path / "mlflow.db").read_text() == "whole"
+    assert not (tmp_path / "mlflow.partial.db").exists()
 
 
 @pytest.mark.parametrize("content", ["[", "[1]", '{"id": 3}', '{"id": ""}', '{"id": "../../x"}'])

@@ -16,6 +16,9 @@ from hgenv.runs.folder import CONFIG, METRICS, read_config, read_rows
 RETRAINED = "-retrained"
 """NAME-retrained..., beside the run NAME: a training from scratch on the beta that it has found."""
 
+DEEPEST = 5
+"""Levels below a folder at which runs are looked for: a bench has them at the second."""
+
 
 @dataclass(frozen=True)
 class FoundRun:
@@ -63,7 +66,7 @@ class FoundRun:
 
 
 def find_runs(folders: Sequence[Path]) -> list[FoundRun]:
-    """All runs in the folders or below them that have a row, by their paths, each once.
+    """All runs in the folders or up to DEEPEST levels below them, by their paths, each once.
 
     Raises FileNotFoundError for what is no folder, ValueError where no run is, or for a broken configuration.
     """
@@ -86,7 +89,8 @@ def _below(top: Path) -> Iterator[Path]:
         if {CONFIG, METRICS} <= set(files):
             folders.clear()
             yield Path(path)
-        folders[:] = [name for name in folders if not name.startswith(".")]
+        near = len(Path(path).parts) - len(top.parts) < DEEPEST
+        folders[:] = [name for name in folders if near and not name.startswith(".")]
 
 
 def _linked(run: FoundRun, runs: list[FoundRun]) -> FoundRun:

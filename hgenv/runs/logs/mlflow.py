@@ -14,10 +14,12 @@ from pathlib import Path
 # Else it sends statistics of its use, and tells of every table that it makes.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
+from filelock import FileLock
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param
 from mlflow.exceptions import MlflowException
 
+from hgenv.files import whole
 from hgenv.runs.logs.log import PROJECT, Beginning
 
 _MOST = 100  # parameters that are taken at once
@@ -28,7 +30,7 @@ class Mlflow:
 
     def __init__(self, beginning: Beginning) -> None:
         beside = beginning.run.absolute().parent
-        self._client = MlflowClient(os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{beside / 'mlflow.db'}")
+        self._client = MlflowClient(os.environ.get("MLFLOW_TRACKING_URI") or _store(beside))
         known = beginning.known_as("mlflow")
         if known is None:
             self._id = self._new(beginning, beside)
@@ -67,6 +69,17 @@ class Mlflow:
 
 
 begin = Mlflow
+
+
+def _store(folder: Path) -> str:
+    """The address of the folder's store, which is made if there is none; runs may begin, and write, together."""
+    path = folder / "mlflow.db"
+    with FileLock(folder / ".mlflow.lock"):
+        if not path.exists():
+            with whole(path) as partial:  # MLflow makes its tables in many steps, none of which can be done again
+                partial.unlink(missing_ok=True)
+                MlflowClient(f"sqlite:///{partial}").search_experiments()
+    return f"sqlite:///{path}?timeout=60"
 
 
 def _named(name: str) -> str:

@@ -14,7 +14,7 @@ from hgenv.runs.logs.log import PROJECT, Beginning
 
 
 class WeightsAndBiases:
-    """A run by the same id whenever the run goes on. Rows that come again are dropped if they are there already."""
+    """A run by the same id whenever the run goes on, offline in a folder a part."""
 
     def __init__(self, beginning: Beginning) -> None:
         mode: Any = os.environ.get("WANDB_MODE", "offline")
