@@ -31,6 +31,7 @@ COMMANDS = {
     "report": Command("report", "RUN", "the page of a run, report.html in its folder; also while the run goes on"),
     "plot": Command("plot", "RUN [RUN ...]", "learning curves of runs in one figure"),
     "film": Command("film", "RUN", "a GIF of beta's distributions and samples over a run"),
+    "export": Command("export", "FORMAT FOLDER ...", "runs for other tools: rows as CSV or Parquet, a study of Optuna"),
     "bench": Command("bench", "ENV [ENV ...]", "optimizers against the controls at an equal budget: tables, figures"),
     "dashboard": Command("dashboard", "[FOLDER ...]", "a local page of runs as they go, and a playground of beta"),
     "doctor": Command("doctor", "", "what is installed and whether it works"),
@@ -43,6 +44,11 @@ BENCHES = {
     "speed": "seconds of training, rendering, probes and steps, by size and by workers",
     "scaling": "what searches would cost on many workers, simulated from measured seconds",
     "render": "images per core-second of the renderer and of others",
+}
+EXPORTS = {
+    "csv": "all rows of all runs as one long table of text",
+    "parquet": "the same table, smaller and with types",
+    "optuna": "what the runs have found as trials of Optuna studies, one an environment, in a file of SQLite",
 }
 USAGE = "usage: hgenv COMMAND ..."
 ENDING = """

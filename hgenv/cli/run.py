@@ -27,6 +27,8 @@ from hgenv.run import Budget, DivergedError, Row, check_served, seconds_of
 from hgenv.run import run as play
 from hgenv.runs import agents
 from hgenv.runs.folder import OpenRun, RunFolder, described, read_config, read_rows, snapshot_in
+from hgenv.runs.logs import LogName, Logs
+from hgenv.runs.logs import check as check_logs
 
 if TYPE_CHECKING:
     from stable_baselines3.common.base_class import BaseAlgorithm
@@ -49,6 +51,8 @@ class RunOptions:
     """Seed of a random start; None: that of everything else."""
     figures: bool = True
     """Draw the run's figures and write its page, report.html, when it is over."""
+    log: tuple[LogName, ...] = ()
+    """Tools to which rows and figures go, too, each an extra of its own; nothing is sent that they are not told to."""
     report_every: Many = 5
     """Environment steps between metrics of the whole validation and test splits."""
     checkpoint_seconds: Positive = 60.0
@@ -60,6 +64,7 @@ class RunOptions:
 
     def __post_init__(self) -> None:
         check(self)
+        check_logs(self.log)
         if self.start_seed is not None and self.start != "random":
             raise ValueError(f"start_seed has no meaning without start='random', got {self.start_seed}")
 
@@ -133,34 +138,35 @@ class Run(NamedTuple):
 def played(run: Run) -> int:
     """Play to the end of the budget, or to an interruption. Exit status: DIVERGED if there is no end that counts."""
     folder, key = run.folder, run.env.task.quantity.primary
-    ended, status = "budget", 0
-    with Progress("%") as progress:
+    with Progress("%") as progress, Logs(run.options.log, folder, progress.say) as logs:
+        ended, status = "budget", 0
         try:
-            _play(run, progress)
+            _play(run, progress, logs)
         except KeyboardInterrupt as interruption:
             goes_on = f": hgenv resume {shlex.quote(str(folder.path))} goes on" if folder.last else ""
             progress.say(f"interrupted{goes_on}")
             return interruption_status(interruption)
         except DivergedError as error:
             ended, status = f"diverged: {error}", DIVERGED
-    if not status and folder.last["failed_steps"] == folder.last["step"] > 0:
-        ended, status = f"diverged: all {folder.last['step']} steps failed", DIVERGED
-    if not folder.best:
-        ended, status = f"no validation {key} was finite", DIVERGED
-    folder.finish(ended)
-    if run.options.figures:
-        _shown(run)
+        if not status and folder.last["failed_steps"] == folder.last["step"] > 0:
+            ended, status = f"diverged: all {folder.last['step']} steps failed", DIVERGED
+        if not folder.best:
+            ended, status = f"no validation {key} was finite", DIVERGED
+        folder.finish(ended)
+        if run.options.figures and _shown(run, progress):
+            logs.pictures()
     print(_summed_up(folder, key))
     if status:
         print(f"hgenv: {folder.path}: {ended}", file=sys.stderr)
     return status
 
 
-def _play(run: Run, progress: Progress) -> None:
+def _play(run: Run, progress: Progress, logs: Logs) -> None:
     env, folder, key = run.env, run.folder, run.env.task.quantity.primary
 
     def sink(row: Row) -> None:
         folder.write(env, row)
+        logs.row(row)
         spent = run.budget.spent(int(row["step"]), env.ledger, seconds_of(row))
         best = folder.best.get(f"validation.{key}", np.nan)
         note = f"step {row['step']:.0f}, val_loss {row['val_loss']:.4f}, best validation {key} {best:.4g}"
@@ -190,14 +196,17 @@ def _keep(agent: BaseAlgorithm, folder: RunFolder) -> None:
             agent.save(partial)
 
 
-def _shown(run: Run) -> None:
-    """The figures and the page, of which none can make a run fail that has come to its end."""
-    path, made = run.folder.path, {"page": _page}
+def _shown(run: Run, progress: Progress) -> bool:
+    """Draw the figures, and write the page, of which none can make a run fail that has come to its end; whether there
+    are figures."""
+    path, made, drawn = run.folder.path, {"page": _page}, set[str]()
     for what, draw in ({"figures": _figures} | made if run.folder.best else made).items():
         try:
             draw(run)
+            drawn.add(what)
         except Exception as error:
-            print(f"hgenv: the {what} of {path} could not be drawn: {told(error)}", file=sys.stderr)
+            progress.say(f"hgenv: the {what} of {path} could not be drawn: {told(error)}")
+    return "figures" in drawn
 
 
 def _figures(run: Run) -> None:
