@@ -29,9 +29,9 @@ docs: .venv/installed-docs
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[test]'
 	touch $@
 
-# What tests skip without: a cluster on this machine.
+# What tests skip without: a cluster on this machine, Optuna.
 .venv/installed-partners: .venv/installed-test
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[ray]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[optuna,ray]'
 	touch $@
 
 .venv/installed-docs: .venv/installed

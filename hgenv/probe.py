@@ -16,6 +16,7 @@ from hgenv.devices import on_host, sent
 from hgenv.episode import Ledger
 from hgenv.generator import TaskGenerator
 from hgenv.learning.learner import Learner
+from hgenv.learning.matching import Matching
 from hgenv.learning.training import State
 from hgenv.options import EnvOptions
 from hgenv.task import Task
@@ -48,12 +49,14 @@ def probe(
     rows = validation_rows(task, options, ledger, moment.seed, "probe validation", moment.call)
     ledger.validation_forwards *= len(actions)
     ledger.train_steps += steps * len(actions)
+    matching = Matching(rows.image, options.distribution_matching)
     if len(actions) == 1:
-        return np.array([learner.validate(learner.trained(moment.weights, batches).weights, rows)]), ledger
+        state = learner.trained(moment.weights, matching.seen(batches))
+        return np.array([learner.validate(state.weights, rows) + matching.term()]), ledger
     together = map(Batch.stack, zip(*[batches] * len(actions), strict=True))  # the next k of them
-    state = learner.trained_together(moment.weights.copies(len(actions)), together)
+    state = learner.trained_together(moment.weights.copies(len(actions)), matching.seen(together))
     with torch.no_grad():
-        return on_host([learner.losses(state.weights, rows)])[0], ledger
+        return on_host([learner.losses(state.weights, rows)])[0] + matching.term(), ledger
 
 
 def validation_rows(task: Task, options: EnvOptions, ledger: Ledger, seed: int, stream: str, counter: int) -> Batch:

@@ -59,9 +59,9 @@ class Optuna(Replayed):
 
         samplers = optuna.samplers
         made = {"TPE": samplers.TPESampler, "CMA-ES": samplers.CmaEsSampler, "GP": samplers.GPSampler}[self.sampler]
-        box = optuna.distributions.FloatDistribution(-1.0, 1.0)
-        self._box, self._trials = {f"x{i}": box for i in range(len(self._x0))}, list[Any]()
-        self._lowest = np.inf
+        side: Any = optuna.distributions.FloatDistribution(-1.0, 1.0)
+        self._box = {f"x{i}": side for i in range(len(self._x0))}
+        self._trials, self._lowest = list[Any](), np.inf
         with self._named():
             self._study = optuna.create_study(sampler=made(seed=seed))
             self._study.enqueue_trial(dict(zip(self._box, self._x0.tolist(), strict=True)))

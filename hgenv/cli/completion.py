@@ -68,7 +68,7 @@ def _possible(before: list[str], begun: str) -> Iterable[str]:
     if before[:-1] == ["bench"] and last in BENCHES and last not in ("scaling", "render") and not begun.startswith("-"):
         return commands.environments()
     if before == ["run"]:
-        return commands.players()
+        return [*commands.players(), *commands.recipes()]
     if before == ["completion"]:
         return SCRIPTS
     return _options(before[0]) if begun.startswith("-") else []
