@@ -20,19 +20,18 @@ from hgenv.beta.noise import keys, stream_keys
 from hgenv.calls import Turn, in_turn, own_torch
 from hgenv.devices import GpuTime
 from hgenv.domains.domain import measured
-from hgenv.episode import Episode, Failure, Ledger, charged, failure, random_state, random_words
+from hgenv.episode import Episode, Failure, Ledger, charged, failure, observed, random_state, random_words
 from hgenv.fields import check
 from hgenv.generator import TaskGenerator
 from hgenv.learning.gradient import Estimator, Samples, Signal, direction_of, plain_points
 from hgenv.learning.learner import Learner
 from hgenv.learning.matching import Matching
-from hgenv.learning.probes import probes_at_once
 from hgenv.learning.training import FlatNetwork, State, Tape
-from hgenv.options import EnvOptions, build, knobs
+from hgenv.options import EnvOptions, build, split_options
 from hgenv.pictures import sheet
-from hgenv.probe import Moment, probe, validation_rows
+from hgenv.probe import Moment, grouped, probe, train_member, validation_rows
 from hgenv.sizes import SMALL, with_size
-from hgenv.task import Task, sampled
+from hgenv.task import Task, fresh_network, sampled
 from hgenv.workers import Here, Processes, Workers, workers_of
 
 Array = NDArray[np.float64]
@@ -112,14 +111,7 @@ class DataGenEnv(gymnasium.Env[Observation, Observation]):
         """
         super().reset(seed=seed)
         chosen, task = int(self.np_random.integers(2**63)), self._first_task
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(chosen)
-            network = task.network()
-            task.pretrain(network, self.device)
-        model = FlatNetwork(network.to(self.device))
-        learner = Learner(
-            model, task.quantity, self.options.inner, self.options.weight_average, self.device, self.options.precision
-        )
+        learner = learner_of(task, self.options, chosen)
         state = learner.start()
         now = Episode(
             chosen, 0, 0, state, state.weights, self.box.start, self.box.centre, np.zeros(0),
@@ -127,7 +119,7 @@ class DataGenEnv(gymnasium.Env[Observation, Observation]):
         )  # fmt: skip
         rows = validation_rows(task, self.options, now.ledger, chosen, "validation", 0)
         loss = learner.validate(state.weights, rows)
-        model.check_buffers()
+        learner.model.check_buffers()
         if not math.isfinite(loss):
             raise ValueError(
                 f"{type(task).__name__} has a validation loss of {loss} before any training: look for numbers that are "
@@ -228,17 +220,20 @@ class DataGenEnv(gymnasium.Env[Observation, Observation]):
 
     @in_turn
     def evaluate(self, actions: ArrayLike) -> Array:
-        """Losses (k,) of actions (k, d): each trains a throw-away copy `train_steps` steps; nothing is committed.
+        """Losses (k,) of actions (k, d): each trains a throw-away copy of the current network, or of the initial one
+        (`probes`), `probe_steps` steps; nothing is committed.
 
         All k probes share seeds and validation images; every call has new ones. Costs count in the ledger.
         Raises ValueError as step() does.
         """
         now, given = self.episode, self.box.checked(actions, 2)
         points = np.clip(given, -1.0, 1.0)
-        shared = (self._learner, self.options, self.box, now.task, Moment(now.seed, now.evaluations, now.weights))
+        begin = now.weights if self.options.probes == "current" else self._learner.start()
+        shared = (self._learner, self.options, self.box, now.task, Moment(now.seed, now.evaluations, begin))
+        groups = grouped(points, self._learner, self.options, now.task)
         with charged(now.ledger):
             now.ledger.clipped += int(np.sum(points != given))
-            found = self.workers.map(probe, shared, grouped(points, probes_together(self)))
+            found = self.workers.map(probe, shared, groups)
             for _, cost in found:
                 now.ledger.add(cost)
         self._episode = dataclasses.replace(now, evaluations=now.evaluations + 1)
@@ -304,9 +299,18 @@ class DataGenEnv(gymnasium.Env[Observation, Observation]):
         Raises ValueError that names what does not fit; nothing has changed then.
         """
         episode = self.episode.from_arrays(state)
+        if episode.seed != self.episode.seed:  # its initial network is another
+            self._learner = learner_of(episode.first_task, self.options, episode.seed)
         self.np_random.bit_generator.state = random_state(episode.random_state)
         self.box = dataclasses.replace(self.box, start=episode.start)
         self._episode, self._first_task = episode, episode.first_task
+
+
+def learner_of(task: Task, options: EnvOptions, seed: int) -> Learner:
+    """What trains the network of an episode of a seed."""
+    device = torch.device(options.device)
+    model = FlatNetwork(fresh_network(task, seed, device))
+    return Learner(model, task.quantity, options.inner, options.weight_average, device, options.precision)
 
 
 def trained(env: DataGenEnv, moved: Array, estimator: Estimator | None, matching: Matching) -> Trained:
@@ -331,17 +335,29 @@ def trained(env: DataGenEnv, moved: Array, estimator: Estimator | None, matching
     return Trained(state, average, tape, kept)
 
 
-def probes_together(env: DataGenEnv) -> int:
-    """How many probes are trained together."""
-    if env.options.probes_together is not None:
-        return env.options.probes_together
-    like = env.task.domain.batch("validation").rows(slice(env.options.batch_size))
-    return probes_at_once(env._learner, like.to(env.device))
+@in_turn
+def train_members(env: DataGenEnv, actions: ArrayLike, origins: ArrayLike) -> Array:
+    """Losses (k,) of k networks that are kept, after `train_steps` steps of each at its action, (k, d).
 
-
-def grouped(points: Array, size: int) -> list[Array]:
-    """Points (k, d) in groups of so many, the last one perhaps smaller."""
-    return [points[i : i + size] for i in range(0, len(points), size)]
+    Network i is trained on from what the call before has made of network origins[i], (k,); at the first call since
+    reset(), from a copy of the current one. The best one becomes the current network, from which the next step
+    trains on, unless no loss is finite: then all are copies of that again. All share seeds and validation images.
+    Raises ValueError as step() does, and for origins that are no such integers.
+    """
+    now, o, given = env.episode, env.options, env.box.checked(actions, 2)
+    if o.probes != "current" or o.probe_steps is not None:
+        raise ValueError("networks that are kept take train_steps steps: probes and probe_steps have no meaning")
+    points = np.clip(given, -1.0, 1.0)
+    begun = list(zip(points, now.members_at(origins, len(points)), strict=True))
+    with charged(now.ledger):
+        now.ledger.clipped += int(np.sum(points != given))
+        shared = (env._learner, o, env.box, now.task, (now.seed, now.evaluations))
+        found = env.workers.map(train_member, shared, begun)
+        for _, _, cost in found:
+            now.ledger.add(cost)
+    losses = np.array([loss for loss, _, _ in found])
+    env._episode = now.followed_by([member for _, member, _ in found], losses)
+    return losses
 
 
 def signal_of(env: DataGenEnv, estimator: Estimator, after: Trained, action: Array, rows: Batch) -> Signal:
@@ -353,16 +369,6 @@ def signal_of(env: DataGenEnv, estimator: Estimator, after: Trained, action: Arr
         learner.loss, after.tape, after.samples, action, env.box.layout.discrete[env.box.movable],
         learner.gradient(at, rows), estimator.curvature, ledger.count,
     )  # fmt: skip
-
-
-def observed(now: Episode, options: EnvOptions) -> Observation:
-    """What DataGenEnv shows of an episode."""
-    losses = now.losses[: options.observed_losses]
-    with np.errstate(invalid="ignore"):
-        bounded = np.where(np.isfinite(losses), losses / (1.0 + np.abs(losses)), 1.0)
-    done = min(1.0, now.steps / options.observed_steps)
-    gradient = now.direction if options.observe_gradient else np.zeros(0)
-    return np.concatenate([now.action, bounded, [done], gradient]).astype(np.float32)
 
 
 def make(task: str, render_mode: str | None = None, module: str = "", size: str = SMALL, **given: Any) -> DataGenEnv:
@@ -382,17 +388,3 @@ def of_options(cls: type[Task], given: dict[str, Any], render_mode: str | None =
     """The environment of a task class and of plain options, its own and EnvOptions', by name."""
     theirs, ours = split_options(cls, given)
     return DataGenEnv(build(cls, theirs), build(EnvOptions, ours), render_mode)
-
-
-def split_options(cls: type[Task], given: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The options of the task and those of the environment. TypeError for a name that both have, or neither."""
-    parts = {field.name for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
-    theirs, ours = knobs(cls).keys() | parts, knobs(EnvOptions).keys()
-    if both := theirs & ours:
-        raise TypeError(f"{cls.__name__} has the option {sorted(both)[0]}, as every environment has: rename it")
-    mine = {name: value for name, value in given.items() if name in theirs}
-    rest = {name: value for name, value in given.items() if name not in theirs}
-    unknown = [name for name in rest if name not in ours and not name.startswith(("gradient", "inner"))]
-    if unknown:
-        raise TypeError(f"unknown option {unknown[0]!r} of {cls.__name__}; known: {', '.join(sorted(theirs | ours))}")
-    return mine, rest

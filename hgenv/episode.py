@@ -12,12 +12,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from hgenv.learning.learner import Outcome
+from hgenv.learning.members import Member, Members
 from hgenv.learning.signal import Signal
 from hgenv.learning.training import State
+from hgenv.options import EnvOptions
 from hgenv.task import Task
 
 Array = NDArray[np.float64]
@@ -88,8 +90,9 @@ class Episode:
     """weights: those being trained, with their moments; average (p,): those scored and kept. start (d_all,), action
     (d,): in the box. losses: the last validation losses, newest first. direction (d,): of the last hybrid gradient.
     task, first_task: now and at reset; they differ where the generator remembers. random_state: of Gymnasium's
-    generator, as words. failed: the Failure of the last step. failures: failed steps in a row, up to the last. signal:
-    what the last differentiated step knows, which is not kept."""
+    generator, as words. failed: the Failure of the last step. failures: failed steps in a row, up to the last. members:
+    networks that are trained beside, if there are any. signal: what the last differentiated step knows, which is not
+    kept."""
 
     seed: int
     steps: int
@@ -106,11 +109,30 @@ class Episode:
     random_state: NDArray[np.uint64]
     failed: int = 0
     failures: int = 0
+    members: Members | None = None
     signal: Signal | None = None
 
     def at_rest(self) -> Episode:
         """The episode as it is now, whose ledger does not run along."""
         return dataclasses.replace(self, ledger=dataclasses.replace(self.ledger), signal=None)
+
+    def members_at(self, origins: ArrayLike, count: int) -> list[Member]:
+        """The members of which so many others begin; ValueError unless origins are as many of their indices."""
+        chosen, present = np.asarray(origins), count if self.members is None else len(self.members.rows)
+        fits = chosen.shape == (count,) and chosen.dtype.kind in "iu"
+        if not fits or not ((chosen >= 0) & (chosen < present)).all():
+            raise ValueError(f"origins must be {count} integers from 0 to {present - 1}, got {chosen.tolist()}")
+        if self.members is None:
+            return [Member(self.weights, self.average)] * count
+        return [self.members.member(int(i), len(self.average)) for i in chosen]
+
+    def followed_by(self, members: list[Member], losses: Array) -> Episode:
+        """The episode once these have been trained, with losses (k,): the best one's network is the current one."""
+        after = dataclasses.replace(self, evaluations=self.evaluations + 1)
+        if not np.isfinite(losses).any():
+            return dataclasses.replace(after, members=None)
+        best = members[int(np.where(np.isfinite(losses), losses, np.inf).argmin())]
+        return dataclasses.replace(after, weights=best.state, average=best.average, members=Members.of(members))
 
     def to_arrays(self) -> dict[str, Any]:
         """The fields as plain arrays and numbers; what has parts of its own is spread out."""
@@ -121,18 +143,31 @@ class Episode:
 
     def from_arrays(self, given: dict[str, Any]) -> Episode:
         """The episode of which to_arrays() gave these, made like this one. ValueError names what does not fit."""
-        mine, given = self.to_arrays(), {name: np.array(value) for name, value in given.items()}
+        given = {name: np.array(value) for name, value in given.items()}
+        own = Members.of([Member(self.weights, self.average)]) if "members" in given else None
+        like = dataclasses.replace(self, members=own)
+        mine = like.to_arrays()
         if given.keys() != mine.keys():
             raise ValueError(f"state has the entries {sorted(given)}, expected {sorted(mine)}")
         for name, value in mine.items():
             wanted, got = np.asarray(value), given[name]
-            if name.endswith("memory") and got.ndim == wanted.ndim:
-                wanted = np.broadcast_to(wanted[:1], (len(got), *wanted.shape[1:]))  # it may have grown
+            if name.endswith(("memory", "members")) and got.ndim == wanted.ndim:
+                wanted = np.broadcast_to(wanted[:1], (len(got), *wanted.shape[1:]))  # there may be more of it
             if wanted.shape != got.shape or wanted.dtype.kind != got.dtype.kind or wanted.itemsize != got.itemsize:
                 raise ValueError(f"{name} is {got.dtype} {got.shape}, expected {wanted.dtype} {wanted.shape}")
         random_state(given["random_state"])
         kept = [f.name for f in dataclasses.fields(self) if f.name != "signal"]
-        return Episode(**{name: _gathered(name, getattr(self, name), given) for name in kept})
+        return Episode(**{name: _gathered(name, getattr(like, name), given) for name in kept})
+
+
+def observed(now: Episode, options: EnvOptions) -> NDArray[np.float32]:
+    """What DataGenEnv shows of an episode."""
+    losses = now.losses[: options.observed_losses]
+    with np.errstate(invalid="ignore"):
+        bounded = np.where(np.isfinite(losses), losses / (1.0 + np.abs(losses)), 1.0)
+    done = min(1.0, now.steps / options.observed_steps)
+    gradient = now.direction if options.observe_gradient else np.zeros(0)
+    return np.concatenate([now.action, bounded, [done], gradient]).astype(np.float32)
 
 
 def _spread_out(name: str, value: Any) -> dict[str, Any]:
@@ -143,6 +178,8 @@ def _spread_out(name: str, value: Any) -> dict[str, Any]:
     if isinstance(value, State):
         moments = {f"moment{i}": _array(moment) for i, moment in enumerate(value.moments)}
         return {name: _array(value.weights), **moments, "taken": value.taken}
+    if isinstance(value, Members):
+        return {name: _array(value.rows), f"{name}.taken": value.taken}
     if isinstance(value, Ledger):
         return {f"{name}.{count}": number for count, number in dataclasses.asdict(value).items()}
     return {name: _array(value) if isinstance(value, Tensor | np.ndarray) else value}
@@ -153,6 +190,8 @@ def _gathered(name: str, mine: Any, given: dict[str, NDArray]) -> Any:
     if isinstance(mine, State):
         parts = [torch.from_numpy(given[k]).to(mine.weights.device) for k in _spread_out(name, mine) if k != "taken"]
         return State(parts[0], tuple(parts[1:]), int(given["taken"]))
+    if isinstance(mine, Members):
+        return Members(torch.from_numpy(given[name]).to(mine.rows.device), int(given[f"{name}.taken"]))
     if isinstance(mine, Task):
         memory = given.get(name.replace("task", "memory"))
         return mine if memory is None else mine.recall(memory)
@@ -160,6 +199,8 @@ def _gathered(name: str, mine: Any, given: dict[str, NDArray]) -> Any:
         return Ledger(**{f.name: int(given[f"{name}.{f.name}"]) for f in dataclasses.fields(Ledger)})
     if isinstance(mine, Tensor):
         return torch.from_numpy(given[name]).to(mine.device)
+    if mine is None:
+        return None
     return int(given[name]) if isinstance(mine, int) else given[name]
 
 

@@ -139,9 +139,10 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, as_json(value) + "\n")
 
 
-def as_json(value: Any, indent: int = 2) -> str:
-    """JSON, which has no NaN and no infinity: null stands for them."""
-    return json.dumps(_finite(value), indent=indent, allow_nan=False)
+def as_json(value: Any, indent: int | None = 2) -> str:
+    """JSON, which has no NaN and no infinity: null stands for them. indent: spaces a level; None: all in one line."""
+    separators = (",", ":") if indent is None else None
+    return json.dumps(_finite(value), indent=indent, separators=separators, allow_nan=False)
 
 
 def write_text(path: Path, text: str) -> None:

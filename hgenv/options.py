@@ -38,6 +38,11 @@ class EnvOptions:
     """Compute the gradient every so many environment steps."""
     train_steps: Natural = 20
     """Inner training steps an environment step."""
+    probes: typing.Literal["current", "initial"] = "current"
+    """Where probes begin: at the current network, as the paper's do, or at the initial one, which makes of their loss a
+    function of beta that does not move."""
+    probe_steps: Natural | None = None
+    """Inner training steps a probe; None: as many as an environment step's."""
     coordinates: Coordinates = "all"
     """Coordinates of beta that the action moves; the others stay at the start."""
     spread: Annotated[float, AtLeast(0), MOST] | typing.Literal["uniform"] | None = None
@@ -92,6 +97,11 @@ class EnvOptions:
         elif self.gradient_every != 1:
             raise ValueError("gradient_every has no meaning without gradient=...")
 
+    @property
+    def steps_of_probes(self) -> int:
+        """Inner training steps a probe."""
+        return self.train_steps if self.probe_steps is None else self.probe_steps
+
     def without_gradient(self) -> EnvOptions:
         """The same training and validation, and no gradient."""
         return dataclasses.replace(self, gradient=None, gradient_every=1, observe_gradient=False)
@@ -145,6 +155,20 @@ def build(cls: type[T], given: Mapping[str, Any]) -> T:
     if rest:
         raise TypeError(f"unknown option {_unknown(sorted(rest)[0], knobs(cls))}")
     return cls(**values)
+
+
+def split_options(cls: type, given: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The options of the task and those of the environment. TypeError for a name that both have, or neither."""
+    parts = {field.name for field in dataclasses.fields(cls)}
+    theirs, ours = knobs(cls).keys() | parts, knobs(EnvOptions).keys()
+    if both := theirs & ours:
+        raise TypeError(f"{cls.__name__} has the option {sorted(both)[0]}, as every environment has: rename it")
+    mine = {name: value for name, value in given.items() if name in theirs}
+    rest = {name: value for name, value in given.items() if name not in theirs}
+    unknown = [name for name in rest if name not in ours and not name.startswith(("gradient", "inner"))]
+    if unknown:
+        raise TypeError(f"unknown option {unknown[0]!r} of {cls.__name__}; known: {', '.join(sorted(theirs | ours))}")
+    return mine, rest
 
 
 def flat(options: Any) -> dict[str, Any]:

@@ -10,10 +10,11 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from hgenv.beta.layout import Layout
 from hgenv.checkpoint import Checkpoint, part
 from hgenv.clock import Clock, Seconds
 from hgenv.domains.domain import SPLITS
-from hgenv.env import DataGenEnv
+from hgenv.env import DataGenEnv, train_members
 from hgenv.episode import Failure, Ledger
 from hgenv.fields import Many, Positive, check
 
@@ -36,6 +37,8 @@ class Player(Protocol):
     def spread(self) -> str | None: ...
     @property
     def uses_steps(self) -> bool: ...
+    @property
+    def origins(self) -> NDArray[np.int64] | None: ...
 
     def init(self, x0: Array, rng: np.random.Generator) -> None: ...
     def ask(self) -> Array: ...
@@ -136,7 +139,8 @@ def _stepped(env: DataGenEnv, optimizer: Player) -> dict[str, Any]:
     """The info of a step that the optimizer has chosen and learned from."""
     points = optimizer.ask()
     if len(points):
-        optimizer.tell(points, env.evaluate(points))
+        origins = optimizer.origins
+        optimizer.tell(points, env.evaluate(points) if origins is None else train_members(env, points, origins))
     x = optimizer.recommend()
     _, _, _, _, info = env.step(x)
     if optimizer.uses_steps:
@@ -175,6 +179,11 @@ def make_row(env: DataGenEnv, seconds: Seconds, step: int, info: dict[str, Any],
     for split in SPLITS if report else ():
         row |= {f"{split}.{name}": value for name, value in env.metrics(split).items()}
     return row | {f"beta.{name}": value for name, value in zip(env.task.layout.names, env.box.beta(found), strict=True)}
+
+
+def betas_of(layout: Layout, rows: Iterable[Row]) -> Array:
+    """Physical beta (rows, d) of rows that make_row has made. KeyError for a row that lacks a coordinate."""
+    return np.array([[row[f"beta.{name}"] for name in layout.names] for row in rows])
 
 
 def elsewhere(env: DataGenEnv) -> Seconds:

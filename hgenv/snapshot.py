@@ -30,7 +30,8 @@ def load_snapshot(path: Path) -> dict[str, NDArray]:
 
 
 def snapshot_of(state: Mapping[str, Any], row: Mapping[str, float]) -> dict[str, Any]:
-    """An environment's state, and beta and metrics of its row, as plain arrays by name."""
+    """An environment's state, and beta and metrics of its row, as plain arrays by name; no networks beside the one."""
     beta = np.array([value for name, value in row.items() if name.startswith("beta.")])
     scores = {name: value for name, value in row.items() if name.startswith(("validation.", "test."))}
-    return {"beta": beta, "step": row["step"], **scores, **{f"state.{name}": value for name, value in state.items()}}
+    kept = {f"state.{name}": value for name, value in state.items() if not name.startswith("members")}
+    return {"beta": beta, "step": row["step"], **scores, **kept}

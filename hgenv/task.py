@@ -86,6 +86,13 @@ class Task(ABC):
         """The task after a step at physical beta (d,) has been committed. self does not change."""
         return self
 
+    def trivial(self, beta: NDArray[np.float64]) -> bool:
+        """Whether a step at physical beta (d,) would add nothing to what is remembered.
+
+        No probe is spent on that; its loss is infinite.
+        """
+        return False
+
     def recall(self, memory: NDArray[np.float64]) -> Task:
         """The task that remembers this. Raises ValueError if it cannot be."""
         raise ValueError(f"{type(self).__name__} has no memory")
@@ -114,6 +121,15 @@ class Sampled(NamedTuple):
         noise.draws = [joined(draws) for draws in zip(*(part.noise.draws for part in parts), strict=True)]
         batch = Batch.join([part.batch for part in parts])
         return Sampled(batch, noise, sum(part.renders for part in parts), sum(part.redrawn for part in parts))
+
+
+def fresh_network(task: Task, seed: int, device: torch.device) -> nn.Module:
+    """The network with which an episode of a seed begins, pretrained if the task does so."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = task.network()
+        task.pretrain(network, device)
+    return network.to(device)
 
 
 def sampled(task: Task, beta: NDArray[np.float64], seeds: NDArray[np.uint64]) -> Sampled:

@@ -13,13 +13,15 @@ from numpy.typing import NDArray
 from optimizers.state import State, gather, spread_out
 
 Array = NDArray[np.float64]
+Indices = NDArray[np.int64]
 
 
 class Optimizer(ABC):
     """A dataclass whose fields are its hyper-parameters; they become options of the command line.
 
     The loop: points = ask(); tell(points, their losses) if there are any; commit recommend(); and, for an optimizer
-    that uses steps, tell(the committed point, its loss, the gradient).
+    that uses steps, tell(the committed point, its loss, the gradient). Of points with networks of their own (`origins`)
+    the best one's network is the committed one from then on.
     """
 
     uses_gradient: ClassVar[bool] = False
@@ -31,6 +33,15 @@ class Optimizer(ABC):
     def uses_steps(self) -> bool:
         """Wants to be told the committed point and its loss, and the gradient if there is one."""
         return self.uses_gradient
+
+    @property
+    def origins(self) -> Indices | None:
+        """Of the points asked, whose network each trains on: indices (k,) of points of the ask before.
+
+        Those of the first ask train copies of the committed network, whatever this is. None: points have no networks of
+        their own, all are always tried on such copies.
+        """
+        return None
 
     @abstractmethod
     def init(self, x0: Array, rng: np.random.Generator) -> None:

@@ -17,7 +17,8 @@ class Evolution(Optimizer):
 
     Parents are evaluated anew with their children, as losses of an older network cannot be compared. A child takes each
     coordinate from one of two parents (crossover) or all from one, and some of its coordinates are moved (mutation), by
-    lengths between `sigma` and a hundredth of it. Losses that are not finite rank last.
+    lengths between `sigma` and a hundredth of it. Losses that are not finite rank last: where a committed point adds
+    nothing a second time, and says so by its loss, the fittest new one is recommended.
     """
 
     parents: int = 2

@@ -15,6 +15,7 @@ import torch
 import hgenv
 from hgenv import registry
 
+pytest_plugins = ["browser"]
 matplotlib.use("Agg")
 torch.set_num_threads(1)
 

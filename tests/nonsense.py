@@ -215,7 +215,7 @@ def bases() -> dict[str, Base]:
                      "0", "--settings", "score"],
         "linearity": ["--age", "2", "--repeats", "1"],
         "signal": ["--estimates", "4"],
-        "speed": ["--repeats", "1", "--steps", "1", "--probes", "1", "--workers", "1", "--render-workers", "0"],
+        "speed": ["--repeats", "1", "--steps", "1", "--points", "1", "--workers", "1", "--render-workers", "0"],
     }  # fmt: skip
     for name, options in benches.items():
         found[f"bench {name}"] = Base(["bench", name, toy, *tiny, *options], ["bench", name, toy])
@@ -223,13 +223,14 @@ def bases() -> dict[str, Base]:
         ["bench", "render", "--count", "1", "--repeats", "1", "--resolutions", "32"], ["bench", "render"]
     )
     found["bench"] = Base(
-        ["bench", toy, "--seeds", "2", "--random-fixed", "0", "--optimizers", "fixed", "--retrain-steps", "0",
+        ["bench", toy, "--seeds", "2", "--random-fixed", "0", "--optimizers", "fixed", "--retrain-steps",
          "--max-steps", "1"], ["bench", toy],
     )  # fmt: skip
     found["data"] = Base(["data"], ["data"])
     found["list"] = Base(["list"], ["list"])
     found["plot"] = Base(["plot", "run"], ["plot"])
     found["film"] = Base(["film", "run", "--frames", "2"], ["film"])
+    found["report"] = Base(["report", "run"], ["report"])
     found["completion"] = Base(["completion", "bash"], ["completion"])
     return found
 
@@ -238,7 +239,8 @@ def positions() -> dict[str, list[str]]:
     """Commands that lack their last word."""
     return {
         "hgenv": [], "import": ["list", "--import"], "run": ["run"], "bench": ["bench"], "signal": ["bench", "signal"],
-        "plot": ["plot"], "film": ["film"], "data": ["data"], "list": ["list"], "completion": ["completion"],
+        "plot": ["plot"], "film": ["film"], "report": ["report"], "data": ["data"], "list": ["list"],
+        "completion": ["completion"],
         "complete": ["completion", "--complete", "--", "run"], "resolution": ["bench", "render", "--resolutions", "32"],
         "every run": ["bench", "hgenv/ToyShading-v0", "--optimizers", "fixed", "--max-steps", "1", "--"],
     }  # fmt: skip

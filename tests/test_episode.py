@@ -10,11 +10,12 @@ import torch
 from torch import Tensor
 
 import hgenv.env
-from hgenv.env import DataGenEnv
+from hgenv.env import DataGenEnv, train_members
 from hgenv.episode import Episode, Ledger
 from hgenv.learning import learner
 from hgenv.learning.gradient import ImageDifference
 from hgenv.learning.learner import Learner
+from hgenv.learning.members import Members
 from hgenv.learning.training import SGD, FlatNetwork, State
 from hgenv.options import EnvOptions
 from hgenv.tasks.shape_evolution import ShapeEvolution
@@ -43,7 +44,7 @@ def parts(episode: Episode) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for field in dataclasses.fields(episode):
         value = getattr(episode, field.name)
-        if isinstance(value, State):
+        if isinstance(value, State | Members):
             found |= {f"{field.name}.{name}": part for name, part in value._asdict().items()}
         elif isinstance(value, Ledger):
             found |= {f"{field.name}.{name}": part for name, part in vars(value).items()}
@@ -59,12 +60,13 @@ def parts(episode: Episode) -> dict[str, Any]:
 @pytest.mark.parametrize("id", ["hgenv/ToyShading-v0", "hgenv/ShapeEvolution-v0"])
 @pytest.mark.parametrize("inner", ["adam", "sgd"])
 def test_every_field_goes_through_the_state_and_back(id: str, inner: str) -> None:
-    """From a start that was moved, after steps, probes, clipping and a gradient: nothing is at its default."""
+    """From a start that was moved, after steps, probes, members, clipping and a gradient: nothing is at its default."""
     options = {"gradient": "influence", "gradient_steps": 2, "inner": inner, "observe_gradient": True}
     env = made(id, **options)
     env.start_from(env.task.layout.low + 0.3 * (env.task.layout.high - env.task.layout.low))
     env.reset(seed=4)
     env.evaluate(np.stack([env.start, -env.start]))
+    train_members(env, np.stack([env.start, -env.start, 0.5 * env.start]), [0, 1, 2])
     action = np.full(len(env.start), 0.3)
     action[:2] = -7.0
     env.step(action)
@@ -83,8 +85,12 @@ def test_every_field_goes_through_the_state_and_back(id: str, inner: str) -> Non
         assert type(second[name]) is type(value), name
         if not name.endswith("task"):
             assert np.asarray(second[name]).dtype == np.asarray(value).dtype, name
-            assert not np.array_equal(untouched[name], value), name
+            assert not np.array_equal(untouched.get(name), value), name
     assert env.state_dict().keys() >= fields - {"ledger", "task", "first_task"}
+    members, w = env.state_dict()["members"], untouched["average"].size
+    np.testing.assert_array_equal(
+        members[:, :w], np.stack([env.episode.members.member(i, w).average for i in range(3)])
+    )
     plain = env.state_dict().values()
     assert all(isinstance(value, np.ndarray | int) for value in plain)
 
@@ -201,11 +207,17 @@ def untouched_twice(env: DataGenEnv) -> tuple:
     return env.step(-env.start)
 
 
+@pytest.mark.parametrize("kept", [False, True])
 @pytest.mark.parametrize("place", ["render", "gradient", "update", "forward", "probe"])
-def test_probes_that_are_interrupted_cost_nothing(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_probes_that_are_interrupted_cost_nothing(place: str, kept: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor do networks that are kept, and they are as they were."""
+
+    def evaluated(env: DataGenEnv) -> np.ndarray:
+        return train_members(env, actions, [1, 0]) if kept else env.evaluate(actions)
+
     env, untouched = (made("hgenv/ShapeEvolution-v0", inner="sgd") for _ in range(2))
     owner, name = {**PLACES, "probe": (Learner, "validate")}[place]
-    original, count, before = getattr(owner, name), 0, env.state_dict()
+    original, count = getattr(owner, name), 0
 
     def counted(*arguments: Any, **named: Any) -> Any:
         nonlocal count
@@ -214,13 +226,17 @@ def test_probes_that_are_interrupted_cost_nothing(place: str, monkeypatch: pytes
             raise Stop
         return original(*arguments, **named)
 
-    actions = np.stack([env.start, -env.start])
+    actions = np.full((2, 12), 0.3)
+    actions[:, :2], actions[1, 2] = 0.0, -0.3  # two compositions of what is there, neither of them trivial
+    for one in (env, untouched):
+        evaluated(one)
+    before = env.state_dict()
     with monkeypatch.context() as patch:
         patch.setattr(owner, name, counted)
         with pytest.raises(Stop):
-            env.evaluate(actions)
+            evaluated(env)
     np.testing.assert_equal(env.state_dict(), before)
-    np.testing.assert_array_equal(env.evaluate(actions), untouched.evaluate(actions))
+    np.testing.assert_array_equal(evaluated(env), evaluated(untouched))
 
 
 def test_a_reset_that_fails_leaves_the_last_episode(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -127,10 +127,11 @@ def test_the_steps_after_a_failed_one_are_as_if_it_had_committed_nothing(monkeyp
 def test_a_failed_step_is_not_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     """`failed` compares the memory of the task, which this action would have grown."""
     task = ShapeEvolution(share=0.9, max_population=30, validation_size=4, test_size=2, resolution=16)
+    action = np.array([0.0, 0.0, *np.full(10, 0.3)])
     env = made(task, inner=Adam(1e30), validation_images=4)
-    failed(env, Failure.WEIGHTS, np.full(12, 0.3))
+    failed(env, Failure.WEIGHTS, action)
     steady = made(task, validation_images=4)
-    steady.step(np.full(12, 0.3))
+    steady.step(action)
     assert len(steady.task.memory) > len(env.task.memory)  # type: ignore[arg-type]
 
 

@@ -21,6 +21,7 @@ from optimizers import (
     Nevergrad,
     Optimizer,
     Optuna,
+    PopulationBased,
     RandomSearch,
     Reinforce,
     register,
@@ -346,9 +347,50 @@ def test_evolution_keeps_the_fittest_and_evaluates_parents_anew() -> None:
     assert ((unmixed.ask()[1:] != 0).sum(1) == 1).all()
 
 
+def test_the_worst_of_a_population_take_over_from_the_best() -> None:
+    search = PopulationBased(members=6, replaced=2)
+    search.init(np.full(4, 0.2), np.random.default_rng(0))
+    first = search.ask()
+    np.testing.assert_array_equal(first[0], np.full(4, 0.2))
+    assert len(np.unique(first, axis=0)) == 6
+    for losses, lost in (([3, 9, 1, 2, 8, 4], [1, 4]), ([3, np.nan, 1, np.inf, 8, np.nan], [1, 3, 5])):
+        before = search.ask()
+        search.tell(before, np.array(losses, float))
+        np.testing.assert_array_equal(search.recommend(), before[2])
+        best = [2, 3] if len(lost) == 2 else [2, 0]
+        stay = np.setdiff1d(np.arange(6), lost)
+        np.testing.assert_array_equal(search.origins[stay], stay)
+        np.testing.assert_array_equal(search.ask()[stay], before[stay])
+        assert set(search.origins[lost]) <= set(best)
+        moves = search.ask()[lost] - before[search.origins[lost]]
+        assert (moves != 0).all()
+    before = search.ask()
+    search.tell(before, np.full(6, np.nan))
+    np.testing.assert_array_equal(search.ask(), before)
+    np.testing.assert_array_equal(search.origins, np.arange(6))
+
+
+def test_both_of_the_best_are_taken_over_and_moves_have_many_lengths() -> None:
+    search = PopulationBased(members=4, replaced=2, sigma=0.1)
+    search.init(np.zeros(4), np.random.default_rng(0))
+    taken, lengths = [], []
+    for _ in range(200):
+        before = search.ask()
+        search.tell(before, (before**2).sum(1))
+        best = np.argsort((before**2).sum(1), kind="stable")[:2]
+        lost = np.setdiff1d(np.arange(4), best)
+        taken += [int(np.flatnonzero(best == origin)[0]) for origin in search.origins[lost]]
+        lengths += np.sqrt(((search.ask()[lost] - before[search.origins[lost]]) ** 2).mean(1)).tolist()
+    assert np.mean(taken) == pytest.approx(0.5, abs=0.1)
+    np.testing.assert_allclose(np.log10(np.quantile(lengths, [0.05, 0.5, 0.95]) / 0.1), [-1.9, -1.0, -0.1], atol=0.25)
+
+
 @pytest.mark.parametrize(
     ("cls", "options"),
     [
+        (PopulationBased, {"members": 1}),
+        (PopulationBased, {"replaced": 5}),
+        (PopulationBased, {"sigma": 0.0}),
         (RandomSearch, {"variant": "V2"}),
         (RandomSearch, {"pairs": 0}),
         (RandomSearch, {"best": 3}),

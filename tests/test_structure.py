@@ -24,6 +24,7 @@ LAYERS = (
     ("run", "pages"),
     ("runs",),
     ("bench",),
+    ("dashboard",),
     ("cli",),
     ("testing",),
     ("__init__", "__main__"),

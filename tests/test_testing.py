@@ -178,6 +178,7 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     "commits_itself": (remembers(commit=forgets_to_copy), "commit changes the memory of the task itself"),
     "grows": ({"commit": grows, "sample": grown}, "commit changes the samples of the task itself"),
     "forgets": ({"commit": grown_up, "sample": grown}, "samples change by commit, and memory is None.*in its memory"),
+    "trivial": (remembers(trivial=lambda self, beta: True), "commit of what is trivial changes the memory"),
     "recalls_little": (remembers(recall=recalls_only, sample=grown_by_steps), "recall gives a task with other samples"),
     "report_of_costs": ({"report": lambda self: {"renders": 1.0}}, "report has renders, which rows of a run"),
     "report_of_text": ({"report": lambda self: {"state": "good"}}, "report has state = 'good', which is no number"),

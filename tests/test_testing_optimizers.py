@@ -120,6 +120,12 @@ FAULTS: dict[str, tuple[dict[str, Any], str]] = {
         {"tell": lambda self, x, loss, g=None: self._x.__imul__(0.9)},
         "changes an array that it gave.*makes another",
     ),
+    "origins_of_three": (
+        {"origins": np.arange(3)},
+        r"origins of 2 points are array\(\[0, 1, 2\]\), no indices.*np.arange",
+    ),
+    "origins_beyond": ({"origins": np.array([0, 2])}, "origins of 2 points .*no indices"),
+    "origins_of_floats": ({"origins": np.zeros(2)}, "no array of integers"),
     "spread": ({"spread": "wide"}, "spread is 'wide', neither None nor 'uniform'"),
     "shadows": ({"fields": {"batch_size": 3}}, "the option batch_size, as every environment has"),
     "object": ({"fields": {"rule": abs}}, "not JSON serializable.*plain value"),
@@ -141,6 +147,7 @@ FAULTS: dict[str, tuple[dict[str, Any], str]] = {
 
 def test_the_right_optimizer_passes() -> None:
     check_optimizer(Walk)
+    check_optimizer(changed("O_kept", base=Walk, origins=np.array([1, 1])))
 
 
 @pytest.mark.parametrize("name", FAULTS)

@@ -15,14 +15,14 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import closing
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import tyro
 
 from hgenv.bench.errand import Errand, pack, unpack
 from hgenv.bench.errand import run as run_errand
 from hgenv.bench.processes import Failure, Processes
-from hgenv.fields import MOST, AtLeast, AtMost, Many, OnDisk, check
+from hgenv.fields import AtLeast, AtMost, Many, Natural, OnDisk, check
 from hgenv.files import read_json, write_json
 from hgenv.recipes import expanded
 from hgenv.registry import find, loaded, short
@@ -32,18 +32,21 @@ from hgenv.runs.writer import check_free, sole_writer
 from hgenv.workers import check as check_workers
 from hgenv.workers import workers_of
 
-CONTROLS = ("fixed", "random-beta")
+FIXED = "fixed"
+CONTROLS = (FIXED, "random-beta")
 METHODS = (
     "random-search=random-search --train-steps 10 --variant BRS --step 5",
     "cma", "tbpsa", "one-plus-one",
     "evolution=evolution --train-steps 10",
     "reinforce", "random-step", "paper", "image", "influence", "score", "mixed", "perturbed", "ppo", "sac", "td3",
 )  # fmt: skip
+GOOD = "good"
 RANDOM_FIXED = "random-fixed"
 INTERRUPTED = "interrupted"
 # What defines a cell: an option of every run would set it for the controls and the retraining too.
 _OURS = ("env", "out", "seed", "report-every", "figures", "no-figures")
 _BUDGET = tuple(field.name.replace("_", "-") for field in dataclasses.fields(Budget))
+_STARTS = ("start", "start-seed")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,8 +64,13 @@ class CompareOptions:
     """Seeds of each, at least 2."""
     random_fixed: Annotated[int, AtLeast(0), AtMost(10_000)] = 10
     """Random betas that are kept: their best, median and worst are reported (the paper's Table 1). 0 for none."""
-    retrain_steps: Annotated[int, AtLeast(0), MOST] = 1000
-    """Training steps from scratch on each found beta, on seeds of their own; 0 for none."""
+    good: tuple[str, ...] = ()
+    """What is known to be good, one an environment: as --start of a run. Kept fixed it is `good`, whose score is 1."""
+    starts: tuple[Literal["default", "random"], ...] = ("default",)
+    """From where: the start of the environment, and betas from anywhere, of which start k is the same for all."""
+    retrain_steps: tuple[Natural, ...] = (1000,)
+    """Horizons: training steps from scratch, on seeds of their own, after which each found beta is scored; none for no
+    such training."""
     report_every: Many = 5
     """Environment steps between scores."""
     workers: str = "auto"
@@ -73,18 +81,23 @@ class CompareOptions:
     def __post_init__(self) -> None:
         check(self)
         check_workers(self.workers)
+        if len(set(self.starts)) != len(self.starts) or not self.starts:
+            raise ValueError(f"starts must be default, random or both, got {' '.join(self.starts)!r}")
         if not self.envs:
             raise ValueError("name at least one environment")
         for env in self.envs:
             find(env)
         if len({short(env) for env in self.envs}) < len(self.envs):
             raise ValueError(f"environments must differ in what follows the slash, got {', '.join(self.envs)}")
+        if self.good and len(self.good) != len(self.envs):
+            raise ValueError(f"good names one start for each of {len(self.envs)} environments, got {len(self.good)}")
         labels = [label for label, _ in self.methods()]
         for label in labels:
             if not re.fullmatch(r"[A-Za-z0-9._-]+", label) or label.endswith(".failed"):
                 raise ValueError(f"{label!r} cannot be a label: give optimizers as LABEL=OPTIMIZER OPTIONS...")
-        if len(set(labels)) < len(labels) or RANDOM_FIXED in labels:
-            raise ValueError(f"labels must differ from each other and from {RANDOM_FIXED}, got {', '.join(labels)}")
+        if len({*labels, GOOD, RANDOM_FIXED}) < len(labels) + 2:
+            reserved = f"{GOOD} and {RANDOM_FIXED}"
+            raise ValueError(f"labels must differ from each other and from {reserved}, got {', '.join(labels)}")
         for label, words in self.methods():
             if label in CONTROLS and words != [label]:
                 raise ValueError(f"{label} is a control: give {' '.join(words)!r} another label")
@@ -118,14 +131,17 @@ def _options(words: list[str]) -> set[str]:
 
 
 class Cell(NamedTuple):
-    """One run: where it goes, the words after `hgenv run`, and those of the training from scratch, if there is one."""
+    """One run: where it goes, the words after `hgenv run`, and those of the training from scratch, if there is one,
+    which is scored after so many training steps."""
 
     env: str
+    starts: str
     label: str
     seed: int
     folder: Path
     words: list[str]
     again: list[str]
+    horizons: tuple[int, ...]
 
     @property
     def retrained(self) -> Path:
@@ -156,24 +172,53 @@ def cells(o: CompareOptions, budget: Budget, common: list[str]) -> list[Cell]:
 
     Raises ValueError if an option of every run is one that defines a cell.
     """
-    refused = {*_OURS, *_BUDGET, "start"} & _options(common)
+    refused = {*_OURS, *_BUDGET, *_STARTS} & _options(common)
     if refused:
         raise ValueError(f"--{min(refused)} cannot go to every run; --start can be an option of an optimizer")
     limits = {name: value for name, value in dataclasses.asdict(budget).items() if value is not None}
     ending = [word for name, value in limits.items() for word in (f"--{name.replace('_', '-')}", str(value))]
-    found = []
-    plan = [(seed, label, words) for seed in range(o.seeds) for label, words in o.methods()]
-    plan += [(seed, RANDOM_FIXED, ["fixed", "--start", "random"]) for seed in range(o.random_fixed)]
-    for seed, label, words in plan:
-        for env in o.envs:
-            folder = Path(o.out) / short(env) / f"{label}-s{seed}"
-            options = ["--env", env, *ending, "--seed", str(seed), "--report-every", str(o.report_every)]
-            # Random beta has no beta of its own to train on: it is trained anew as it is.
-            player = ["random-beta"] if words[0] == "random-beta" else ["fixed", "--start", str(folder)]
-            limit = ["--env", env, "--max-train-steps", str(o.retrain_steps), "--seed", str(100 + seed)]
-            again = [*player, *limit, "--report-every", "10", *common] if o.retrain_steps else []
-            found.append(Cell(env, label, seed, folder, [*words, *options, *common], again))
-    return found
+    return [_cell(o, ending, common, *what) for what in _plan(o)]
+
+
+_START = [FIXED, "--start"]
+RANDOM_STARTS = "random-starts"
+"""Folder of the cells with random starts, within that of the environment's."""
+
+
+def _plan(o: CompareOptions) -> Iterator[tuple[str, str, str, int, list[str]]]:
+    """Environment, starts, label, seed, and words of the optimizer."""
+    for seed in range(o.seeds):
+        for starts in o.starts:
+            yield from ((env, starts, label, seed, words) for label, words in o.methods() for env in o.envs)
+            good = zip(o.envs, o.good, strict=True) if o.good else ()
+            yield from ((env, starts, GOOD, seed, [*_START, start]) for env, start in good)
+    if o.starts == ("default",):  # else fixed beta from random starts is the same
+        for seed in range(o.random_fixed):
+            yield from ((env, "default", RANDOM_FIXED, seed, [*_START, "random"]) for env in o.envs)
+
+
+def _cell(
+    o: CompareOptions, ending: list[str], common: list[str], env: str, starts: str, label: str, seed: int,
+    words: list[str],
+) -> Cell:  # fmt: skip
+    where = [RANDOM_STARTS] if starts == "random" else []
+    folder = Path(o.out, short(env), *where, f"{label}-s{seed}")
+    own = "start" in _options(words)  # as a reference has, whatever the others start from
+    begin = ["--start", "random", "--start-seed", str(seed)] if starts == "random" and not own else []
+    options = ["--env", env, *ending, "--seed", str(seed), *begin, "--report-every", str(o.report_every)]
+    # Random beta has no beta of its own to train on: it is trained anew as it is.
+    player = ["random-beta"] if words[0] == "random-beta" else [*_START, str(folder), *_spread(words)]
+    again = []
+    if o.retrain_steps:
+        limit = ["--max-train-steps", str(max(o.retrain_steps)), "--seed", str(100 + seed)]
+        again = [*player, "--env", env, *limit, "--report-every", "5", *common]
+    return Cell(env, starts, label, seed, folder, [*words, *options, *common], again, o.retrain_steps)
+
+
+def _spread(words: list[str]) -> list[str]:
+    """The spread of a method's samples about its beta, which is part of what it has found."""
+    at = [i for i, word in enumerate(words) if word.partition("=")[0] == "--spread"]
+    return [word for i in at for word in words[i : i + (1 if "=" in words[i] else 2)]]
 
 
 def play(o: CompareOptions, budget: Budget, common: list[str]) -> Iterator[Played]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import io
 import os
 import shutil
-import tarfile
 import tempfile
-from pathlib import Path
+import zipfile
+from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 from hgenv.bench.processes import Failure, Processes
@@ -46,27 +46,28 @@ def run(errand: Errand) -> Brought:
 
 def pack(folder: str, names: list[str]) -> bytes:
     """An archive of some of the folders in a folder, without the locks of who writes to them."""
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz", compresslevel=1) as archive:
-        for name in names:
-            archive.add(os.path.join(folder, name), arcname=name, filter=_without_locks)
+    buffer, root = io.BytesIO(), Path(folder)
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        for path in (path for name in names for path in [root / name, *(root / name).rglob("*")]):
+            if path.is_file() and path.name not in (LOCK, WRITER):
+                archive.write(path, path.relative_to(root))
     return buffer.getvalue()
-
-
-def _without_locks(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
-    return None if Path(member.name).name in (LOCK, WRITER) else member
 
 
 def unpack(archive: bytes, before: str, now: str) -> None:
     """Put the folders of an archive into the folder `now`, each whole and in place of what was there.
 
     They were packed in the folder `before`; their configurations then name the new one.
+    Raises ValueError if a file would come to lie elsewhere.
     """
     folder = Path(now)
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".coming-") as coming:
-        with tarfile.open(fileobj=io.BytesIO(archive)) as content:
-            content.extractall(coming, filter="data")
+        with zipfile.ZipFile(io.BytesIO(archive)) as content:
+            for name in content.namelist():
+                if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
+                    raise ValueError(f"an archive must hold files of its own folders, got {name}")
+            content.extractall(coming)
         for new in Path(coming).iterdir():
             if (new / CONFIG).is_file():
                 write_json(new / CONFIG, _renamed(read_json(new / CONFIG), before, now))

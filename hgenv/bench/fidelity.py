@@ -200,10 +200,16 @@ def _line(job: Job, env: DataGenEnv, gradient: Callable[[], Array]) -> dict[str,
 
 
 def _brute_force(env: DataGenEnv, delta: Length) -> Array:
-    """dL/d(action) at the start by central differences of whole trainings on common seeds."""
+    """dL/d(action) at the start by central differences of whole trainings on common seeds.
+
+    Raises ValueError where there is none, as what lies about the start is trivial to the task, or training diverges.
+    """
     x = np.tile(env.start, (len(env.start), 1))
     plus, minus = np.clip(x + delta * np.eye(len(x)), -1, 1), np.clip(x - delta * np.eye(len(x)), -1, 1)
     losses = env.evaluate(np.concatenate([plus, minus]))
+    if not np.isfinite(losses).all():
+        name = env.task.layout.names[env.box.movable[int(np.argmin(np.isfinite(losses))) % len(x)]]
+        raise ValueError(f"the loss {delta:g} beside the start along {name} is not finite: it has no difference there")
     return (losses[: len(x)] - losses[len(x) :]) / np.diagonal(plus - minus)
 
 

@@ -47,7 +47,7 @@ class SpeedOptions:
     """What --workers of the environment is where probes are measured; the first is what the others are compared to."""
     render_workers: tuple[Threads, ...] = (0, 1, 2)
     """What --render-workers is where environment steps are measured, likewise."""
-    probes: Natural = 4
+    points: Natural = 4
     """Probes of one call of `evaluate`, where workers are compared."""
     steps: Natural = 4
     """Training steps in a row of a call, plain, bare or differentiated."""
@@ -273,8 +273,8 @@ def _of_environments(task: Task, options: EnvOptions, o: SpeedOptions, stack: Ex
 
     for workers in o.workers:
         env = made(workers=workers, render_workers=0)
-        probes, to = partial(env.evaluate, np.tile(env.start, (o.probes, 1))), label(first[0], o.workers[0], "")
-        yield Piece("probes", probes, o.probes, trained, to, env, workers=workers)
+        probes, to = partial(env.evaluate, np.tile(env.start, (o.points, 1))), label(first[0], o.workers[0], "")
+        yield Piece("probes", probes, o.points, trained, to, env, workers=workers)
     to = label(first[1], "", str(o.render_workers[0]))
     for threads in o.render_workers:
         env = made(workers="1", render_workers=threads)

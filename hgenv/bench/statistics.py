@@ -1,22 +1,24 @@
-"""What a comparison is worth: interquartile means, bootstrap intervals, curves, ranks (Agarwal et al. 2021)."""
+"""What the cells of a comparison gave: results, their order, and curves over seeds."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
-import scipy.stats
-from numpy.typing import NDArray
 
-from hgenv.bench.compare import Cell, finished
+from hgenv.bench.compare import GOOD, RANDOM_FIXED, Cell, finished
+from hgenv.bench.intervals import Array, interquartile_mean
+from hgenv.bench.ranks import critical_difference, friedman, mean_ranks
+from hgenv.beta.layout import divergence
+from hgenv.options import build
 from hgenv.registry import find
 from hgenv.run import COST_AXES
-from hgenv.runs.folder import best_row, read_rows
+from hgenv.runs.folder import best_row, read_config, read_rows
 
-Array = NDArray[np.float64]
-RESAMPLES = 2000
+Row = dict[str, float]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,18 +26,21 @@ class Result:
     """What one finished cell gave.
 
     best: the row with the lowest validation metric; last: the last row; curve: columns of COST_AXES, then the test
-    metric of the best validated snapshot until then; retrained: test metric of the training from scratch,
-    NaN without one.
+    metric of the best validated snapshot until then; again: horizon -> the best row until then of the
+    training from scratch, {} without one; narrowness: KL(found || start) in nats, NaN where
+    beta has no density or every sample one of its own.
     """
 
     env: str
+    starts: str
     label: str
     seed: int
     folder: Path
-    best: dict[str, float]
-    last: dict[str, float]
+    best: Row
+    last: Row
     curve: dict[str, Array]
-    retrained: float
+    again: dict[int, Row]
+    narrowness: float = np.nan
 
     @property
     def metric(self) -> str:
@@ -46,6 +51,10 @@ class Result:
     def test(self) -> float:
         """Test metric of the snapshot with the best validation metric."""
         return self.best[f"test.{self.metric}"]
+
+    def retrained(self, horizon: int) -> float:
+        """Test metric after so long a training from scratch on what was found; NaN without one."""
+        return self.again.get(horizon, {}).get(f"test.{self.metric}", np.nan)
 
     def cost_to(self, level: float) -> dict[str, float]:
         """What it cost until the test metric was first at the level or below, infinite if it never was."""
@@ -58,14 +67,31 @@ def read(cell: Cell) -> Result | None:
     if not finished(cell.folder):
         return None
     metric, rows = find(cell.env).quantity.primary, read_rows(cell.folder)
-    retrained = cell.again and finished(cell.retrained)
-    again = best_row(read_rows(cell.retrained), metric)[f"test.{metric}"] if retrained else np.nan
+    best = best_row(rows, metric)
+    narrowness = np.nan if cell.words[0] == "random-beta" else _narrowness(cell, rows[0], best)
     return Result(
-        cell.env, cell.label, cell.seed, cell.folder, best_row(rows, metric), rows[-1], curve(rows, metric), again
-    )
+        cell.env, cell.starts, cell.label, cell.seed, cell.folder, best, rows[-1], curve(rows, metric),
+        profile(cell, metric), narrowness,
+    )  # fmt: skip
 
 
-def curve(rows: list[dict[str, float]], metric: str) -> dict[str, Array]:
+def profile(cell: Cell, metric: str) -> dict[int, Row]:
+    """Horizon -> row of the best validated snapshot, until then, of the training from scratch on what was found."""
+    if not (cell.again and finished(cell.retrained)):
+        return {}
+    rows = read_rows(cell.retrained)
+    return {end: best_row([row for row in rows if row["train_steps"] <= end], metric) for end in cell.horizons}
+
+
+def _narrowness(cell: Cell, first: Row, best: Row) -> float:
+    layout = build(find(cell.env), read_config(cell.folder)["task"]).layout
+    if not layout.has_density:
+        return np.nan
+    found, start = (layout.named({name: row[f"beta.{name}"] for name in layout.names}) for row in (best, first))
+    return sum(divergence(layout, found, start).values())
+
+
+def curve(rows: list[Row], metric: str) -> dict[str, Array]:
     """Against every axis: the test metric of the best validated snapshot until then."""
     reported = [row for row in rows if f"validation.{metric}" in row]
     validation = np.array([row[f"validation.{metric}"] for row in reported])
@@ -75,33 +101,56 @@ def curve(rows: list[dict[str, float]], metric: str) -> dict[str, Array]:
     return {axis: np.array([row[axis] for row in reported]) for axis in COST_AXES} | {"test": test[best]}
 
 
-def interquartile_mean(values: Array) -> float:
-    """Mean without the lowest and the highest quarter, rounded down to whole values: of 3 values all, of 5 three."""
-    return float(scipy.stats.trim_mean(values, 0.25))
+def best_first(results: Sequence[Result]) -> list[str]:
+    """The labels by the interquartile mean of their test metrics."""
+    tests = {label: np.array([r.test for r in results if r.label == label]) for label in labels_of(results)}
+    return sorted(tests, key=lambda label: interquartile_mean(tests[label]))
 
 
-def interval(strata: Sequence[Array], seed: int = 0) -> tuple[float, float, float]:
-    """Interquartile mean over all values, and the ends of its 95 % percentile interval by stratified bootstrap.
+def horizons_of(results: Sequence[Result]) -> list[int]:
+    """Every horizon of a training from scratch, in order."""
+    return sorted({horizon for r in results for horizon in r.again})
 
-    Every stratum (an environment) is resampled on its own. With few seeds such intervals are too short, if anything.
-    """
-    rng = np.random.default_rng(seed)
-    drawn = np.concatenate([s[rng.integers(len(s), size=(RESAMPLES, len(s)))] for s in strata], axis=1)
-    means = scipy.stats.trim_mean(drawn, 0.25, axis=1)
-    low, high = np.percentile(means, [2.5, 97.5])
-    return interquartile_mean(np.concatenate(strata)), float(low), float(high)
+
+def labels_of(results: Sequence[Result]) -> list[str]:
+    """Every label once."""
+    return list(dict.fromkeys(r.label for r in results))
 
 
 def ranks(results: Sequence[Result]) -> dict[str, float]:
     """Mean rank of each label, 1 the best, over the (environment, seed) pairs in which all labels have a result."""
-    labels = list(dict.fromkeys(r.label for r in results))
-    table: dict[tuple[str, int], dict[str, float]] = {}
+    labels, table = labels_of(results), dict[tuple[str, int], dict[str, float]]()
     for r in results:
         table.setdefault((r.env, r.seed), {})[r.label] = r.test
     whole = [[row[label] for label in labels] for row in table.values() if len(row) == len(labels)]
-    if not whole:
-        return {}
-    return dict(zip(labels, scipy.stats.rankdata(whole, axis=1).mean(0).tolist(), strict=True))
+    return dict(zip(labels, mean_ranks(np.array(whole)).tolist(), strict=True)) if whole else {}
+
+
+class Standing(NamedTuple):
+    """Labels with their ranks (k,) over environments; p: of Friedman's test; difference: Nemenyi's critical one."""
+
+    labels: list[str]
+    ranks: Array
+    p: float
+    difference: float
+
+
+def standing(results: Sequence[Result]) -> Standing | None:
+    """Mean ranks over environments, 1 the best, by the interquartile mean of the test metrics in each.
+
+    Of the optimizers and controls that have results in all of them; None for fewer than two environments or three of
+    those.
+    """
+    tests: dict[str, dict[str, list[float]]] = {}
+    for r in results:
+        if r.label not in (GOOD, RANDOM_FIXED):
+            tests.setdefault(r.label, {}).setdefault(r.env, []).append(r.test)
+    envs = list(dict.fromkeys(r.env for r in results))
+    labels = [label for label, found in tests.items() if found.keys() == set(envs)]
+    if len(envs) < 2 or len(labels) < 3:
+        return None
+    means = np.array([[interquartile_mean(np.array(tests[label][env])) for label in labels] for env in envs])
+    return Standing(labels, mean_ranks(means), friedman(means), critical_difference(len(labels), len(envs)))
 
 
 def median_and_band(results: Sequence[Result], axis: str, count: int = 200) -> tuple[Array, Array, Array, Array]:

@@ -5,6 +5,8 @@ Arrays of parameters have one leading entry a parameter, (k, ...), and broadcast
 
 from __future__ import annotations
 
+import functools
+import math
 from abc import ABC, abstractmethod
 from typing import ClassVar, NamedTuple
 
@@ -70,6 +72,16 @@ class Distribution(ABC):
     def log_probability_gradient(self, x: NDArray, parameters: Array) -> Array:
         """Derivative of the log-probability by each parameter, (k, ..., *parameter_event)."""
 
+    def divergence(self, parameters: Array, other: Array) -> Array:
+        """Kullback-Leibler divergence of one draw in nats, KL(parameters || other), (*parameter_event); both
+        (k, *parameter_event).
+
+        Where there is no closed form, the mean of the log-ratio over 8192 points of Sobol's sequence: within half a
+        percent for mixtures. Raises TypeError without a density.
+        """
+        x = self.inverse_cdf(_sobol(self.uniforms), parameters[:, None])
+        return (self.log_probability(x, parameters[:, None]) - self.log_probability(x, other[:, None])).mean(0)
+
 
 class Categorical(Distribution):
     """One of several names, with probability weight / sum of weights; the draw is the index.
@@ -101,6 +113,10 @@ class Categorical(Distribution):
         hit = np.stack([x == i for i in range(len(self.names))])
         return hit / parameters - 1.0 / np.sum(parameters, axis=0)
 
+    def divergence(self, parameters: Array, other: Array) -> Array:
+        share, others = parameters / parameters.sum(0), other / other.sum(0)
+        return np.sum(share * np.log(share / others), axis=0)
+
     @staticmethod
     def _chosen(x: NDArray, parameters: Array) -> Array:
         return sum((parameters[i] * (x == i) for i in range(len(parameters))), np.zeros(()))
@@ -129,6 +145,10 @@ class Bernoulli(Distribution):
 
     def log_probability_gradient(self, x: NDArray, parameters: Array) -> Array:
         return np.where(x, 1.0 / parameters[0], -1.0 / (1.0 - parameters[0]))[None]
+
+    def divergence(self, parameters: Array, other: Array) -> Array:
+        p, q = parameters[0], other[0]
+        return p * np.log(p / q) + (1.0 - p) * np.log((1.0 - p) / (1.0 - q))
 
 
 class Normal(Distribution):
@@ -165,6 +185,11 @@ class Normal(Distribution):
         mean, std = parameters
         z = (x - mean) / std
         return np.stack(np.broadcast_arrays(z / std, (z**2 - 1.0) / std))
+
+    def divergence(self, parameters: Array, other: Array) -> Array:
+        """Of the logarithms, too: no change of variables changes it."""
+        (mean, std), (other_mean, other_std) = parameters, other
+        return np.log(other_std / std) + 0.5 * ((std / other_std) ** 2 + ((mean - other_mean) / other_std) ** 2 - 1.0)
 
 
 class LogNormal(Normal):
@@ -212,6 +237,14 @@ class Value(Distribution):
 
     def log_probability_gradient(self, x: NDArray, parameters: Array) -> Array:
         raise TypeError("a value has no density")
+
+
+@functools.cache
+def _sobol(shape: tuple[int, ...]) -> Array:
+    """Points (8192, *shape) in (0, 1): those of the sequence, each moved from its cell's corner to its centre."""
+    from scipy.stats.qmc import Sobol  # takes a second to import
+
+    return Sobol(math.prod(shape), scramble=False).random_base2(13).reshape(-1, *shape) + 2.0**-14
 
 
 def check_range(name: str, bounds: Range, positive: bool = False) -> None:

@@ -166,3 +166,16 @@ class Layout:
     def _used(self, draw: Draw, terms: Array, lead: int) -> Array:
         mask = draw.used.reshape(draw.used.shape + (1,) * len(self.distributions[draw.name].parameter_event))
         return np.where(mask, terms, 0.0)
+
+
+def divergence(layout: Layout, beta: ArrayLike, start: ArrayLike) -> dict[str, float]:
+    """KL(beta || start) in nats of one draw of every field, by its name, for physical beta (d,): how much narrower than
+    the start it is, or how far from it. Draws are independent, so that those of all fields add up.
+
+    Raises ValueError as `Layout.bind`, TypeError where there is no density (`Layout.has_density`).
+    """
+    one, other = (vars(layout.bind(values)) for values in (beta, start))
+    return {
+        name: float(np.sum(d.divergence(one[name].parameters, other[name].parameters)))
+        for name, d in layout.distributions.items()
+    }

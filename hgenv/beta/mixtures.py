@@ -228,3 +228,8 @@ class Count(Distribution):
     def log_probability_gradient(self, x: NDArray, parameters: Array) -> Array:
         rate = parameters[0]
         return (x / rate - 1.0 - 1.0 / np.expm1(rate))[None]
+
+    def divergence(self, parameters: Array, other: Array) -> Array:
+        rate, others = parameters[0], other[0]
+        mean = -rate / np.expm1(-rate)
+        return mean * np.log(rate / others) - np.log(np.expm1(rate) / np.expm1(others))

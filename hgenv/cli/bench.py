@@ -14,7 +14,7 @@ import tyro
 from hgenv.cli import commands
 from hgenv.cli.commands import BENCHES
 from hgenv.cli.interruption import interruption_status
-from hgenv.cli.options import DefaultBudget, EnvChoice, EnvId, chosen_task, parse, size_of
+from hgenv.cli.options import BenchBudget, EnvChoice, EnvId, chosen_task, parse, size_of
 from hgenv.cli.progress import Progress
 from hgenv.cli.run import parse_run, players
 from hgenv.env import DataGenEnv
@@ -49,7 +49,7 @@ def _compare(words: list[str]) -> int:
     from hgenv.bench import compare, report
 
     choices, cut = players(), words.index("--") if "--" in words else len(words)
-    s = parse("bench ENV ...", words[:cut], bench=compare.CompareOptions, budget=DefaultBudget)
+    s = parse("bench ENV ...", words[:cut], bench=compare.CompareOptions, budget=BenchBudget)
     common, out, failed = words[cut + 1 :], Path(s.bench.out), 0
     todo = compare.cells(s.bench, s.budget, common)
     tasks = {}

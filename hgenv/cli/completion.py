@@ -76,7 +76,10 @@ def _possible(before: list[str], begun: str) -> Iterable[str]:
 
 def _options(command: str) -> list[str]:
     """The options that are known without importing what the command needs."""
-    own = {"list": ["--verbose", "--json"], "baselines": ["--json"], "data": ["--json", "--datasets"]}
+    own = {
+        "list": ["--verbose", "--json"], "baselines": ["--json"], "data": ["--json", "--datasets"],
+        "dashboard": ["--port"],
+    }  # fmt: skip
     with_environment = ["--env", "--size"] if command in ("show", "baselines", "run", "doctor") else []
     limits = ("seconds", "wall-seconds", "gpu-seconds", "steps", "train-steps", "renders")
     budget = [f"--max-{limit}" for limit in limits]

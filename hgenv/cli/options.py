@@ -12,17 +12,17 @@ from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import tyro
 from numpy.typing import NDArray
 
 from hgenv.beta.layout import Layout
-from hgenv.env import DataGenEnv, split_options
+from hgenv.env import DataGenEnv
 from hgenv.fields import shown
 from hgenv.files import read_json
-from hgenv.options import build, choice_of, knobs
+from hgenv.options import build, choice_of, knobs, split_options
 from hgenv.registry import find, load_plugins, unknown
 from hgenv.run import Budget
 from hgenv.runs.folder import start_at
@@ -54,10 +54,20 @@ class EnvChoice(EnvId):
 class DefaultBudget(Budget):
     """When the run ends: at the first limit reached; 60 CPU seconds if none is given."""
 
+    default: ClassVar[tuple[str, float]] = ("max_seconds", 60.0)
+
     def __post_init__(self) -> None:
         if all(getattr(self, f.name) is None for f in dataclasses.fields(self)):
-            object.__setattr__(self, "max_seconds", 60.0)
+            object.__setattr__(self, *self.default)
         super().__post_init__()
+
+
+@dataclasses.dataclass(frozen=True)
+class BenchBudget(DefaultBudget):
+    """When a run ends: at the first limit reached; 3,000 training steps, probes included, if none is given, as seconds
+    differ between machines."""
+
+    default = ("max_train_steps", 3000)
 
 
 def parse(

@@ -11,7 +11,7 @@ import tyro
 
 from hgenv import interpreter
 from hgenv.cli.commands import AGENT
-from hgenv.cli.options import parse, start_from
+from hgenv.cli.options import parse
 from hgenv.cli.run import Run, RunOptions, played, players
 from hgenv.episode import Ledger
 from hgenv.fields import Threads, check
@@ -29,7 +29,7 @@ class ResumeOptions:
     folder: tyro.conf.Positional[str]
     """Folder of the run."""
     figures: bool | None = None
-    """Draw the run's figures when it is over; None: as it was told to."""
+    """Draw the run's figures and write its page when it is over; None: as it was told to."""
     workers: str | None = None
     """Where probes run from now on; None: as before."""
     render_workers: Threads | None = None
@@ -68,8 +68,8 @@ def command(words: list[str]) -> int:
     env, player = made(config), build(known[name], config["optimizer"])
     if name != AGENT:
         check_served(env, player)
-    if options.start and not (path / CHECKPOINT).exists():
-        start_from(env, options.start, options.seed)
+    if not (path / CHECKPOINT).exists():
+        options.begin(env)
     _say_what_differs(config["versions"])
     config |= {"budget": flat(budget)}
     with RunFolder.again(path, config, options.checkpoint_seconds, options.checkpoint_steps) as folder:

@@ -27,7 +27,7 @@ from hgenv.registry import loaded, short, unknown
 from hgenv.run import Budget, DivergedError, Row, check_served, seconds_of
 from hgenv.run import run as play
 from hgenv.runs import agents
-from hgenv.runs.folder import RunFolder, described
+from hgenv.runs.folder import OpenRun, RunFolder, described, read_config, read_rows, snapshot_in
 
 if TYPE_CHECKING:
     from stable_baselines3.common.base_class import BaseAlgorithm
@@ -46,8 +46,10 @@ class RunOptions:
     """Seed of everything: network, samples, directions."""
     start: OnDisk | None = None
     """Run folder whose best beta is the start, JSON file {"NAME": VALUE} of some coordinates of beta, or "random"."""
+    start_seed: Seed | None = None
+    """Seed of a random start; None: that of everything else."""
     figures: bool = True
-    """Draw the run's figures when it is over."""
+    """Draw the run's figures and write its page, report.html, when it is over."""
     report_every: Many = 5
     """Environment steps between metrics of the whole validation and test splits."""
     checkpoint_seconds: Positive = 60.0
@@ -59,6 +61,13 @@ class RunOptions:
 
     def __post_init__(self) -> None:
         check(self)
+        if self.start_seed is not None and self.start != "random":
+            raise ValueError(f"start_seed has no meaning without start='random', got {self.start_seed}")
+
+    def begin(self, env: DataGenEnv) -> None:
+        """Let an environment start where the run does."""
+        if self.start:
+            start_from(env, self.start, self.seed if self.start_seed is None else self.start_seed)
 
 
 def players() -> dict[str, type[Any]]:
@@ -92,8 +101,7 @@ def command(words: list[str]) -> int:
     s = parse_run(choices, words)
     name, chosen = words[0], s.environment.env
     env = DataGenEnv(s.task, s.training if name == AGENT else _demanded(s.training, s.optimizer))
-    if s.run.start:
-        start_from(env, s.run.start, s.run.seed)
+    s.run.begin(env)
     if name != AGENT:
         check_served(env, s.optimizer)
     path = Path(s.run.out or f"runs/{short(chosen)}-{given[0]}-s{s.run.seed}")
@@ -143,8 +151,8 @@ def played(run: Run) -> int:
     if not folder.best:
         ended, status = f"no validation {key} was finite", DIVERGED
     folder.finish(ended)
-    if run.options.figures and folder.best:
-        _draw(run)
+    if run.options.figures:
+        _shown(run)
     print(_summed_up(folder, key))
     if status:
         print(f"hgenv: {folder.path}: {ended}", file=sys.stderr)
@@ -185,14 +193,27 @@ def _keep(agent: BaseAlgorithm, folder: RunFolder) -> None:
             agent.save(partial)
 
 
-def _draw(run: Run) -> None:
-    """The figures, of which none can make a run fail that has come to its end."""
-    try:
-        from hgenv.runs import plot
+def _shown(run: Run) -> None:
+    """The figures and the page, of which none can make a run fail that has come to its end."""
+    path, made = run.folder.path, {"page": _page}
+    for what, draw in ({"figures": _figures} | made if run.folder.best else made).items():
+        try:
+            draw(run)
+        except Exception as error:
+            print(f"hgenv: the {what} of {path} could not be drawn: {told(error)}", file=sys.stderr)
 
-        plot.of_run(run.env, run.folder.path)
-    except Exception as error:
-        print(f"hgenv: the figures of {run.folder.path} could not be drawn: {told(error)}", file=sys.stderr)
+
+def _figures(run: Run) -> None:
+    from hgenv.runs import plot
+
+    plot.of_run(run.env, run.folder.path)
+
+
+def _page(run: Run) -> None:
+    from hgenv.runs import report
+
+    path = run.folder.path
+    report.write(OpenRun(run.env, read_rows(path), snapshot_in(path), read_config(path)), path)
 
 
 def _summed_up(folder: RunFolder, key: str) -> str:

@@ -26,8 +26,10 @@ AXES = ("x", "y", "z")
 class ShapeBeta(Layout):
     """The 29 coordinates: lengths are in units of half the default picture's width."""
 
-    primitive: Categorical = Categorical("sphere", "cube", "truncated_cone", "tetrahedron", meaning="P")
-    operation: Categorical = Categorical("union", "subtract", meaning="C")
+    primitive: Categorical = Categorical(
+        "sphere", "cube", "truncated_cone", "tetrahedron", meaning="primitive, P of the grammar"
+    )
+    operation: Categorical = Categorical("union", "subtract", meaning="operation, C of the grammar")
     expand: Bernoulli = Bernoulli(initial=0.5, meaning="E => C(E, T(E)) instead of P")
     translation: Normal = Normal(
         (-0.5, 0.5), (0.02, 0.5), AXES, initial=(0.0, 0.2), meaning="translation of T, after attaching"

@@ -1,8 +1,8 @@
 """Shape evolution's population: CSG shapes of bounded size, composed from pairs of one another (Yang & Deng 2018).
 
 A member is centred and scaled so that it just fits a ball of radius RADIUS; then its points inside, on a fixed set, say
-whether a composition differs from its parents and from what is there already. Sizes, limits and the order in which
-members leave are ours: the paper's are not known.
+whether a composition differs from its parents and from what is there already. Sizes, limits, which member leaves and
+how a parent is named are ours: the paper's are not known.
 """
 
 from __future__ import annotations
@@ -116,28 +116,35 @@ class Population:
         """Some of the members."""
         return picked(self.shapes, index)
 
-    def parents(self, first: float, second: float) -> tuple[int, int]:
-        """Members that two numbers in [0, 1] choose, uniformly among those that may be composed without overflow."""
+    def parents(self, first: float, second: float) -> tuple[int, int] | None:
+        """Members that two numbers in [0, 1] mean; None if there is no such first one yet. However the population
+        grows, they stay the same two.
+
+        The second is any of those up to the first, uniformly. For one that does not fit, as the two would have too many
+        primitives, stands a primitive.
+        """
         slots = self.shapes.kind.shape[1]
-
-        def chosen(u: float, allowed: Inside) -> int:
-            rows = np.flatnonzero(allowed)
-            return int(rows[min(int(u * len(rows)), len(rows) - 1)])
-
-        a = chosen(first, self.sizes < slots)
-        return a, chosen(second, self.sizes <= slots - self.sizes[a])
+        a = _named(first)
+        if a >= len(self):
+            return None
+        a = int(a) if self.sizes[int(a)] < slots else int(a) % PRIMITIVES
+        last = max(a, PRIMITIVES - 1)
+        b = min(int(second * (last + 1)), last)
+        return a, b if self.sizes[a] + self.sizes[b] <= slots else b % PRIMITIVES
 
     def composition(self, first: float, second: float, subtract: bool, placement: Array) -> Member | None:
         """Two parents composed, the second one moved by placement (3, 4), normalised; None if the result is trivial.
 
-        Trivial: all but empty, or hardly different from a parent or from any other member.
+        Trivial: no first parent yet, all but empty, or hardly different from a parent or from any other member.
         """
-        a, b = self.parents(first, second)
-        first_parent, second_parent = self.member(a), transformed(self.member(b), placement)
+        parents = self.parents(first, second)
+        if parents is None:
+            return None
+        first_parent, second_parent = self.member(parents[0]), transformed(self.member(parents[1]), placement)
         made = combined(first_parent, second_parent, subtract)
         points = _within(*bounds(made, 0))
-        parents = np.stack([inside(parent, 0, points) for parent in (first_parent, second_parent)])
-        if overlap(inside(made, 0, points), parents).max() > _SAME:
+        before = np.stack([inside(parent, 0, points) for parent in (first_parent, second_parent)])
+        if overlap(inside(made, 0, points), before).max() > _SAME:
             return None
         result = normalised(made)
         if result is None or result.inside.sum() < _SMALLEST or overlap(result.inside, self.occupied).max() > _SAME:
@@ -145,10 +152,14 @@ class Population:
         return result
 
     def grown(self, member: Member, limit: int) -> Population:
-        """With one more member; beyond the limit the oldest that are not primitives leave."""
-        leaving = max(0, len(self) + 1 - limit)
-        keep = np.delete(np.arange(len(self)), slice(PRIMITIVES, PRIMITIVES + leaving))
-        return _gathered([Member(self.rows(keep), self.occupied[keep]), Member(member.shape, member.inside[None])])
+        """With one more member. Where there are `limit` it takes the place of the one most like it (crowding, De Jong
+        1975), but of no primitive, so that all others stay where they are."""
+        more = _gathered([Member(self.shapes, self.occupied), Member(member.shape, member.inside[None])])
+        if len(self) < limit:
+            return more
+        kept = np.arange(len(self))
+        kept[PRIMITIVES + int(overlap(member.inside, self.occupied[PRIMITIVES:]).argmax())] = len(self)
+        return Population(more.rows(kept), more.occupied[kept])
 
     def to_array(self) -> Array:
         """All members as plain numbers, (n, 19 L + 1); `from_array` is the inverse."""
@@ -183,6 +194,19 @@ class Population:
         identity = np.concatenate([np.eye(3), np.zeros((3, 1))], axis=1)
         shapes = transformed(shapes, identity)
         return Population(shapes, np.stack([inside(shapes, row, _POINTS) for row in range(n)]))
+
+
+def _named(u: float) -> float:
+    """The member that a number in [0, 1] means, whether it is there yet or not; infinity for none.
+
+    [0, 1] is dealt out once for all, as identity asks for: a quarter to each primitive, of which it keeps a half. 1/6
+    of the quarter is the first later member's there, 1/12 the next one's, and so on. What is not theirs yet means none.
+    """
+    quarter = min(int(PRIMITIVES * u), PRIMITIVES - 1)
+    inner = PRIMITIVES * u - quarter
+    if quarter % 2:
+        inner = 1.0 - inner  # mirrored, so that both sides of 1/2, where play starts, are primitives
+    return quarter + PRIMITIVES * (inner // (1.0 - inner)) if inner < 1.0 else np.inf
 
 
 def _gathered(members: list[Member]) -> Population:

@@ -8,6 +8,7 @@ No OpenGL; one kernel a picture, on one core, which numba caches.
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -41,13 +42,24 @@ def render(scene: Scene) -> Rendered:
     mesh, camera, light, ambient, textures, shadow, casters = scene
     size, lens = (camera.height, camera.width), np.array((camera.focal, camera.centre), np.float64)
     towards = np.ascontiguousarray(light, np.float64)
-    block = np.zeros((12, *size), np.float32)
-    out = Rendered(block[:3], block[3:6], block[6], block[7], block[8:11], block[11])
+    out = _blank(*size)
     _draw(
         _surface(mesh), lens, towards, float(ambient), light_frame(towards) if shadow else _NO_FRAME, shadow,
         _EVERY if casters is None else np.ascontiguousarray(casters), textures, out,
     )  # fmt: skip
     return out
+
+
+def _blank(height: int, width: int) -> Rendered:
+    """A picture of nothing. Between its parts is a gap: sizes are often multiples of a page, and then pixels that are
+    written together would all fall to the same few places of the cache."""
+    gap, parts, at = 112, [], 0
+    flat = np.zeros(12 * height * width + 5 * gap, np.float32)
+    for shape in ((3,), (3,), (), (), (3,), ()):
+        count = math.prod(shape) * height * width
+        parts.append(flat[at : at + count].reshape(*shape, height, width))
+        at += count + gap
+    return Rendered(*parts)
 
 
 _EVERY, _NO_UV, _NO_TEXTURE, _NO_FRAME = np.empty(0, np.bool_), np.empty((0, 2)), np.empty(0, np.int64), np.eye(3)
@@ -195,13 +207,20 @@ def _texel(textures: Any, which: int, u: float, v: float, out: Any) -> None:
     x, y = u * width - 0.5, (1.0 - v) * height - 0.5
     before, upper = int(np.floor(x)), int(np.floor(y))
     right, down = x - before, y - upper
+    left, up = 1.0 - right, 1.0 - down
     before, upper = _within(before, width), _within(upper, height)
     after, lower = _within(before + 1, width), _within(upper + 1, height)
     above, below = start + upper * width, start + lower * width
+    # Unsigned: numba need not look whether they count from the end.
+    a, b, c, d = (
+        np.uint64(above + before),
+        np.uint64(above + after),
+        np.uint64(below + before),
+        np.uint64(below + after),
+    )
     for k in range(3):
-        high = (1.0 - right) * texels[above + before, k] + right * texels[above + after, k]
-        low = (1.0 - right) * texels[below + before, k] + right * texels[below + after, k]
-        out[k] *= ((1.0 - down) * high + down * low) / 255.0
+        high, low = left * texels[a, k] + right * texels[b, k], left * texels[c, k] + right * texels[d, k]
+        out[k] *= (up * high + down * low) / 255.0
 
 
 @kernel()

@@ -31,32 +31,42 @@ def lit(
     its pixels: a surface is in shadow only if something is nearer to the light by two of them, and more where light
     grazes. frame: `light_frame`. casters (f,): the faces that throw shadows, empty for all.
     """
+    height, width = face.shape
+    place = np.empty(
+        (3, height, width + 8)
+    )  # a little wider, so that rows of the three differ in their place in a cache
+    for i in range(height):
+        _toward_light(i, depth[i], lens, frame, place[0, i], place[1, i], place[2, i])
     low, high = np.full(2, np.inf), np.full(2, -np.inf)
-    _extent(lens, depth, face, frame, low, high)
+    _extent(face, place, low, high)
     if high[0] > low[0] and high[1] > low[1]:  # something is seen
         pixel = max(high[0] - low[0], high[1] - low[1]) / side
         nearest = np.full((side, side), -np.inf)
         _light_depth(points, faces, casters, frame, low, pixel, nearest)
-        _look_up(points, faces, lens, depth, face, frame, low, pixel, nearest, found)
+        _look_up(points, faces, face, place, frame[2], low, pixel, nearest, found)
 
 
 @kernel()
-def _point(i: int, j: int, t: float, lens: Any) -> Any:
-    """What the middle of a pixel sees at depth t, in camera coordinates."""
-    return t * (j + 0.5 - lens[1, 0]) / lens[0, 0], t * (lens[1, 1] - i - 0.5) / lens[0, 1], -t
+def _toward_light(i: int, depth: Any, lens: Any, frame: Any, right: Any, up: Any, out: Any) -> None:
+    """Light coordinates, right, up and out (w,), of what the pixels of row i see at these depths (w,)."""
+    focal_x, focal_y, centre_x, centre_y = lens[0, 0], lens[0, 1], lens[1, 0], lens[1, 1]
+    rx, ry, rz = frame[0, 0], frame[0, 1], frame[0, 2]
+    ux, uy, uz = frame[1, 0], frame[1, 1], frame[1, 2]
+    ox, oy, oz = frame[2, 0], frame[2, 1], frame[2, 2]
+    for j in range(len(depth)):  # several pixels an instruction
+        t = depth[j]
+        x, y, z = t * (j + 0.5 - centre_x) / focal_x, t * (centre_y - i - 0.5) / focal_y, -t
+        right[j], up[j], out[j] = rx * x + ry * y + rz * z, ux * x + uy * y + uz * z, ox * x + oy * y + oz * z
 
 
 @kernel()
-def _extent(lens: Any, depth: Any, face: Any, frame: Any, low: Any, high: Any) -> None:
+def _extent(face: Any, place: Any, low: Any, high: Any) -> None:
     """Bounds in light coordinates, low and high (2,), of what the camera sees: the map need not reach farther."""
     for i in range(face.shape[0]):
         for j in range(face.shape[1]):
-            if face[i, j] < 0:
-                continue
-            x, y, z = _point(i, j, depth[i, j], lens)
-            for k in range(2):
-                along = frame[k, 0] * x + frame[k, 1] * y + frame[k, 2] * z
-                low[k], high[k] = min(low[k], along), max(high[k], along)
+            if face[i, j] >= 0:
+                for k in range(2):
+                    low[k], high[k] = min(low[k], place[k, i, j]), max(high[k], place[k, i, j])
 
 
 @kernel()
@@ -97,9 +107,8 @@ def _light_depth(points: Any, faces: Any, casters: Any, frame: Any, low: Any, pi
 
 @kernel()
 def _look_up(
-    points: Any, faces: Any, lens: Any, depth: Any, face: Any, frame: Any, low: Any, pixel: float, nearest: Any,
-    found: Any,
-) -> None:  # fmt: skip
+    points: Any, faces: Any, face: Any, place: Any, light: Any, low: Any, pixel: float, nearest: Any, found: Any
+) -> None:
     """Set found (h, w) to 0 where the map has something nearer to the light than the point that a pixel sees."""
     side, before, slack = len(nearest), -1, 0.0
     for i in range(face.shape[0]):
@@ -108,21 +117,18 @@ def _look_up(
                 continue
             if face[i, j] != before:
                 before = face[i, j]
-                slack = _slack(points, faces[before], frame[2], pixel)
-            x, y, z = _point(i, j, depth[i, j], lens)
-            column = int((frame[0, 0] * x + frame[0, 1] * y + frame[0, 2] * z - low[0]) / pixel)
-            row = int((frame[1, 0] * x + frame[1, 1] * y + frame[1, 2] * z - low[1]) / pixel)
+                slack = _slack(points, faces[before, 0], faces[before, 1], faces[before, 2], light, pixel)
+            column, row = int((place[0, i, j] - low[0]) / pixel), int((place[1, i, j] - low[1]) / pixel)
             row, column = min(row, side - 1), min(column, side - 1)
-            if nearest[row, column] > frame[2, 0] * x + frame[2, 1] * y + frame[2, 2] * z + slack:
+            if nearest[row, column] > place[2, i, j] + slack:
                 found[i, j] = 0.0
 
 
 @kernel()
-def _slack(points: Any, rows: Any, light: Any, pixel: float) -> float:
+def _slack(points: Any, p: int, q: int, r: int, light: Any, pixel: float) -> float:
     """How much nearer to the light something must be to shadow a face: more where light grazes it."""
-    p, q, r = points[rows[0]], points[rows[1]], points[rows[2]]
-    ux, uy, uz = q[0] - p[0], q[1] - p[1], q[2] - p[2]
-    vx, vy, vz = r[0] - p[0], r[1] - p[1], r[2] - p[2]
+    ux, uy, uz = points[q, 0] - points[p, 0], points[q, 1] - points[p, 1], points[q, 2] - points[p, 2]
+    vx, vy, vz = points[r, 0] - points[p, 0], points[r, 1] - points[p, 1], points[r, 2] - points[p, 2]
     nx, ny, nz = uy * vz - uz * vy, uz * vx - ux * vz, ux * vy - uy * vx
     along = abs(light[0] * nx + light[1] * ny + light[2] * nz)
     along = min(1.0, along / max(np.sqrt(nx * nx + ny * ny + nz * nz), 1e-300))

@@ -11,16 +11,19 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 from hgenv.beta.layout import Layout
 from hgenv.env import DataGenEnv
 from hgenv.files import whole
-from hgenv.run import Row
+from hgenv.run import Row, betas_of
 
 Array = NDArray[np.float64]
+Picture = NDArray[np.uint8]
 _MOMENTS = 100  # as many as a figure can show
 _LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
+_INCHES = 9.6  # of a figure at least, at 100 pixels each
+_COLOURS = 160  # of a film
 
 
 class Panel(NamedTuple):
@@ -62,10 +65,6 @@ def panels(layout: Layout, betas: Array) -> Iterator[Panel]:
                 yield Panel(f"{name} {axis}".strip(), "continuous", quantiles[..., i])
 
 
-def _betas(layout: Layout, rows: list[Row]) -> Array:
-    return np.array([[row[f"beta.{name}"] for name in layout.names] for row in rows])
-
-
 def _draw(axes: Axes, panel: Panel, x: Array) -> None:
     if panel.kind == "discrete":
         axes.stackplot(x, panel.values, labels=panel.outcomes, alpha=0.7)
@@ -77,15 +76,15 @@ def _draw(axes: Axes, panel: Panel, x: Array) -> None:
         axes.plot(x, panel.values[2], color="C0")
     else:
         axes.plot(x, panel.values[0], color="C0")
-    axes.set_title(panel.name, fontsize=8)
+    axes.set_title(panel.name, fontsize=9)
     axes.tick_params(labelsize=7)
     axes.set_xlim(x[0], max(x[-1], x[0] + 1))
 
 
 def _figure(shown: list[Panel], x: Array) -> tuple[Figure, list[Axes]]:
     columns = min(6, len(shown))
-    lines = -(-len(shown) // columns)
-    figure = Figure(figsize=(2.1 * columns, 1.7 * lines), layout="constrained")
+    lines, wide = -(-len(shown) // columns), max(2.1, _INCHES / columns)
+    figure = Figure(figsize=(wide * columns, (0.75 + 0.45 * wide) * lines), dpi=100, layout="constrained")
     grid = figure.subplots(lines, columns, squeeze=False).ravel()
     for axes, panel in zip(grid, shown, strict=False):
         _draw(axes, panel, x)
@@ -99,9 +98,9 @@ def distributions(layout: Layout, rows: list[Row], path: Path) -> None:
     """Quantiles (5, 25, 50, 75, 95 %) and probabilities of what beta describes, against training steps."""
     rows = moments(rows, _MOMENTS)
     x = np.array([row["train_steps"] for row in rows])
-    figure, _ = _figure(list(panels(layout, _betas(layout, rows))), x)
+    figure, _ = _figure(list(panels(layout, betas_of(layout, rows))), x)
     with whole(path) as partial:
-        figure.savefig(partial, dpi=100)
+        figure.savefig(partial)
 
 
 def moments(rows: list[Row], count: int) -> list[Row]:
@@ -116,7 +115,7 @@ def samples(env: DataGenEnv, rows: list[Row], columns: int = 16, count: int = 6)
     """
     layout = env.task.layout
     chosen = moments(rows, count) if env.task.memory is None else rows[-1:]
-    actions = layout.to_action(_betas(layout, chosen))[:, env.box.movable]
+    actions = layout.to_action(betas_of(layout, chosen))[:, env.box.movable]
     return np.concatenate([env.contact_sheet(action, columns, columns) for action in actions])
 
 
@@ -130,22 +129,42 @@ def film(env: DataGenEnv, rows: list[Row], path: Path, frames: int = 24) -> None
     rows = moments(rows, _MOMENTS)
     layout, chosen = env.task.layout, moments(rows, frames)
     steps = np.array([row["train_steps"] for row in rows])
-    figure, grid = _figure(list(panels(layout, _betas(layout, rows))), steps)
-    figure.set_dpi(50)
+    figure, grid = _figure(list(panels(layout, betas_of(layout, rows))), steps)
     canvas = FigureCanvasAgg(figure)
-    now = [axes.axvline(steps[0], color="black", lw=1.5) for axes in grid]
+    canvas.draw()  # type: ignore[no-untyped-call]
+    drawn = np.asarray(canvas.buffer_rgba())[..., :3]  # type: ignore[no-untyped-call]
     pictures = []
-    for row, beta in zip(chosen, _betas(layout, chosen), strict=True):
-        for line in now:
-            line.set_xdata([row["train_steps"], row["train_steps"]])
-        canvas.draw()  # type: ignore[no-untyped-call]
-        drawn = np.asarray(canvas.buffer_rgba())  # type: ignore[no-untyped-call]
-        picture = drawn[..., :3].copy()
+    for row, beta in zip(chosen, betas_of(layout, chosen), strict=True):
+        parts = [_said(row, drawn.shape[1]), _marked(drawn, grid, row["train_steps"])]
         if env.task.memory is None:
             sheet = env.contact_sheet(layout.to_action(beta)[env.box.movable], 16, 16)
-            size = (picture.shape[1], round(len(sheet) * picture.shape[1] / sheet.shape[1]))
-            above = Image.fromarray(sheet).resize(size, Image.Resampling.NEAREST)
-            picture = np.concatenate([np.asarray(above), picture])
-        pictures.append(Image.fromarray(picture).quantize(64))
+            parts.insert(1, _enlarged(sheet, drawn.shape[1]))
+        pictures.append(Image.fromarray(np.concatenate(parts)))
+    # One palette for all: what does not change from a frame to the next takes no bytes then.
+    palette = Image.fromarray(np.concatenate([np.asarray(one)[::2, ::2] for one in pictures])).quantize(_COLOURS)
+    first, *rest = (one.quantize(palette=palette, dither=Image.Dither.NONE) for one in pictures)
     with whole(path) as partial:
-        pictures[0].save(partial, save_all=True, append_images=pictures[1:], duration=200, loop=0)
+        first.save(partial, save_all=True, append_images=rest, duration=200, loop=0)
+
+
+def _said(row: Row, width: int) -> Picture:
+    """The moment in words, above the samples."""
+    band = Image.new("RGB", (width, 30), "white")
+    words = f"step {row['step']:.0f}, {row['train_steps']:.0f} training steps"
+    ImageDraw.Draw(band).text((10, 5), words, "black", ImageFont.load_default(18))
+    return np.asarray(band)
+
+
+def _enlarged(sheet: Picture, width: int) -> Picture:
+    height = round(len(sheet) * width / sheet.shape[1])
+    return np.asarray(Image.fromarray(sheet).resize((width, height), Image.Resampling.NEAREST))
+
+
+def _marked(drawn: Picture, grid: list[Axes], steps: float) -> Picture:
+    """The figure (h, w, 3) with a line in every panel at so many training steps."""
+    marked = drawn.copy()
+    for axes in grid:
+        x = round(axes.transData.transform((steps, 0.0))[0])
+        low, high = (len(drawn) - round(end) for end in axes.bbox.intervaly)
+        marked[high:low, max(0, x - 1) : x + 1] = 0
+    return marked

@@ -20,7 +20,7 @@ from hgenv.env import DataGenEnv
 from hgenv.fields import absolute, shown
 from hgenv.files import append, read_json, write_arrays, write_json, write_text
 from hgenv.options import EnvOptions, build, flat
-from hgenv.run import Row
+from hgenv.run import Row, betas_of
 from hgenv.runs.writer import LOCK, WRITER, check_free, sole_writer
 from hgenv.snapshot import load_snapshot, snapshot_of
 from hgenv.task import Task
@@ -68,17 +68,22 @@ def open_run(path: Path | str) -> OpenRun:
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{folder / CONFIG}: {error.args[0]}") from error
     env.start_from(_betas(env.task.layout, rows, folder)[0])  # frozen coordinates stay there
-    return OpenRun(env, rows, load_snapshot(folder) if (folder / BEST).is_file() else {}, config)
+    return OpenRun(env, rows, snapshot_in(folder), config)
+
+
+def snapshot_in(folder: Path) -> dict[str, NDArray]:
+    """The best snapshot of a run, nothing if there is none yet. ValueError for one that is broken."""
+    return load_snapshot(folder) if (folder / BEST).is_file() else {}
 
 
 def _betas(layout: Layout, rows: list[Row], folder: Path) -> NDArray[np.float64]:
     """Physical beta (rows, d). Raises ValueError that names the file if some is lacking, or out of its range."""
     try:
-        betas = np.array([[row[f"beta.{name}"] for name in layout.names] for row in rows])
+        betas = betas_of(layout, rows)
     except KeyError as error:
         raise ValueError(f"{folder / METRICS} has a row without {error.args[0]}") from error
-    if np.any((betas < layout.low) | (betas > layout.high)):
-        raise ValueError(f"{folder / METRICS} has values of beta outside their range")
+    if not np.all((betas >= layout.low) & (betas <= layout.high)):
+        raise ValueError(f"{folder / METRICS} has values of beta outside their range, or not finite")
     return betas
 
 
@@ -298,3 +303,8 @@ def best_row(rows: list[dict[str, float]], primary: str) -> dict[str, float]:
     """The reported row with the lowest validation metric: the one whose snapshot is kept. ValueError if none."""
     reported = [row for row in rows if np.isfinite(row.get(f"validation.{primary}", np.nan))]
     return min(reported, key=lambda row: row[f"validation.{primary}"])
+
+
+def best_of(rows: list[Row], primary: str) -> Row:
+    """best_row(), or an empty row if no validation metric was finite."""
+    return best_row(rows, primary) if any(np.isfinite(row.get(f"validation.{primary}", np.nan)) for row in rows) else {}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import cv2
 import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 
 from hgenv.env import DataGenEnv
 from hgenv.files import whole
+from hgenv.pages.picture import png
 from hgenv.pictures import colours, sheet
 from hgenv.run import cost_axes
 from hgenv.runs import beta_figures
@@ -22,10 +22,8 @@ from hgenv.snapshot import load_snapshot
 
 def write_png(path: Path, picture: NDArray[np.uint8], scale: int = 1) -> None:
     """Write a picture (h, w, 3) uint8, each pixel enlarged `scale` times."""
-    large = picture.repeat(scale, 0).repeat(scale, 1)
-    coded = cv2.imencode(".png", cv2.cvtColor(large, cv2.COLOR_RGB2BGR))[1]
-    with whole(path) as partial:  # OpenCV itself does not say why it cannot write, and not to paths of any letters
-        partial.write_bytes(coded.tobytes())
+    with whole(path) as partial:
+        partial.write_bytes(png(picture.repeat(scale, 0).repeat(scale, 1)))
 
 
 def curves(folders: list[Path], metric: str, path: Path) -> None:

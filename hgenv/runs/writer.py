@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import socket
 from collections.abc import Iterator
@@ -47,6 +48,20 @@ def check_free(folder: Path) -> None:
     if (folder / WRITER).is_file():  # its lock is tried only then, as to try takes it for a moment
         with sole_writer(folder):
             pass
+
+
+def is_written(folder: Path) -> bool:
+    """Whether a process writes to the folder now. Nothing is changed, and to look takes no longer than a moment."""
+    if not (folder / WRITER).is_file():
+        return False
+    try:
+        with (folder / LOCK).open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        pass  # there is no lock, or none that we may look at
+    return False
 
 
 def _sign(path: Path) -> None:

@@ -29,7 +29,9 @@ AXES = ("x", "y", "z")
 class CompositionBeta(Layout):
     """The 12 coordinates of one composition; the second parent is scaled, rotated and translated before it."""
 
-    parent: Value = Value((0.0, 1.0), ("first", "second"), discrete=True, meaning="which member, as a share of all")
+    parent: Value = Value(
+        (0.0, 1.0), ("first", "second"), discrete=True, meaning="which member, and which of those up to it"
+    )
     operation: Value = Value((0.0, 1.0), discrete=True, meaning="union below a half, difference above")
     rotation: Value = Value((0.0, 1.0), AXES, meaning="rotation of the second parent (uniforms of Shoemake 1992)")
     scale: Value = Value((-1.0, 0.4), AXES, meaning="logarithm of its scale")
@@ -42,13 +44,15 @@ class ShapeEvolution(ObjectNormals):
     """The action is one composition. A step trains on the population with it, and adds it if it is not trivial.
 
     `evaluate` is the paper's fitness: the validation loss of a copy of the network, trained on from the current weights
-    on the dataset plus that shape. A picture shows a member under a uniform rotation, at a uniform size.
+    on the dataset plus that shape. What is trivial is dropped, as in the paper: its loss is infinite, at no cost, so
+    that no composition that was added is the fittest again. An action means the same tree for ever, or none until its
+    first parent is there. A picture shows a member under a uniform rotation, at a uniform size.
     """
 
     max_primitives: Annotated[int, AtLeast(2), AtMost(32)] = 8
-    """Primitives of the largest member; parents are chosen so that none is larger."""
+    """Primitives of the largest member; for a parent that would make a larger one stands a primitive."""
     max_population: Annotated[int, AtLeast(5), MOST] = 200
-    """Members; beyond, the oldest that is not a primitive leaves."""
+    """Members; beyond, a new one takes the place of the one most like it."""
     share: Annotated[float, Over(0), Under(1)] = 0.25
     """Share of the training pictures that show the composition which the action describes, if it is not trivial."""
 
@@ -66,6 +70,9 @@ class ShapeEvolution(ObjectNormals):
     def commit(self, beta: NDArray[np.float64]) -> Task:
         made = _composed(self.population, tuple(beta))
         return self if made is None else self._with(self.population.grown(made, self.max_population))
+
+    def trivial(self, beta: NDArray[np.float64]) -> bool:
+        return _composed(self.population, tuple(beta)) is None
 
     def recall(self, memory: NDArray[np.float64]) -> Task:
         population = Population.from_array(memory)

@@ -51,6 +51,14 @@ def in_box(x: Array, what: str, axes: int) -> Array:
     return np.array(x)
 
 
+def trained_before(origins: Any, count: int) -> None:
+    """That origins are none, or indices of as many points."""
+    if origins is not None:
+        what = f"origins of {count} points are {origins!r}"
+        expect(isinstance(origins, np.ndarray) and origins.dtype.kind == "i", f"{what}, no array of integers")
+        expect(origins.shape == (count,) and (origins >= 0).all() and (origins < count).all(), f"{what}, no indices")
+
+
 Look = Callable[[Array, str, int], Array]
 """What in_box does, and perhaps more."""
 
@@ -72,6 +80,7 @@ def loop(
     path = [np.empty((0, len(START)))]
     for step in steps:
         points = look(optimizer.ask(), "ask()", 2)
+        trained_before(optimizer.origins, len(points))
         if len(points):
             optimizer.tell(hand(points), hand(told(points, step)[0]))
         x = look(optimizer.recommend(), "recommend()", 1)
@@ -104,7 +113,8 @@ def begins_at_the_start(cls: type[Any]) -> None:
 
 def stays_in_the_box(cls: type[Any]) -> None:
     """ask() gives points (k, d), k may be 0, recommend() and found() give one, (d,); all are finite and in the box
-    [-1, 1]^d, as by np.clip."""
+    [-1, 1]^d, as by np.clip. origins is None, or as many indices (k,) of points of the ask before, which were as many:
+    np.arange(k) where each goes on with its own network."""
     loop(cls())
 
 

@@ -325,10 +325,14 @@ def figures_are_drawn(trial: Trial) -> None:
 
 def commit_leaves_self(trial: Trial) -> None:
     """commit gives another task, as by dataclasses.replace, or the same if it has learned nothing; self stays as it
-    is. What it has learned is in its memory, from which recall makes a task with the same memory and samples."""
+    is. What it has learned is in its memory, from which recall makes a task with the same memory and samples. What
+    `trivial` says is trivial leaves the memory as it is."""
     before: Any = copy.deepcopy(trial.task.memory)
     after = trial.task.commit(trial.beta[1].copy())
     expect(isinstance(after, Task), f"commit gives {after!r}")
+    for beta in filter(trial.task.trivial, trial.beta):
+        learned_of_it: Any = trial.task.commit(beta.copy()).memory
+        expect(np.array_equal(before, learned_of_it), "commit of what is trivial changes the memory")
     expect(np.array_equal(before, trial.task.memory), "commit changes the memory of the task itself")  # type: ignore[arg-type]
     expect(all(map(torch.equal, trial.batch, trial.sample())), "commit changes the samples of the task itself")
     learned = Trial(after).sample()

@@ -134,3 +134,13 @@ def test_a_training_that_diverges_cannot_be_measured(
     error = capsys.readouterr().err
     assert "failed steps in a row; of the last, step 1, not finite: weights" in error
     assert error.count("\n") == 1
+
+
+def test_there_is_no_brute_force_where_the_loss_is_infinite(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The start of ShapeEvolution, and what lies about it, is trivial."""
+    small = ["--resolution", "16", "--channels", "8", "--validation-size", "4", "--test-size", "2"]
+    words = ["hgenv/ShapeEvolution-v0", *small, *TINY[1:-3], "--settings", "influence", "--out", str(tmp_path)]
+    assert cli.main(["bench", "fidelity", *words]) == 2
+    error = capsys.readouterr().err
+    assert "beside the start along parent.first is not finite" in error
+    assert error.count("\n") == 1

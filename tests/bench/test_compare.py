@@ -16,9 +16,10 @@ from kept_rows import rows_of
 from processes import interruptible
 
 from hgenv.bench import statistics
-from hgenv.bench.compare import METHODS, CompareOptions
+from hgenv.bench.compare import METHODS, Cell, CompareOptions, cells
 from hgenv.bench.statistics import Result
 from hgenv.cli import main as cli
+from hgenv.run import Budget
 from hgenv.runs.folder import best_row
 from hgenv.runs.writer import sole_writer
 from optimizers import OPTIMIZERS
@@ -30,24 +31,7 @@ def result(label: str, seed: int, test: float, env: str = TOY, curve: list[float
     tests = np.array(curve or [90.0, test])
     axes = {"cpu_seconds": 1.0, "gpu_seconds": 0.0, "train_steps": 100.0, "renders": 800.0}
     line = {axis: unit * np.arange(len(tests)) for axis, unit in axes.items()} | {"test": tests}
-    return Result(env, label, seed, Path(), {"test.mae": test, "step": 1.0}, axes, line, np.nan)
-
-
-def test_the_interquartile_mean_leaves_out_a_quarter_on_either_side() -> None:
-    assert statistics.interquartile_mean(np.array([100.0, 1, 2, 3, -50])) == 2.0
-    assert statistics.interquartile_mean(np.array([1.0, 2, 6])) == 3.0
-    assert statistics.interquartile_mean(np.arange(8.0)) == 3.5
-
-
-def test_intervals_cover_the_mean_and_strata_are_resampled_apart() -> None:
-    rng = np.random.default_rng(0)
-    hits = 0
-    for k in range(100):
-        _, low, high = statistics.interval([rng.standard_normal(20)], seed=k)
-        hits += low <= 0.0 <= high
-    assert 85 <= hits <= 99
-    # Two environments without any spread between seeds: nothing to resample, whatever is between them.
-    assert statistics.interval([np.full(3, 1.0), np.full(3, 5.0)]) == (3.0, 3.0, 3.0)
+    return Result(env, "default", label, seed, Path(), {"test.mae": test, "step": 1.0}, axes, line, {})
 
 
 def test_the_curve_follows_the_best_validated_snapshot() -> None:
@@ -100,17 +84,54 @@ def test_labels_presets_and_controls() -> None:
         CompareOptions(envs=(TOY,), optimizers=("fixed=evolution",))
     with pytest.raises(ValueError, match="must differ"):
         CompareOptions(envs=(TOY, TOY))
-    for bad in (("a/b=fixed",), ("a=fixed", "a=random-beta"), ("random-fixed=fixed",), ("fixed --start x",)):
+    for bad in (
+        ("a/b=fixed",),
+        ("a=fixed", "a=random-beta"),
+        ("random-fixed=fixed",),
+        ("good=fixed",),
+        ("fixed --start x",),
+    ):
         with pytest.raises(ValueError, match="label"):
             CompareOptions(envs=(TOY,), optimizers=bad)
     with pytest.raises(ValueError, match="seeds must be"):
         CompareOptions(seeds=1)
     with pytest.raises(KeyError, match="unknown environment"):
         CompareOptions(envs=("hgenv/Nothing-v0",))
+    with pytest.raises(ValueError, match="good names one start for each of 1 environments, got 2"):
+        CompareOptions(good=("a.json", "b.json"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(OPTIMIZERS, "cma", OPTIMIZERS["fixed"])
         assert dict(CompareOptions(optimizers=("cma", "evolution")).methods())["cma"] == ["cma"]
     assert len(METHODS) == len(dict(CompareOptions().methods())) - 2
+
+
+def test_random_starts_are_the_same_for_all_and_references_keep_theirs(tmp_path: Path) -> None:
+    optimizers, starts = ("reinforce", "wide=score --spread 0.2"), ("default", "random")
+    o = CompareOptions((TOY,), str(tmp_path), optimizers, seeds=2, starts=starts, good=("good.json",))
+    todo = cells(o, Budget(max_steps=1), ["--batch-size", "4"])
+    assert len(todo) == 2 * 2 * 5, "no random-fixed: fixed beta from random starts is that"
+    assert len({cell.folder for cell in todo}) == len(todo)
+    for cell in todo:
+        begin = ["--start", "random", "--start-seed", str(cell.seed)]
+        text = " ".join(cell.words)
+        assert (" ".join(begin) in text) == (cell.starts == "random" and cell.label != "good")
+        assert ("--start good.json" in text) == (cell.label == "good")
+        assert ("--spread 0.2" in " ".join(cell.again)) == (cell.label == "wide")
+    with pytest.raises(ValueError, match="starts must be default, random or both"):
+        CompareOptions((TOY,), starts=("random", "random"))
+    only = CompareOptions((TOY,), str(tmp_path), ("reinforce",), seeds=2)
+    assert sum(cell.label == "random-fixed" for cell in cells(only, Budget(max_steps=1), [])) == only.random_fixed
+
+
+def test_the_horizon_profile_is_of_the_best_snapshot_until_then(tmp_path: Path) -> None:
+    cell = Cell(TOY, "default", "x", 0, tmp_path / "x-s0", [], ["fixed"], (200, 300, 1000))
+    cell.retrained.mkdir()
+    rows = ["step,train_steps,validation.mae,test.mae", "0,0,90,91", "5,100,30,33", "10,200,20,25", "15,300,25,20"]
+    (cell.retrained / "metrics.csv").write_text("\n".join([*rows, "50,1000,10,11\n"]))
+    assert statistics.profile(cell, "mae") == {}, "it is not over"
+    (cell.retrained / "summary.json").write_text('{"ended": "budget"}')
+    found = statistics.profile(cell, "mae")
+    assert {end: row["test.mae"] for end, row in found.items()} == {200: 25.0, 300: 25.0, 1000: 11.0}
 
 
 class Page(html.parser.HTMLParser):
@@ -139,29 +160,36 @@ def test_a_comparison_makes_its_report_keeps_cells_and_names_failures(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     faulty = ["broken=nevergrad --name Nonsense", "diverging=fixed --inner-learning-rate 1e30"]
-    optimizers = ["--optimizers", "cma", *faulty, "--", "--test-size", "8"]
+    (good := tmp_path / "good.json").write_text('{"light.mean": 0.4, "convex.probability": 0.75}')
+    optimizers = ["--good", str(good), "--optimizers", "cma", *faulty, "--", "--test-size", "8"]
     assert cli.main(words(tmp_path, *optimizers)) == 1
     assert "not measured: broken-s0: nevergrad" in capsys.readouterr().err
     failure = json.loads((tmp_path / "ToyShading-v0" / "broken-s0.failed.json").read_text())
     assert failure["reason"].startswith("nevergrad ")
     assert "Traceback" in failure["output"]
     report = (tmp_path / "report.md").read_text()
-    assert report.count("\n| cma | ") == 1
+    assert report.count("\n| cma | ") == report.count("\n| random-beta | ") == 5, (
+        "of the optimizers, two of pairs, two of metrics"
+    )
     assert report.count("\n| broken-s") == 2
     assert "has no optimizer 'Nonsense'" in report
     assert "\n| diverging-s1 | diverged: all 2 steps failed |" in report
     assert "\n| diverging | " not in report, "it is not ranked"
-    assert all(f"\n| {name} | " in report for name in ("fixed", "random-beta", "best", "median", "worst"))
+    assert all(f"\n| {name} | " in report for name in ("fixed", "random-beta", "good", "best", "median", "worst"))
+    assert "\n| good | 2 of 2 | " in report
     page = Page()
     page.feed((tmp_path / "report.html").read_text())
     assert page.open == []
     pictures = [attributes["src"] for tag, attributes in page.found if tag == "img"]
-    assert len(pictures) == 3
+    assert len(pictures) == 4, "random beta is better than fixed, so that there is a profile"
     assert all(source.startswith("data:image/png;base64,") for source in pictures)
     with (tmp_path / "cells.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert len(rows) == 3 * 2 + 3
-    assert all(float(row["retrained"]) > 0 for row in rows)
+    assert len(rows) == 4 * 2 + 3
+    nats = {row["optimizer"]: float(row["narrowness"]) for row in rows}
+    assert nats["fixed"] == nats["good"] == 0.0 < nats["cma"], "of what was found from the start"
+    assert np.isnan(nats["random-beta"])
+    assert all(float(row["retrained_20"]) > 0 for row in rows)
     kept = {path: path.stat().st_mtime for path in tmp_path.rglob("metrics.csv")}
     reasons = {path: path.stat().st_mtime for path in tmp_path.rglob("*.failed.json")}
     assert len(reasons) == 4
@@ -170,7 +198,10 @@ def test_a_comparison_makes_its_report_keeps_cells_and_names_failures(
     again = {path: path.stat().st_mtime for path in tmp_path.rglob("metrics.csv")}
     renewed = {path.parent.name for path in kept if again[path] != kept[path]}
     assert renewed == {"fixed-s1", "fixed-s1-retrained"}, "what was found anew is retrained anew"
-    assert (tmp_path / "report.md").read_text() == report
+    told = (tmp_path / "report.md").read_text()
+    assert told.partition("### Against")[2] == report.partition("### Against")[2], (
+        "all but the seconds of the first table"
+    )
     assert all(path.stat().st_mtime == when for path, when in reasons.items()), "nor is what failed tried again"
     assert cli.main(words(tmp_path, "--retry", *optimizers)) == 1
     assert all(path.stat().st_mtime != when for path, when in reasons.items()), "unless it is asked for"
@@ -249,7 +280,7 @@ def compare_killed(out: Path, kills: int, more: list[str]) -> None:
 
 
 def test_a_killed_comparison_leaves_no_cell_and_goes_on(tmp_path: Path) -> None:
-    more = ["--max-steps", "99", "--random-fixed", "0", "--retrain-steps", "0", "--optimizers", "random-step"]
+    more = ["--max-steps", "99", "--random-fixed", "0", "--retrain-steps", "--optimizers", "random-step"]
     compare_killed(tmp_path, 1, [*more, "--", "--train-steps", "2"])
 
 

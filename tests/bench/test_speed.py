@@ -20,7 +20,7 @@ from hgenv.sizes import of_size
 from hgenv.tasks.shape_normals import ShapeNormals
 from hgenv.tasks.toy_shading import ToyShading
 
-TOY = ["bench", "speed", "hgenv/ToyShading-v0", "--train-steps", "3", "--repeats", "2", "--probes", "2", "--steps", "2"]
+TOY = ["bench", "speed", "hgenv/ToyShading-v0", "--train-steps", "3", "--repeats", "2", "--points", "2", "--steps", "2"]
 ALONE = ["--workers", "1", "--render-workers", "0"]
 PIECES = ["training step", "bare PyTorch step", "differentiated step", "rendering a batch", "validation"]
 

@@ -5,7 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hgenv.beta.layout import divergence
 from hgenv.csg.grammar import ShapeBeta
+from hgenv.tasks.shape_evolution import ShapeEvolution
 
 LAYOUT = ShapeBeta()
 
@@ -42,3 +44,17 @@ def test_parameters_reach_their_distributions() -> None:
     assert bound.translation.parameters[0, 0, 1] == 0.123
     assert bound.scale.parameters[1, 0, 2] == 0.456
     assert bound.scale.parameters[1, 1, 2] == 0.3
+
+
+def test_divergences_are_of_one_draw_of_every_field() -> None:
+    beta = LAYOUT.initial.copy()
+    beta[LAYOUT.names.index("expand.probability")] = 0.9
+    beta[LAYOUT.names.index("scale.std.z")] /= 2.0
+    found, start = divergence(LAYOUT, beta, LAYOUT.initial), LAYOUT.initial[LAYOUT.names.index("expand.probability")]
+    assert list(found) == list(LAYOUT.distributions)
+    assert {name for name, nats in found.items() if nats} == {"expand", "scale"}
+    assert found["scale"] == pytest.approx(np.log(2) - 3 / 8), "half the deviation along one axis of three"
+    assert found["expand"] == pytest.approx(0.9 * np.log(0.9 / start) + 0.1 * np.log(0.1 / (1 - start)))
+    layout = ShapeEvolution.layout
+    with pytest.raises(TypeError, match="no density"):
+        divergence(layout, layout.initial, layout.initial)

@@ -80,6 +80,31 @@ def test_gradients_are_differences_of_the_log_density(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_divergences_are_means_of_scipys_log_ratios(name: str) -> None:
+    family, reference = CASES[name]
+    other, rng, shares = PARAMETERS.copy(), np.random.default_rng(0), WEIGHTS / WEIGHTS.sum()
+    other[:3], other[3::2] = [0.9, 0.2, 0.5], 0.8 * other[3::2]
+    parts = [
+        reference(MEANS[k], STDS[k]).rvs((round(100_000 * share), 2), random_state=rng)
+        for k, share in enumerate(shares)
+    ]
+    ours, theirs = (log_density(reference, np.concatenate(parts), *family._split(p)) for p in (PARAMETERS, other))
+    ratio = ours - theirs
+    found = family.divergence(PARAMETERS, other)
+    assert found.shape == ()
+    assert found == pytest.approx(ratio.mean(), abs=4 * ratio.std() / np.sqrt(len(ratio)), rel=5e-3)
+    assert family.divergence(PARAMETERS, PARAMETERS) == 0.0
+
+
+def log_density(
+    reference: Callable, x: np.ndarray, weights: np.ndarray, means: np.ndarray, stds: np.ndarray
+) -> np.ndarray:
+    """By scipy's densities of the components."""
+    of_components = [weights[k] * reference(means[k], stds[k]).pdf(x).prod(-1) for k in range(len(weights))]
+    return np.log(np.sum(of_components, axis=0) / weights.sum())
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_draws_follow_the_mixture(name: str) -> None:
     family, reference = CASES[name]
     x = drawn(family, np.random.default_rng(3).uniform(size=(4000, 3)))
@@ -137,6 +162,13 @@ def test_counts_are_zero_truncated_poisson_numbers() -> None:
         family.log_probability_gradient(k, rate[:, None])[0], (ends[0] - ends[1]) / 2e-6, rtol=1e-6
     )
     np.testing.assert_array_equal(np.sort(x), x[np.argsort(u)])  # the inverse of a CDF is monotone
+
+
+def test_the_divergence_of_counts_is_its_sum() -> None:
+    p, q, n = 2.5, 4.0, np.arange(1, 200)
+    one, other = (scipy.stats.poisson(rate).logpmf(n) - np.log(-np.expm1(-rate)) for rate in (p, q))
+    found = Count((0.5, 20.0)).divergence(np.array([p]), np.array([q]))
+    assert found == pytest.approx(np.sum(np.exp(one) * (one - other)))
 
 
 @dataclass(frozen=True)

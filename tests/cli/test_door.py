@@ -61,7 +61,7 @@ def test_an_installed_package_is_listed_run_and_compared(installed: Path, tmp_pa
     assert config["imports"] == []
     assert "the network's start" in play("baselines", "--env", "toy/Ramps-v0", path=installed)
     words = ["--optimizers", "mine=better-of-two --gradient signs", "--seeds", "2", "--max-steps", "2"]
-    words += ["--random-fixed", "0", "--retrain-steps", "0", "--out", "b", "--", "--train-steps", "2"]
+    words += ["--random-fixed", "0", "--retrain-steps", "--out", "b", "--", "--train-steps", "2"]
     play("bench", "toy/Ramps-v0", *words, path=installed, cwd=tmp_path)
     with (tmp_path / "b" / "cells.csv").open(newline="") as file:
         assert {row["optimizer"] for row in csv.DictReader(file)} == {"fixed", "random-beta", "mine"}
@@ -78,7 +78,7 @@ def test_a_folder_of_modules_comes_in_by_import(tmp_path: Path) -> None:
     found = json.loads((tmp_path / "run" / "config.json").read_text())["imports"]
     assert found == ["toy_parts.optimizer", "toy_parts.estimator", "toy_parts.task"]
     words = ["--optimizers", "random-beta", "--seeds", "2", "--max-steps", "2", "--random-fixed", "0", "--out", "b"]
-    words = ["bench", "toy/Ramps-v0", *words, "--retrain-steps", "0", *imports]
+    words = ["bench", "toy/Ramps-v0", *words, "--retrain-steps", *imports]
     play(*words, cwd=tmp_path)
     assert "| random-beta |" in (tmp_path / "b" / "report.md").read_text()
     assert "was made with the imports" in play(*words, "--import", "json", cwd=tmp_path, status=2)

@@ -210,5 +210,6 @@ def test_all_broken_runs(warmed: Path, tmp_path: Path) -> None:
     for run in nonsense.broken_runs(warmed, tmp_path):
         for words in (["plot", str(run)], ["film", str(run), "--frames", "2"], [*TINY, "--start", str(run)]):
             found[run.name, words[0]] = nonsense.tried(words, warmed).problem
+        found[run.name, "report"] = nonsense.tried(["report", str(run)], warmed).problem
         found[run.name, "resume"] = nonsense.tried(["resume", str(run), "--max-steps", "2"], warmed).problem
     assert {case: problem for case, problem in found.items() if problem} == {}

@@ -52,9 +52,9 @@ def test_same_seed_same_rows_and_a_whole_run_folder(optimizer: str, tmp_path: Pa
     moved = rows[0]["beta.scale.mean.x"] != rows[-1]["beta.scale.mean.x"]
     assert moved == (optimizer not in ("fixed", "random-beta"))
     files = {path.name for path in (tmp_path / "a").iterdir()}
-    pictures = {"curves.png", "beta.png", "samples.png", "predictions.png"}
+    drawn = {"curves.png", "beta.png", "samples.png", "predictions.png", "report.html"}
     kept = {"config.json", "metrics.csv", "checkpoint.npz", "best.npz", "summary.json", ".lock"}
-    assert files == kept | pictures | ({"agent.zip"} if optimizer == "sb3" else set())
+    assert files == kept | drawn | ({"agent.zip"} if optimizer == "sb3" else set())
     summary = json.loads((tmp_path / "a" / "summary.json").read_text())
     assert summary["last"]["step"] == 6
     assert (

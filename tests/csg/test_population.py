@@ -7,10 +7,12 @@ from populations import grown
 
 from hgenv.csg.export import to_mesh
 from hgenv.csg.population import (
+    _POINTS,
     PRIMITIVES,
     RADIUS,
     Member,
     Population,
+    _named,
     combined,
     inside,
     overlap,
@@ -62,22 +64,62 @@ def test_trivial_compositions_are_rejected() -> None:
     assert population.composition(0.0, 0.3, True, moved(5, 0, 0)) is None, "nothing is taken away"
     made = population.composition(0.0, 0.3, False, moved(0.7, 0.2, 0))
     assert made is not None
-    assert population.grown(made, 100).composition(0.0, 0.21, False, moved(0.7, 0.2, 0)) is None, "it is there already"
+    assert population.grown(made, 100).composition(0.0, 0.3, False, moved(0.7, 0.2, 0)) is None, "it is there already"
 
 
-def test_members_leave_but_primitives_stay() -> None:
-    population, first = primitives(8), None
-    rng = np.random.default_rng(0)
-    while len(population) < 8 or first is None or overlap(first, population.occupied).max() == 1.0:
-        made = population.composition(*rng.random(2), rng.random() < 0.5, moved(*rng.uniform(-0.8, 0.8, 3)))
-        if made is not None:
-            first = made.inside if first is None else first
-            population = population.grown(made, 8)
-    assert len(population) == 8
-    made = grown(9).composition(0.0, 0.0, False, moved(0.7, 0.0, 0.0))
-    assert made is not None
-    assert len(grown(9).grown(made, 6)) == 6, "a population that was larger than the limit"
-    np.testing.assert_array_equal(population.occupied[:PRIMITIVES], primitives(8).occupied)
+def test_two_numbers_mean_the_same_parents_for_ever() -> None:
+    """Once they mean any; and what they mean first is dealt out as `_named` says, counted on a grid."""
+    codes, whole = np.random.default_rng(0).random((1000, 2)), grown(60)
+    before: list[tuple[int, int] | None] = [None] * len(codes)
+    missing = []
+    for count in (0, 1, 2, 5, 20, 60):
+        population = grown(count)
+        for mine, theirs in zip(population.shapes, whole.rows(np.arange(len(population))), strict=True):
+            np.testing.assert_array_equal(mine, theirs)
+        now = [population.parents(*code) for code in codes]
+        assert all(old is None or old == new for old, new in zip(before, now, strict=True))
+        assert all(sum(population.sizes[list(pair)]) <= 8 for pair in now if pair is not None)
+        missing.append(np.mean([pair is None for pair in now]))
+        before = now
+    assert np.all(np.diff(missing) <= 0)
+    np.testing.assert_allclose(missing, [0.5, 0.46, 0.42, 0.29, 1 / 7, 1 / 16], atol=0.04)
+    grid = np.array([_named(u) for u in (np.arange(40_000) + 0.5) / 40_000])
+    for member in range(24):
+        depth = member // 4
+        assert np.mean(grid == member) == pytest.approx(0.25 / ((depth + 1) * (depth + 2)), abs=1e-4)
+    assert [_named(u) for u in (0.0, 0.49, 0.5, 1.0)] == [0, 1, 2, 3]
+    assert _named(0.25) == np.inf
+
+
+def test_every_member_is_a_second_parent() -> None:
+    """Of the newest, all that fit are; a primitive stands for those that do not."""
+    population = grown(20)
+    newest = len(population) - 1
+    assert population.sizes[newest] < 8
+    first = next(u for u in np.linspace(0, 1, 100_000) if _named(u) == newest)
+    seconds = {pair[1] for u in np.linspace(0, 1, 1000) if (pair := population.parents(first, u)) is not None}
+    assert seconds == {row for row in range(len(population)) if population.sizes[row] + population.sizes[newest] <= 8}
+
+
+def test_beyond_the_limit_a_member_takes_the_place_of_the_one_most_like_it() -> None:
+    full, codes = grown(9), np.random.default_rng(0).random((500, 2))
+    made = grown(30).member(30)
+    member = Member(made, inside(made, 0, _POINTS))
+    likeness = overlap(member.inside, full.occupied)
+    place = PRIMITIVES + int(np.argmax(likeness[PRIMITIVES:]))
+    for limit in (len(full), 6):  # a population that was larger than the limit does not grow either
+        after = full.grown(member, limit)
+        assert len(after) == len(full)
+        np.testing.assert_array_equal(after.occupied[place], member.inside)
+        for mine, theirs in zip(after.member(place), made, strict=True):
+            np.testing.assert_array_equal(mine, theirs)
+        stay = np.delete(np.arange(len(full)), place)
+        np.testing.assert_array_equal(after.to_array()[stay], full.to_array()[stay])
+        np.testing.assert_array_equal(after.occupied[stay], full.occupied[stay])
+        pairs = [(full.parents(*code), after.parents(*code)) for code in codes]
+        assert all(
+            old == new for old, new in pairs if old is not None and place not in old and new and place not in new
+        )
 
 
 def test_a_population_survives_its_array_and_others_are_refused() -> None:

@@ -62,6 +62,7 @@ def test_a_film_has_its_frames(tmp_path, capsys: pytest.CaptureFixture[str]) -> 
     assert cli.main(["film", run, "--out", str(gif), "--frames", "4"]) == 0
     with Image.open(gif) as film:
         assert film.n_frames == 4
+        assert film.width >= 900
         first = np.asarray(film.convert("RGB"))
         film.seek(3)
         assert (first != np.asarray(film.convert("RGB"))).any()

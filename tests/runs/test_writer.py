@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from hgenv.runs.folder import RunFolder
-from hgenv.runs.writer import BusyError, check_free, sole_writer
+from hgenv.runs.writer import BusyError, check_free, is_written, sole_writer
 
 FORK = multiprocessing.get_context("fork")  # of processes that have no thread yet
 
@@ -54,3 +54,14 @@ def test_a_writer_is_named_while_it_writes(tmp_path: Path) -> None:
     (tmp_path / ".writer").write_text("process 1 on a machine that went down")
     check_free(tmp_path)
     assert not (tmp_path / ".writer").exists()
+
+
+def test_whether_somebody_writes_is_seen_without_a_change(tmp_path: Path) -> None:
+    assert not is_written(tmp_path)
+    with sole_writer(tmp_path):
+        assert is_written(tmp_path)
+    assert not is_written(tmp_path)
+    (tmp_path / ".writer").write_text("process 1 on a machine that went down")
+    before = {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+    assert not is_written(tmp_path)
+    assert {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == before

@@ -6,12 +6,11 @@ import pytest
 from populations import grown
 
 from hgenv.beta.noise import Noise
-from hgenv.csg.population import (
-    PRIMITIVES,
-    overlap,
-)
+from hgenv.csg.population import PRIMITIVES, Population, overlap
 from hgenv.env import DataGenEnv
+from hgenv.run import Budget, run
 from hgenv.tasks.shape_evolution import ShapeEvolution
+from optimizers import Evolution
 
 
 def evolution(**changes: object) -> DataGenEnv:
@@ -23,6 +22,11 @@ def evolution(**changes: object) -> DataGenEnv:
     return env
 
 
+def of(env: DataGenEnv) -> Population:
+    assert isinstance(env.task, ShapeEvolution)
+    return env.task.population
+
+
 def test_random_play_keeps_the_population_whole() -> None:
     env = evolution(max_population=100)
     env.reset(seed=0)
@@ -32,9 +36,7 @@ def test_random_play_keeps_the_population_whole() -> None:
         _, reward, _, _, info = env.step(env.action_space.sample())
         assert np.isfinite(reward)
         sizes.append(info["population"])
-    task = env.task
-    assert isinstance(task, ShapeEvolution)
-    population = task.population
+    task, population = env.task, of(env)
     assert sizes[-1] == 100, "more than half of the random compositions are new"
     assert np.all(np.diff(sizes) >= 0)
     assert population.sizes.max() <= 8
@@ -67,6 +69,54 @@ def test_a_step_adds_the_composition_that_evaluate_only_tries() -> None:
     bad = state | {"memory": np.zeros((9, 3))}
     with pytest.raises(ValueError, match="memory"):
         other.load_state_dict(bad)
+
+
+def test_what_is_trivial_is_worth_nothing_and_costs_nothing() -> None:
+    """The start, a cone less itself, is trivial; so is the same composition again, once it has been committed."""
+    new = np.full(12, 0.3)
+    new[:2] = 0.0  # members that are there
+    other = new.copy()
+    other[2] = -0.3  # a union
+    alone, mixed, together = (evolution(probes_together=size) for size in (1, 1, 3))
+    for env in (alone, mixed, together):
+        env.reset(seed=0)
+    expected = alone.evaluate(np.stack([new, other]))
+    assert np.isfinite(expected).all()
+    points = np.stack([new, mixed.start, other])
+    found = mixed.evaluate(points)
+    np.testing.assert_array_equal(found, [expected[0], np.inf, expected[1]])
+    assert mixed.ledger == alone.ledger
+    np.testing.assert_allclose(together.evaluate(points), found, rtol=1e-4)
+    assert np.isfinite(mixed.step(mixed.start)[1]), "a step trains on the population all the same"
+    for env in (alone, mixed):
+        env.step(new)
+    before = mixed.ledger.train_steps
+    np.testing.assert_array_equal(mixed.evaluate(np.stack([new, new])), [np.inf, np.inf])
+    assert mixed.ledger.train_steps == before
+
+
+def test_every_step_of_evolution_adds_a_shape() -> None:
+    env = evolution()
+    rows = list(run(env, Evolution(), Budget(max_steps=12), seed=0))
+    assert [row["population"] for row in rows] == [PRIMITIVES + step for step in range(13)]
+
+
+def test_an_action_that_was_committed_means_the_same_parents_for_ever() -> None:
+    """However many members come after it: it makes what it made, so that it is trivial."""
+    env, made = evolution(), []
+    env.reset(seed=0)
+    rng = np.random.default_rng(0)
+    while len(made) < 12:
+        action, population = rng.uniform(-1.0, 1.0, 12), of(env)
+        parents = population.parents(*env.box.beta(action)[:2])
+        env.step(action)
+        if len(of(env)) > len(population):
+            made.append((action, parents))
+    for action, parents in made:
+        beta = env.box.beta(action)
+        assert of(env).parents(*beta[:2]) == parents
+        assert env.task.trivial(beta)
+    assert len({parents for _, parents in made}) > 6
 
 
 def test_training_starts_from_a_population_that_is_given() -> None:

@@ -1,0 +1,159 @@
+"""The figures of a comparison: intervals, curves, runtime profiles, samples, critical differences."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
+from numpy.typing import NDArray
+
+from hgenv.bench.compare import FIXED, GOOD
+from hgenv.bench.intervals import interquartile_mean, interval
+from hgenv.bench.profiles import profile, targets
+from hgenv.bench.ranks import groups
+from hgenv.bench.statistics import Result, Standing, best_first, horizons_of, labels_of, median_and_band
+from hgenv.run import COST_AXES, cost_axes
+from hgenv.runs.folder import open_run, start_at
+from hgenv.runs.plot import target_samples
+
+_COLOURS = ("C0", "C1", "C2", "C3", "C4", "C5", "C6", "C8", "C9")
+_CONTROLS = {FIXED: "black", "random-beta": "grey", GOOD: "gold"}
+
+
+def _style(labels: list[str], label: str) -> dict[str, Any]:
+    """The controls are thick, black and grey; when the colours are used up, dashes distinguish."""
+    if label in _CONTROLS:
+        return {"color": _CONTROLS[label], "lw": 2.5}
+    place = [name for name in labels if name not in _CONTROLS].index(label)
+    return {"color": _COLOURS[place % len(_COLOURS)], "ls": ("-", "--", ":")[place // len(_COLOURS) % 3], "lw": 1.3}
+
+
+def intervals(results: Sequence[Result]) -> Figure:
+    """Test metric of every optimizer, in the run and retrained, best first, every seed a dot; bars may leave their
+    range."""
+    order, horizons = best_first(results)[::-1], horizons_of(results)  # the best is above
+    figure = Figure(figsize=(4 + 3 * (1 + len(horizons)), 0.9 + 0.28 * len(order)), layout="constrained")
+    panels = figure.subplots(1, 1 + len(horizons), sharey=True, squeeze=False)[0]
+    for panel, end in zip(panels, [None, *horizons], strict=True):
+        what = "test" if end is None else f"retrained for {end} steps:"
+        for y, label in enumerate(order):
+            values = np.array([r.test if end is None else r.retrained(end) for r in results if r.label == label])
+            values = values[~np.isnan(values)]
+            if len(values):
+                mean, low, high = interval([values])
+                colour = _style(labels_of(results), label)["color"]
+                panel.plot(values, np.full(len(values), y), ".", color=colour, ms=4)
+                panel.plot([mean], [y], "|", color=colour, ms=12, mew=2)
+                panel.hlines([y], [low], [high], colors=colour, lw=5, alpha=0.4)
+        panel.set_xlabel(f"{what} {results[0].metric}")
+        panel.grid(alpha=0.3, axis="x")
+    panels[0].set_yticks(range(len(order)), order)
+    return figure
+
+
+def samples(results: Sequence[Result], count: int = 12) -> Figure:
+    """Images and ground truth of the target domain, of the start and at the beta that each optimizer found."""
+    strips: dict[str, NDArray[np.uint8]] = {}
+    for label in labels_of(results):
+        first = next(r for r in results if r.label == label)
+        opened = open_run(first.folder)
+        env = opened.env
+        strips = strips or {
+            "target domain": target_samples(env, count, count), "start": env.contact_sheet(env.start, count, count)
+        }  # fmt: skip
+        start_at(env, opened.snapshot)
+        strips[label] = env.contact_sheet(env.start, count, count)
+    lines = -(-len(strips) // 2)
+    figure = Figure(figsize=(14, 1.45 * lines), layout="constrained")
+    grid = figure.subplots(lines, 2, squeeze=False).T.ravel()
+    for panel, (name, strip) in zip(grid, strips.items(), strict=False):
+        panel.imshow(strip, interpolation="nearest")
+        panel.set_title(name, fontsize=9, loc="left")
+    for panel in grid:
+        panel.set_axis_off()
+    return figure
+
+
+def curves(results: Sequence[Result]) -> Figure:
+    """Median and band against every axis (the paper's Fig. 4)."""
+    figure, axes = Figure(figsize=(14, 5), layout="constrained"), cost_axes(r.last for r in results)
+    panels, labels = figure.subplots(1, len(axes), sharey=True), labels_of(results)
+    for panel, (axis, title) in zip(panels, axes.items(), strict=True):
+        for label in labels:
+            style = _style(labels, label)
+            x, middle, low, high = median_and_band([r for r in results if r.label == label], axis)
+            panel.plot(x, middle, label=label, **style)
+            panel.fill_between(x, low, high, color=style["color"], alpha=0.06, lw=0)
+        _along(panel, title)
+    finals = np.array([r.test for r in results])
+    top = max(finals.max(), np.percentile(np.concatenate([r.curve["test"][1:] for r in results]), 75))
+    panels[0].set_ylim(finals.min() - 0.03 * (top - finals.min()), top + 0.03 * (top - finals.min()))
+    panels[0].set_ylabel(f"test {results[0].metric}")
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside right upper", fontsize=8)
+    return figure
+
+
+def _along(panel: Axes, title: str) -> None:
+    """Make costs of many magnitudes the panel's horizontal axis."""
+    panel.set(xscale="log", xlabel=title)
+    panel.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    panel.xaxis.set_major_formatter(EngFormatter(sep=""))
+    panel.xaxis.set_minor_formatter(NullFormatter())
+    panel.grid(alpha=0.3)
+
+
+def runtime_profiles(results: Sequence[Result], axis: str = "train_steps") -> Figure | None:
+    """Shares of the targets between fixed beta's test metric and the good beta's, or the best optimizer's where none is
+    known, that runs reach at a cost. None if nothing is better than fixed beta."""
+    tests = {label: np.array([r.test for r in results if r.label == label]) for label in best_first(results)}
+    means = {label: interquartile_mean(values) for label, values in tests.items()}
+    goal = GOOD if GOOD in means else next(iter(means))
+    if FIXED not in means or not means[goal] < means[FIXED]:
+        return None
+    levels, labels = targets(means[FIXED], means[goal]), labels_of(results)
+    begin = min(r.curve[axis][min(1, len(r.curve[axis]) - 1)] for r in results)
+    figure = Figure(figsize=(9, 4.5), layout="constrained")
+    panel = figure.subplots()
+    for label in means:
+        mine = [r for r in results if r.label == label]
+        x, y = profile(np.array([[max(r.cost_to(level)[axis], begin) for level in levels] for r in mine]))
+        end = max(r.last[axis] for r in mine)
+        shares = [0.0, *y, *(y[-1:] if len(y) else [0.0])]
+        panel.step([begin, *x, end], shares, where="post", label=label, **_style(labels, label))
+    _along(panel, COST_AXES[axis])
+    panel.set(ylim=(-0.02, 1.02), ylabel=f"share of {len(levels)} targets x seeds")
+    panel.set_title(f"targets: test {results[0].metric} from fixed's {means[FIXED]:.4g} to {goal}'s {means[goal]:.4g}")
+    figure.legend(*panel.get_legend_handles_labels(), loc="outside right upper", fontsize=8)
+    return figure
+
+
+def critical_differences(found: Standing) -> Figure:
+    """Mean ranks, 1 the best, and bars over those that do not differ by Nemenyi's critical difference (Demsar 2006)."""
+    order, count = np.argsort(found.ranks, kind="stable"), len(found.ranks)
+    bars, half = groups(found.ranks, found.difference), -(-count // 2)
+    figure = Figure(figsize=(10, 1.2 + 0.16 * len(bars) + 0.25 * half), layout="constrained")
+    panel, last = figure.subplots(), max(count, 1.0 + found.difference)
+    panel.set_axis_off()
+    margin = 0.03 * (last - 1.0)
+    panel.set(xlim=(1.0 - 8 * margin, last + 8 * margin), ylim=(-1.5 - 0.6 * len(bars) - half, 2.6))
+    panel.plot([1, count], [0, 0], color="black", lw=1)
+    for rank in range(1, count + 1):
+        panel.plot([rank, rank], [0, 0.25], color="black", lw=1)
+        panel.text(rank, 0.35, str(rank), ha="center", fontsize=8)
+    panel.plot([1, 1 + found.difference], [1.5, 1.5], color="black", lw=2)
+    panel.text(1 + found.difference / 2, 1.7, f"critical difference {found.difference:.3g}", ha="center", fontsize=8)
+    for row, (low, high) in enumerate(bars):
+        y = -0.5 - 0.6 * row
+        panel.plot([low - margin / 4, high + margin / 4], [y, y], color="grey", lw=4, solid_capstyle="butt")
+    for place, index in enumerate(order):
+        rank, left = found.ranks[index], place < half
+        y = -0.9 - 0.6 * len(bars) - (place if left else count - 1 - place)
+        side = 1.0 - margin if left else count + margin
+        panel.plot([rank, rank, side], [0, y, y], color="black", lw=0.8)
+        text, at = f"{found.labels[index]} {rank:.2f}", side + (-margin if left else margin) / 2
+        panel.text(at, y, text, ha="right" if left else "left", va="center", fontsize=8)
+    return figure
