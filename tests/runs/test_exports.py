@@ -39,7 +39,7 @@ def played(*words: str) -> None:
 def todo(tmp_path_factory: pytest.TempPathFactory) -> list[Cell]:
     """The cells of a bench, all of them finished."""
     out = str(tmp_path_factory.mktemp("bench"))
-    options = CompareOptions((TOY,), out, ("random-step",), seeds=2, random_fixed=2, retrain_steps=6, report_every=2)
+    options = CompareOptions((TOY,), out, ("random-step",), seeds=2, random_fixed=2, retrain_steps=(6,), report_every=2)
     found = cells(options, Budget(max_steps=4), ["--train-steps", "2", "--batch-size", "4"])
     for cell in found:
         for folder, words in cell.runs():
