@@ -14,6 +14,8 @@ class Recipe(NamedTuple):
     differs: str = ""
 
 
+FROM_SCRATCH = " --probes initial --probe-steps 50"
+"""A probe is a short training of the initial network: a function of beta that does not move."""
 _BY_NEVERGRAD = "by nevergrad, from the current network"
 _BY_OPTUNA = "by Optuna, from the current network"
 RECIPES = {
@@ -28,9 +30,9 @@ RECIPES = {
         "2 directions, their length and the training of a probe are ours",
     ),
     "learning-to-simulate": Recipe(
-        "reinforce --play probes --reward level --samples 4 --train-steps 10",
+        "reinforce --play probes --reward level --samples 4 --train-steps 10" + FROM_SCRATCH,
         "Learning to Simulate (Ruiz et al. 2019)",
-        "each training goes on from the current network; the update rule is ours",
+        "a training from scratch has 50 steps; the update rule is ours",
     ),
     "meta-sim": Recipe(
         "reinforce --play steps --reward level --samples 1 --sigma 0.04 --baseline-decay 0.3 --rule adam "
@@ -65,6 +67,12 @@ RECIPES = {
     "ppo": Recipe("sb3 --algorithm PPO", "PPO (Schulman et al. 2017)", "by stable-baselines3"),
     "sac": Recipe("sb3 --algorithm SAC", "soft actor-critic (Haarnoja et al. 2018)", "by stable-baselines3"),
     "td3": Recipe("sb3 --algorithm TD3", "TD3 (Fujimoto et al. 2018)", "by stable-baselines3"),
+}
+RECIPES |= {
+    f"{name}-initial": Recipe(
+        RECIPES[name].words + FROM_SCRATCH, RECIPES[name].source, RECIPES[name].differs.replace("current", "initial")
+    )
+    for name in ("cma", "tbpsa", "one-plus-one", "tpe", "gp")
 }
 
 

@@ -24,7 +24,7 @@ from hgenv.bench.errand import run as run_errand
 from hgenv.bench.processes import Failure, Processes
 from hgenv.fields import AtLeast, AtMost, Many, Natural, OnDisk, check
 from hgenv.files import read_json, write_json
-from hgenv.recipes import expanded
+from hgenv.recipes import FROM_SCRATCH, expanded
 from hgenv.registry import find, loaded, short
 from hgenv.run import Budget
 from hgenv.runs.folder import CHECKPOINT, CONFIG, ending, read_config
@@ -34,11 +34,13 @@ from hgenv.workers import workers_of
 
 FIXED = "fixed"
 CONTROLS = (FIXED, "random-beta")
+_SEARCH, _EVOLUTION = "random-search --train-steps 10 --variant BRS --step 5", "evolution --train-steps 10"
 METHODS = (
-    "random-search=random-search --train-steps 10 --variant BRS --step 5",
-    "cma", "tbpsa", "one-plus-one",
-    "evolution=evolution --train-steps 10",
-    "reinforce", "random-step", "paper", "image", "influence", "score", "mixed", "perturbed", "ppo", "sac", "td3",
+    f"random-search={_SEARCH}", f"random-search-initial={_SEARCH}{FROM_SCRATCH}",
+    f"evolution={_EVOLUTION}", f"evolution-initial={_EVOLUTION}{FROM_SCRATCH}",
+    "cma", "cma-initial", "tbpsa", "tbpsa-initial", "one-plus-one", "one-plus-one-initial",
+    "population-based=population-based --train-steps 10", "learning-to-simulate", "reinforce", "random-step",
+    "paper", "image", "influence", "score", "mixed", "perturbed", "ppo", "sac", "td3",
 )  # fmt: skip
 GOOD = "good"
 RANDOM_FIXED = "random-fixed"
