@@ -269,7 +269,9 @@ def test_a_damaged_name_is_refused_and_the_run_is_as_it_was(
 
 def test_a_cell_of_a_bench_logs_its_run_and_its_retraining(tool: str, tmp_path: Path) -> None:
     """Both in one process."""
-    options = CompareOptions(("hgenv/ToyShading-v0",), out=str(tmp_path), optimizers=("random-step",), retrain_steps=4)
+    options = CompareOptions(
+        ("hgenv/ToyShading-v0",), out=str(tmp_path), optimizers=("random-step",), retrain_steps=(4,)
+    )
     common = [*TOY[2:6], "--log", tool]
     (cell,) = [
         one for one in cells(options, Budget(max_steps=2), common) if one.label == "random-step" and not one.seed
