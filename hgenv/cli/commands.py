@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, NamedTuple
 
+from hgenv.recipes import RECIPES
 from hgenv.registry import TASKS, declared, load_plugins
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ class Command(NamedTuple):
 
 
 COMMANDS = {
-    "list": Command("listing", "[-v]", "the environments, optimizers and estimators; with -v every coordinate of beta"),
+    "list": Command("listing", "[-v]", "what there is: environments, optimizers, recipes, estimators; -v: beta"),
     "show": Command("show", "", "contact sheets of an environment's samples and its target domain"),
     "baselines": Command("baselines", "", "metrics of answers that need no learning"),
     "data": Command("data", "[FOLDER]", "the datasets: what is expected where, on what terms, and what a folder has"),
@@ -87,6 +88,12 @@ def players() -> dict[str, str]:
     """A line on everything that `hgenv run` takes, by name."""
     found = {name: summary(cls) for name, cls in optimizers().items()}
     return found | {AGENT: "An agent of stable-baselines3: PPO, SAC or TD3."}
+
+
+def recipes() -> dict[str, str]:
+    """A line on every recipe by name, but for those whose name is another package's optimizer's."""
+    known = optimizers()
+    return {name: f"{one.source}: {one.words}" for name, one in RECIPES.items() if name not in known}
 
 
 def estimators() -> dict[str, str]:

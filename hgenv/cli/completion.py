@@ -70,7 +70,7 @@ def _possible(before: list[str], begun: str) -> Iterable[str]:
     if before == ["export"]:
         return EXPORTS
     if before == ["run"]:
-        return commands.players()
+        return [*commands.players(), *commands.recipes()]
     if before == ["completion"]:
         return SCRIPTS
     return _options(before[0]) if begun.startswith("-") else []

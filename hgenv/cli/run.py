@@ -22,6 +22,7 @@ from hgenv.env import DataGenEnv
 from hgenv.fields import Many, Natural, OnDisk, Positive, Seed, check
 from hgenv.files import whole
 from hgenv.options import EnvOptions, flat
+from hgenv.recipes import RECIPES, expanded
 from hgenv.registry import loaded, short, unknown
 from hgenv.run import Budget, DivergedError, Row, check_served, seconds_of
 from hgenv.run import run as play
@@ -42,7 +43,7 @@ class RunOptions:
     """What to run, and where the results go."""
 
     out: OnDisk | None = None
-    """Folder for the results, new or empty; runs/ENV-OPTIMIZER-sSEED if not given."""
+    """Folder for the results, new or empty; runs/ENV-OPTIMIZER-sSEED, or runs/ENV-RECIPE-sSEED, if not given."""
     seed: Seed = 0
     """Seed of everything: network, samples, directions."""
     start: OnDisk | None = None
@@ -84,7 +85,7 @@ def parse_run(choices: dict[str, type[Any]], words: list[str]) -> Any:
     if not words or words[0].startswith("-"):
         raise ValueError(f"name an optimizer first: one of {', '.join(choices)}")
     if words[0] not in choices:
-        raise ValueError(unknown("optimizer", words[0], choices))
+        raise ValueError(unknown("optimizer", words[0], [*choices, *RECIPES]))
     cls = choices[words[0]]
     wanted = {"gradient": "perturbed"} if words[0] != AGENT and cls.uses_gradient else {}
     return parse(
@@ -95,20 +96,22 @@ def parse_run(choices: dict[str, type[Any]], words: list[str]) -> Any:
 
 def command(words: list[str]) -> int:
     if words[:1] in (["-h"], ["--help"]):
-        print("usage: hgenv run OPTIMIZER [options]\n\noptimizers:")
-        print("\n".join(f"  {name:18} {text}" for name, text in commands.players().items()))
+        print("usage: hgenv run OPTIMIZER [options]\n       hgenv run RECIPE [options]")
+        for title, known in (("optimizers", commands.players()), ("recipes", commands.recipes())):
+            print("\n".join([f"\n{title}:", *(f"  {name:23} {text}" for name, text in known.items())]))
         print("\ntheir options, and those of the environment: hgenv run OPTIMIZER [--env ID] --help")
         return 0
-    choices = players()
+    choices, given = players(), words
+    words = expanded(given, choices)
     s = parse_run(choices, words)
     name, chosen = words[0], s.environment.env
     env = DataGenEnv(s.task, s.training if name == AGENT else _demanded(s.training, s.optimizer))
     s.run.begin(env)
     if name != AGENT:
         check_served(env, s.optimizer)
-    path = Path(s.run.out or f"runs/{short(chosen)}-{name}-s{s.run.seed}")
+    path = Path(s.run.out or f"runs/{short(chosen)}-{given[0]}-s{s.run.seed}")
     imports = [word for what in loaded() for word in ("--import", what)]
-    config: dict[str, Any] = {"command": shlex.join(["hgenv", "run", *words, *imports]), "words": words}
+    config: dict[str, Any] = {"command": shlex.join(["hgenv", "run", *given, *imports]), "words": words}
     config |= {"optimizer_name": name} | {part: flat(getattr(s, part)) for part in ("run", "budget", "optimizer")}
     if s.run.start not in (None, "random"):
         config["run"]["start"] = os.path.abspath(s.run.start)
