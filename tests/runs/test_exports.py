@@ -39,8 +39,12 @@ def played(*words: str) -> None:
 def todo(tmp_path_factory: pytest.TempPathFactory) -> list[Cell]:
     """The cells of a bench, all of them finished."""
     out = str(tmp_path_factory.mktemp("bench"))
-    options = CompareOptions((TOY,), out, ("random-step",), seeds=2, random_fixed=2, retrain_steps=(6,), report_every=2)
-    found = cells(options, Budget(max_steps=4), ["--train-steps", "2", "--batch-size", "4"])
+    options = CompareOptions(
+        (TOY,), out, ("random-step",), seeds=2, starts=("default", "random"), retrain_steps=(6,), report_every=2
+    )
+    common = ["--train-steps", "2", "--batch-size", "4", "--validation-size", "8", "--test-size", "8"]
+    found = cells(options, Budget(max_steps=4), [*common, "--validation-images", "4"])
+    found = [cell for cell in found if cell.starts == "default" or cell.label == "random-step"]
     for cell in found:
         for folder, words in cell.runs():
             assert main(["run", *words, "--no-figures", "--out", str(folder)]) == 0
@@ -103,13 +107,14 @@ def test_every_number_of_every_row_is_in_the_table(
 
 def test_who_has_made_a_run_is_in_every_line(bench: Path, runs: Path, tmp_path: Path) -> None:
     assert exported("csv", bench, runs, "--out", tmp_path / "rows.csv") == 0
-    about = ("env", "optimizer", "label", "seed", "retrains")
+    about = ("env", "optimizer", "label", "seed", "start", "retrains")
     told = {line["run"]: tuple(line[name] for name in about) for line in read_csv(tmp_path / "rows.csv")}
-    cell = (bench / "ToyShading-v0" / "random-step-s1").as_posix()
-    assert told[cell] == (TOY, "random-step", "random-step", "1", "")
-    assert told[f"{cell}-retrained"] == (TOY, "fixed", "random-step", "1", cell)
-    assert told[(runs / "ToyShading-v0-fixed-s3").as_posix()] == (TOY, "fixed", "fixed", "3", "")
-    assert told[(runs / "deeper" / "cut").as_posix()] == (TOY, "fixed", "cut", "3", "")
+    for folder, start in (("ToyShading-v0", ""), ("ToyShading-v0/random-starts", "random")):
+        cell = (bench / folder / "random-step-s1").as_posix()
+        assert told[cell] == (TOY, "random-step", "random-step", "1", start, "")
+        assert told[f"{cell}-retrained"] == (TOY, "fixed", "random-step", "1", start, cell)
+    assert told[(runs / "ToyShading-v0-fixed-s3").as_posix()] == (TOY, "fixed", "fixed", "3", "", "")
+    assert told[(runs / "deeper" / "cut").as_posix()] == (TOY, "fixed", "cut", "3", "", "")
     assert told[(runs / "shapes").as_posix()][0] == "hgenv/ShapeNormals-v0"
 
 
@@ -157,14 +162,15 @@ def test_trials_are_what_the_runs_have_found(value: str, bench: Path, todo: list
     for name, cell in expected.items():
         result, trial, rows = statistics.read(cell), trials[name], read_rows(cell.folder)
         assert result is not None
-        assert trial.value == (result.test if value == "test" else result.retrained)
+        assert trial.value == (result.test if value == "test" else result.retrained(6))
         assert [trial.params[name] for name in NAMES] == load_snapshot(cell.folder)["beta"].tolist()
         ranges = [(trial.distributions[name].low, trial.distributions[name].high) for name in NAMES]
         assert ranges == list(zip(layout.low, layout.high, strict=True))
         told = trial.user_attrs
         assert (told["env"], told["label"], told["seed"]) == (cell.env, cell.label, cell.seed)
         assert told["optimizer"] == cell.words[0]
-        assert told["retrained.6"] == result.retrained
+        assert told["retrained.6"] == result.retrained(6)
+        assert told["start"] == cell.starts
         assert {name: told[name] for name in (*COST, *SECONDS)} == {n: rows[-1][n] for n in (*COST, *SECONDS)}
         curve = {int(row["train_steps"]): row["test.mae"] for row in rows if "test.mae" in row}
         assert trial.intermediate_values == curve
@@ -182,7 +188,10 @@ def test_of_several_retrainings_the_longest_counts(bench: Path, tmp_path: Path) 
     shutil.copytree(bench / "ToyShading-v0" / "random-step-s0", cell)
     for steps in ("8", "4"):
         name = f"random-step-s0-retrained-{steps}"
-        played("fixed", "--env", TOY, "--start", str(cell), "--max-train-steps", steps, "--out", str(tmp_path / name))
+        played(
+            "fixed", "--env", TOY, "--start", str(cell), "--max-train-steps", steps, "--out", str(tmp_path / name),
+            "--validation-size", "8", "--test-size", "8", "--validation-images", "4",
+        )  # fmt: skip
     assert exported("optuna", tmp_path, "--out", tmp_path / "study.db", "--value", "retrained") == 0
     (study,) = studies(tmp_path / "study.db").values()
     (trial,) = study.trials

@@ -54,6 +54,13 @@ class FoundRun:
         return seed
 
     @property
+    def start(self) -> str:
+        """What --start was: of the run before if it is a retraining. Nothing for the environment's own start."""
+        if self.retrains is not None:
+            return self.retrains.start
+        return str(self.config["run"].get("start") or "")
+
+    @property
     def label(self) -> str:
         """What its bench calls it; of a run on its own its folder's name, without environment and seed."""
         if self.retrains is not None:

@@ -112,7 +112,8 @@ def _trial(optuna: Any, run: FoundRun, runs: list[FoundRun], task: Task, value: 
 
 def _told(run: FoundRun, rows: list[Row], found: Row) -> dict[str, Any]:
     """What else is known of a trial: who has made it, at what cost, and all its metrics."""
-    about = {"run": run.name, "env": run.env, "optimizer": run.optimizer, "label": run.label, "seed": run.seed}
+    about = {name: getattr(run, name) for name in ("env", "optimizer", "label", "seed")}
+    about |= {"run": run.name, "start": run.start or "default"}
     cost = {name: rows[-1][name] for name in (*COST, *SECONDS) if name in rows[-1]}
     scores = {name: score for name, score in found.items() if name.startswith(("validation.", "test."))}
     return about | {"best_step": found["step"]} | cost | {n: s for n, s in scores.items() if math.isfinite(s)}

@@ -15,17 +15,18 @@ from hgenv.runs.folder import METRICS
 
 SECONDS = tuple(f"{name}_seconds" for name in Seconds._fields)
 COLUMNS: dict[str, type] = {
-    **dict.fromkeys(("run", "env", "optimizer", "label"), str), "seed": int, "retrains": str, "step": int,
+    **dict.fromkeys(("run", "env", "optimizer", "label"), str), "seed": int, "start": str, "retrains": str,
+    "step": int,
     **dict.fromkeys(COST, int), **dict.fromkeys(SECONDS, float), "name": str, "value": float,
 }  # fmt: skip
-"""The columns in their order, and what they hold. A number that a run has not is empty; so is `retrains` of most."""
+"""The columns in their order, and what they hold. What a run has not is empty."""
 Line = list[str | int | float | None]
 
 
 def lines(run: FoundRun) -> Iterator[Line]:
     """The lines of one run, in the order of its rows. Raises ValueError that names its file for a broken one."""
     before = run.retrains.name if run.retrains is not None else None
-    about: Line = [run.name, run.env, run.optimizer, run.label, run.seed, before]
+    about: Line = [run.name, run.env, run.optimizer, run.label, run.seed, run.start or None, before]
     for row in run.rows():
         for name in ("step", *COST):
             if not (row.get(name, 0.0).is_integer() and abs(row.get(name, 0.0)) < 2**53):
