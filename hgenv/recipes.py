@@ -14,8 +14,9 @@ class Recipe(NamedTuple):
     differs: str = ""
 
 
-_BY_NEVERGRAD = "by nevergrad, from the current network"
-_BY_OPTUNA = "by Optuna, from the current network"
+_BY_NEVERGRAD = "by nevergrad; probes begin at the current network"
+_BY_OPTUNA = "by Optuna; probes begin at the initial network, so that losses of all steps can be compared"
+_FROM_SCRATCH = "--probes initial --probe-steps 50"
 RECIPES = {
     "paper": Recipe(
         "hybrid-gradient --gradient image --gradient-weights last --rule rmsprop --decay-after None",
@@ -28,9 +29,9 @@ RECIPES = {
         "2 directions, their length and the training of a probe are ours",
     ),
     "learning-to-simulate": Recipe(
-        "reinforce --play probes --reward level --samples 4 --train-steps 10",
+        f"reinforce --play probes --reward level --samples 4 {_FROM_SCRATCH}",
         "Learning to Simulate (Ruiz et al. 2019)",
-        "each training goes on from the current network; the update rule is ours",
+        "trainings from the initial network, but of 50 steps; the update rule is ours",
     ),
     "meta-sim": Recipe(
         "reinforce --play steps --reward level --samples 1 --sigma 0.04 --baseline-decay 0.3 --rule adam "
@@ -55,8 +56,8 @@ RECIPES = {
     "one-plus-one": Recipe(
         "nevergrad --name OnePlusOne --train-steps 10", "(1 + 1) evolution strategy (Rechenberg 1973)", _BY_NEVERGRAD
     ),
-    "tpe": Recipe("optuna --sampler TPE --train-steps 10", "Parzen estimators (Bergstra et al. 2011)", _BY_OPTUNA),
-    "gp": Recipe("optuna --sampler GP --train-steps 10", "Bayesian optimisation (Ament et al. 2023)", _BY_OPTUNA),
+    "tpe": Recipe(f"optuna --sampler TPE {_FROM_SCRATCH}", "Parzen estimators (Bergstra et al. 2011)", _BY_OPTUNA),
+    "gp": Recipe(f"optuna --sampler GP {_FROM_SCRATCH}", "Bayesian optimisation (Ament et al. 2023)", _BY_OPTUNA),
     "image": Recipe("hybrid-gradient --gradient image", "the paper's estimator with our settings"),
     "influence": Recipe("hybrid-gradient --gradient influence", "differences of influence"),
     "score": Recipe("hybrid-gradient --gradient score", "influence and score function"),
