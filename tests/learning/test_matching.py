@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from hgenv.beta.noise import stream_keys
 from hgenv.cli import main as cli
-from hgenv.env import DataGenEnv
+from hgenv.env import DataGenEnv, train_members
 from hgenv.learning.gradient import Score
 from hgenv.learning.matching import squared_discrepancy
 from hgenv.options import EnvOptions
@@ -59,7 +59,7 @@ def test_it_is_0_on_average_for_one_distribution_and_larger_for_another() -> Non
     assert mean([-0.9, 0.1, 0.5])[0] > 0.3
 
 
-def test_the_losses_of_steps_and_probes_have_it_besides() -> None:
+def test_the_losses_of_steps_probes_and_members_have_it_besides() -> None:
     matched = dataclasses.replace(TRAINING, distribution_matching=WEIGHT)
     plain, ours, together = (
         DataGenEnv(ToyShading(), options)
@@ -77,6 +77,8 @@ def test_the_losses_of_steps_and_probes_have_it_besides() -> None:
         assert losses[1] == pytest.approx(wanted, abs=1e-6)
     assert plain.ledger == ours.ledger
     np.testing.assert_array_equal(plain.episode.average, ours.episode.average)
+    members = [train_members(env, points, np.arange(3)) for env in (plain, ours)]
+    np.testing.assert_allclose(members[1], members[0] + WEIGHT * terms(plain, points, "probe"), atol=1e-6)
 
 
 def terms(env: DataGenEnv, points: NDArray, stream: str) -> NDArray:
