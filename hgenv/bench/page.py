@@ -12,13 +12,12 @@ from numpy.typing import NDArray
 from hgenv.bench.charts import Colours, colours, curves, horizon_profiles, runtime_profiles, spreads_of
 from hgenv.bench.compare import CONTROLS, GOOD, RANDOM_FIXED, Cell, failure_of
 from hgenv.bench.found import Finds
-from hgenv.bench.intervals import INTERVALS
 from hgenv.bench.plan import Plan
 from hgenv.bench.states import counts, state
 from hgenv.bench.statistics import Result, horizons_of
 from hgenv.bench.tables import Table, shown
 from hgenv.files import write_text
-from hgenv.pages.chart import ASSETS, chart
+from hgenv.pages.chart import ASSETS, chart, charts
 from hgenv.pages.markup import Html, escaped, folded, link
 from hgenv.pages.page import page
 from hgenv.pages.picture import picture, png
@@ -29,6 +28,7 @@ from hgenv.runs.writer import is_written
 
 WIDTH = 800
 """Pixels that a strip of samples is about to have."""
+_SPREAD = "Every seed is a dot; bars are the intervals of the table, cut off where they leave the range of all values."
 
 
 class Setting(NamedTuple):
@@ -88,9 +88,10 @@ def _setting(out: Path, setting: Setting, colour: Colours) -> Html:
     parts = [_table(one) for one in setting.tables[:1]] or [Html("<p>No cell is over.</p>")]
     if compared:
         spread = "\n".join(spreads_of(compared, colour))
-        parts.append(Html(f'<div class="charts">{spread}</div><p class="quiet">{INTERVALS} Every seed is a dot.</p>'))
-        drawn = [draw(compared, colour) for draw in (curves, horizon_profiles, runtime_profiles)]
-        parts += [chart(one) for one in drawn if one is not None]
+        parts.append(Html(f'<div class="charts">{spread}</div><p class="quiet">{_SPREAD}</p>'))
+        parts.append(chart(curves(compared, colour)))
+        drawn = [draw(compared, colour) for draw in (horizon_profiles, runtime_profiles)]
+        parts.append(charts(one for one in drawn if one is not None))
     parts.append(_seeds(out, setting))
     parts += [folded(one.title, _table(one, named=False)) for one in setting.tables[1:]]
     if setting.finds:
@@ -117,12 +118,13 @@ def _seeds(out: Path, setting: Setting) -> Html:
     """Every cell's value, in the run and after the longest training from scratch."""
     known = {(r.label, r.seed): r for r in setting.results}
     metric, horizons = (setting.results[0].metric if setting.results else ""), horizons_of(setting.results)
-    parts = [Html("<h3>Every seed</h3>"), _by_seed(out, setting.cells, f"test {metric}".strip(), known, _test)]
+    note = "A value leads to its run's page, which <code>hgenv report FOLDER</code> makes, or else to its rows."
+    parts = ["<h3>Every seed</h3>", _by_seed(out, setting.cells, f"test {metric}".strip(), known, _test)]
+    parts.append(f"<p class='quiet'>{note}</p>")
     if horizons:
         again = _by_seed(out, setting.cells, f"retrained {horizons[-1]}", known, _again(horizons[-1]))
         parts.append(folded(f"Every seed, retrained for {horizons[-1]} steps", again))
-    note = "A value leads to its run's page, which <code>hgenv report FOLDER</code> makes, or else to its rows."
-    return Html("\n".join([*parts, f"<p class='quiet'>{note}</p>"]))
+    return Html("\n".join(parts))
 
 
 Seen = Callable[[Cell, Result], tuple[float, Path]]

@@ -13,7 +13,7 @@ from hgenv.pages.chart import COLOURS
 from hgenv.pages.markup import Html, escaped
 from hgenv.pages.numbers import short
 
-_WIDTH, _ROW, _RIGHT, _BOTTOM, _LETTER = 560, 20, 14, 22, 7.2
+_WIDTH, _ROW, _RIGHT, _BOTTOM, _LETTER = 560, 20, 14, 22, 8
 
 
 @dataclass(frozen=True)
