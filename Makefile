@@ -29,9 +29,10 @@ docs: .venv/installed-docs
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[test]'
 	touch $@
 
-# What tests skip without: a cluster on this machine.
+# What tests skip without: a cluster on this machine, and tools that keep results. Not among them: pyarrow, of 170 MB,
+# and trackio, which wants an older Pillow than that of constraints.txt.
 .venv/installed-partners: .venv/installed-test
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[ray]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[ray,tensorboard,wandb,mlflow,optuna]'
 	touch $@
 
 .venv/installed-docs: .venv/installed

@@ -25,6 +25,7 @@ from hgenv.fields import check
 from hgenv.generator import TaskGenerator
 from hgenv.learning.gradient import Estimator, Samples, Signal, direction_of, plain_points
 from hgenv.learning.learner import Learner
+from hgenv.learning.matching import Matching
 from hgenv.learning.training import FlatNetwork, State, Tape
 from hgenv.options import EnvOptions, build, split_options
 from hgenv.pictures import sheet
@@ -146,9 +147,10 @@ class DataGenEnv(gymnasium.Env[Observation, Observation]):
             moved = np.clip(given, -1.0, 1.0)
             now.ledger.clipped += int(np.sum(moved != given))
             estimator = o.gradient if now.steps % o.gradient_every == 0 else None
-            after = trained(self, moved, estimator)
             rows = validation_rows(now.task, o, now.ledger, now.seed, "validation", now.steps + 1)
+            after = trained(self, moved, estimator, matching := Matching(rows.image, o.distribution_matching))
             outcome = self._learner.outcome(after.state, rows)
+            outcome = outcome._replace(loss=float(outcome.loss + matching.term()))
             loss, failed, hybrid = outcome.loss, failure(outcome), {}
             if estimator is not None and not failed:
                 found["signal"] = signal_of(self, estimator, after, moved, rows)
@@ -311,7 +313,7 @@ def learner_of(task: Task, options: EnvOptions, seed: int) -> Learner:
     return Learner(model, task.quantity, options.inner, options.weight_average, device, options.precision)
 
 
-def trained(env: DataGenEnv, moved: Array, estimator: Estimator | None) -> Trained:
+def trained(env: DataGenEnv, moved: Array, estimator: Estimator | None, matching: Matching) -> Trained:
     """The training of a committed step at an action (d,), with a record of the estimator's window."""
     now, o, learner = env.episode, env.options, env._learner
     points = plain_points if o.gradient is None else o.gradient.points
@@ -322,6 +324,7 @@ def trained(env: DataGenEnv, moved: Array, estimator: Estimator | None) -> Train
         points(moved, first_step + k, o.batch_size, keyed, o.spread) for k in range(o.train_steps)
     )
     for k, samples in enumerate(drawn):
+        matching.see(samples.batch)
         now.ledger.train_steps += 1
         gradient = (learner.gradient if k >= first else learner.plain_gradient)(state.weights, samples.batch)
         if k >= first:

@@ -55,6 +55,9 @@ class EnvOptions:
     """Decay of the averaged weights that are scored and kept; 0 scores the weights themselves."""
     validation_images: Natural | None = 16
     """Validation images a step, a fresh draw each step, for reward and gradient; None takes all."""
+    distribution_matching: Annotated[float, AtLeast(0), MOST] = 0.0
+    """Weight of the maximum mean discrepancy between images trained on and validation images in the validation loss
+    of steps and probes; no estimator of the gradient knows it."""
     observed_losses: Annotated[int, AtLeast(0), MOST] = 4
     """Validation losses of past steps that the observation shows."""
     observe_gradient: bool = False
@@ -82,6 +85,11 @@ class EnvOptions:
         check_device(self.device)
         if self.precision == "tf32" and torch.device(self.device).type != "cuda":
             raise ValueError(f"precision='tf32' is a way of CUDA devices to multiply, got device {self.device!r}")
+        if self.distribution_matching and (self.gradient is not None or 1 in (self.batch_size, self.validation_images)):
+            raise ValueError(
+                "distribution_matching takes a batch_size and validation_images of two at least, and no gradient, "
+                "which would be of the loss alone"
+            )
         if self.gradient is not None:
             self.gradient.check(self.train_steps, self.batch_size, self.spread)
         elif self.observe_gradient:

@@ -18,6 +18,7 @@ from hgenv.devices import on_host, sent
 from hgenv.episode import Ledger
 from hgenv.generator import TaskGenerator
 from hgenv.learning.learner import Learner
+from hgenv.learning.matching import Matching
 from hgenv.learning.members import Member
 from hgenv.learning.probes import probes_at_once
 from hgenv.learning.training import State
@@ -61,12 +62,14 @@ def _losses(
     rows = validation_rows(task, options, ledger, moment.seed, "probe validation", moment.call)
     ledger.validation_forwards *= len(actions)
     ledger.train_steps += steps * len(actions)
+    matching = Matching(rows.image, options.distribution_matching)
     if len(actions) == 1:
-        return np.array([learner.validate(learner.trained(moment.weights, batches).weights, rows)])
+        state = learner.trained(moment.weights, matching.seen(batches))
+        return np.array([learner.validate(state.weights, rows) + matching.term()])
     together = map(Batch.stack, zip(*[batches] * len(actions), strict=True))  # the next k of them
-    state = learner.trained_together(moment.weights.copies(len(actions)), together)
+    state = learner.trained_together(moment.weights.copies(len(actions)), matching.seen(together))
     with torch.no_grad():
-        return on_host([learner.losses(state.weights, rows)])[0]
+        return on_host([learner.losses(state.weights, rows)])[0] + matching.term()
 
 
 @own_torch()
@@ -78,12 +81,13 @@ def train_member(
     key: the episode's seed and how many calls there were; samples and validation images are those of a probe then.
     """
     (action, (state, average)), ledger, steps = begun, Ledger(), options.train_steps
-    for batch in _batches(learner, options, box, task, key, steps, action[None], ledger):
+    rows = validation_rows(task, options, ledger, key[0], "probe validation", key[1])
+    matching = Matching(rows.image, options.distribution_matching)
+    for batch in matching.seen(_batches(learner, options, box, task, key, steps, action[None], ledger)):
         state = learner.trained(state, [batch])
         average = learner.averaged(average, state)
     ledger.train_steps += steps
-    rows = validation_rows(task, options, ledger, key[0], "probe validation", key[1])
-    return learner.validate(state.weights, rows), Member(state, average), ledger
+    return learner.validate(state.weights, rows) + float(matching.term()), Member(state, average), ledger
 
 
 def _batches(

@@ -5,11 +5,12 @@ from optimizers.evolution import Evolution
 from optimizers.fixed import Fixed, RandomBeta, RandomStep
 from optimizers.hybrid_gradient import HybridGradient
 from optimizers.nevergrad import Nevergrad
+from optimizers.optuna_samplers import Optuna
 from optimizers.population_based import PopulationBased
 from optimizers.random_search import RandomSearch
 from optimizers.reinforce import Reinforce
 
 __all__ = [
-    "OPTIMIZERS", "Evolution", "Fixed", "HybridGradient", "Nevergrad", "Optimizer", "PopulationBased", "RandomBeta",
-    "RandomSearch", "RandomStep", "Reinforce", "register",
+    "OPTIMIZERS", "Evolution", "Fixed", "HybridGradient", "Nevergrad", "Optimizer", "Optuna", "PopulationBased",
+    "RandomBeta", "RandomSearch", "RandomStep", "Reinforce", "register",
 ]  # fmt: skip

@@ -10,20 +10,24 @@ import numpy as np
 from optimizers.base import Array, Optimizer
 from optimizers.checks import check_fields
 
+Rule = Literal["plain", "rmsprop", "adam", "momentum"]
+
 
 @dataclass
 class Descent(Optimizer):
     """Base of the optimizers that move along an estimated gradient; its fields are the update rule's.
 
-    "rmsprop" is the paper's: each coordinate is divided by a running root mean square of its own. "adam" averages the
-    gradient besides (Kingma & Ba 2015). "momentum" averages it, and divides it by one running root mean square of its
-    length. The t-th update has the step size step (1 + t / decay_after)^-0.75, so that beta settles.
+    "plain" takes the gradient as it is. "rmsprop" is the paper's: each coordinate is divided by a running root mean
+    square of its own. "adam" averages the gradient besides (Kingma & Ba 2015). "momentum" averages it, and divides it
+    by one running root mean square of its length. The t-th update has the step size step (1 + t / decay_after)^-0.75,
+    so that beta settles.
     """
 
-    rule: Literal["rmsprop", "adam", "momentum"] = "momentum"
+    rule: Rule = "momentum"
     """Update rule."""
     step: float = 0.05
-    """Step size: a coordinate moves about this far an update, or less where its gradients disagree."""
+    """Step size, by which "plain" multiplies the gradient; by the other rules a coordinate moves about this far an
+    update, or less where its gradients disagree."""
     decay: float = 0.9
     """Decay of the averages over past updates."""
     decay_after: float | None = 100.0
@@ -49,11 +53,14 @@ class Averages:
         self._square: Array | float = 0.0
         self._mean: Array | float = 0.0
 
-    def update(self, gradient: Array) -> Array:
-        """What to add to the point (d,) for a finite gradient (d,)."""
+    def update(self, total: Array, count: float = 1.0) -> Array:
+        """What to add to the point (d,) for a finite gradient total / count, (d,)."""
         o = self.options
         step = o.step if o.decay_after is None else o.step * (1.0 + self._count / o.decay_after) ** -0.75
         self._count += 1
+        if o.rule == "plain":
+            return -step * total / count
+        gradient = total / count
         square = np.full_like(gradient, np.mean(gradient**2)) if o.rule == "momentum" else gradient**2
         self._square = o.decay * self._square + (1 - o.decay) * square
         self._mean = o.decay * self._mean + (1 - o.decay) * gradient

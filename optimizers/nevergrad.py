@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,14 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from optimizers.base import Array, Optimizer, register
+from optimizers.base import Array, register
 from optimizers.checks import check_fields
-from optimizers.state import State
+from optimizers.replayed import Replayed
 
 
 @register("nevergrad")
 @dataclass
-class Nevergrad(Optimizer):
+class Nevergrad(Replayed):
     """Any of nevergrad's optimizers that search a box; those that take one point at a time with `evaluations` = 1.
 
     Losses that are not finite are told as worse than all that were. The losses of different steps come from networks of
@@ -56,7 +55,11 @@ class Nevergrad(Optimizer):
         self._family, self._x0 = family, x0.copy()
         self._begin(int(rng.integers(2**32)))
 
-    def _begin(self, seed: int) -> None:
+    @property
+    def _title(self) -> str:
+        return f"nevergrad's {self.name}"
+
+    def _start(self, seed: int) -> None:
         import nevergrad
 
         def made() -> Any:
@@ -64,54 +67,25 @@ class Nevergrad(Optimizer):
             parameter.random_state = np.random.RandomState(seed)
             return self._family(parameter, budget=self.plan, num_workers=self.evaluations)
 
-        self._seed, self._worst, self._asked, self._told = seed, -np.inf, list[Any](), list[Array]()
-        self._points, self._recommended = np.empty((0, len(self._x0))), self._x0
+        self._worst, self._candidates = -np.inf, list[Any]()
         self._global = np.random.RandomState(seed ^ 1).get_state()  # not the parameter's stream
         with self._named():
             made().ask()  # imports what it needs, which is not the run's time
             self._optimizer = made()
 
-    def ask(self) -> Array:
+    def _propose(self) -> Array:
         with self._named():
-            self._asked = [self._optimizer.ask() for _ in range(self.evaluations)]
-        self._points = np.stack([point.value for point in self._asked])
-        return self._points.copy()
+            self._candidates = [self._optimizer.ask() for _ in range(self.evaluations)]
+        return np.stack([candidate.value for candidate in self._candidates])
 
-    def tell(self, x: Array, loss: Array, gradient: Array | None = None) -> None:
-        self._told.append(np.array(loss, np.float64))
+    def _learn(self, loss: Array) -> Array | None:
         self._worst = max([self._worst, *loss[np.isfinite(loss)]])
-        if np.isfinite(self._worst):  # or there is nothing to compare with yet
-            with self._named():
-                for point, value in zip(self._asked, loss, strict=True):
-                    self._optimizer.tell(point, float(value) if np.isfinite(value) else self._worst + 1.0)
-                self._recommended = np.asarray(self._optimizer.provide_recommendation().value, np.float64)
-        self._asked = []
-
-    def recommend(self) -> Array:
-        return self._recommended
-
-    def state_dict(self) -> State:
-        """What it was told: most of nevergrad's optimizers can only be brought back by playing it again."""
-        told = np.array(self._told).reshape(-1, self.evaluations)
-        points = self._points.copy()  # shows whether it is the same again
-        return {"seed": np.array(self._seed), "told": told, "asked": np.array(len(self._asked)), "points": points}
-
-    def load_state_dict(self, state: State) -> None:
-        """Plays again what it was told. Raises ValueError if that leads elsewhere, as with another version may be."""
-        try:
-            told, points = np.asarray(state["told"]).reshape(-1, self.evaluations), np.asarray(state["points"])
-            seed, asked = int(state["seed"]), int(state["asked"])
-        except (KeyError, ValueError, TypeError) as error:
-            raise ValueError(f"this is no state of {self}: {error}") from error
-        again = copy.copy(self)
-        again._begin(seed)
-        for losses in told:
-            again.tell(again.ask(), losses)
-        if asked:
-            again.ask()
-        if not np.array_equal(again._points, points):
-            raise ValueError(f"nevergrad's {self.name} does not play again what it played: it cannot be resumed here")
-        vars(self).update(vars(again))
+        if not np.isfinite(self._worst):  # there is nothing to compare with yet
+            return None
+        with self._named():
+            for candidate, value in zip(self._candidates, loss, strict=True):
+                self._optimizer.tell(candidate, float(value) if np.isfinite(value) else self._worst + 1.0)
+            return np.asarray(self._optimizer.provide_recommendation().value, np.float64)
 
     @contextmanager
     def _named(self) -> Iterator[None]:
@@ -126,7 +100,7 @@ class Nevergrad(Optimizer):
             try:
                 yield
             except Exception as error:
-                raise ValueError(f"nevergrad's {self.name} failed: {' '.join(str(error).split())}") from error
+                raise ValueError(f"{self._title} failed: {' '.join(str(error).split())}") from error
             finally:
                 self._global = np.random.get_state()  # noqa: NPY002
                 np.random.set_state(before)  # noqa: NPY002

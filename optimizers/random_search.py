@@ -7,40 +7,41 @@ from typing import Literal
 
 import numpy as np
 
-from optimizers.base import Array, Optimizer, register
-from optimizers.checks import check_fields
+from optimizers.base import Array, register
+from optimizers.descent import Averages, Descent, Rule
 
 
 @register("random-search")
 @dataclass
-class RandomSearch(Optimizer):
+class RandomSearch(Descent):
     """theta <- theta - step / (2 nu N) sum_k (loss(theta + nu delta_k) - loss(theta - nu delta_k)) delta_k.
 
     delta_k ~ N(0, I). That is BRS, with the 1 / (2 nu) of a central difference, so that one `step` serves at every nu.
     V1 divides by the standard deviation of the 2N losses used instead; V1-t keeps the `best` directions with the lowest
-    min(loss+, loss-). Pairs with a loss that is not finite
-    are left out. Evaluated points are clipped to the box; the step uses the unclipped delta_k, as if they were not.
+    min(loss+, loss-). Pairs with a loss that is not finite are left out. Evaluated points are clipped to the box; the
+    step uses the unclipped delta_k, as if they were not. With another `rule` than Mania et al.'s, "plain", the sum goes
+    into that rule as the gradient: in Yang & Deng (2020) that is RMSprop.
     """
 
+    rule: Rule = "plain"
+    decay_after: float | None = None
     variant: Literal["BRS", "V1", "V1-t"] = "V1"
     """Which of the paper's variants; V2 needs states to whiten, and beta has none."""
     pairs: int = 2
     """Directions a step, N; each costs two evaluations."""
     nu: float = 0.15
     """Standard deviation of the perturbation, in units of the box [-1, 1]."""
-    step: float = 0.05
-    """Step size, alpha."""
     best: int = 1
     """Directions that V1-t keeps, b."""
 
     def __post_init__(self) -> None:
-        check_fields(self)
-        if not (self.pairs >= 1 and self.nu > 0 and self.step > 0 and 1 <= self.best <= self.pairs):
-            raise ValueError(f"need pairs >= 1, nu > 0, step > 0 and 1 <= best <= pairs, got {self}")
+        super().__post_init__()
+        if not (self.pairs >= 1 and self.nu > 0 and 1 <= self.best <= self.pairs):
+            raise ValueError(f"need pairs >= 1, nu > 0 and 1 <= best <= pairs, got {self}")
 
     def init(self, x0: Array, rng: np.random.Generator) -> None:
         self._x, self._rng = x0.copy(), rng
-        self._delta = np.zeros((0, len(x0)))
+        self._delta, self._averages = np.zeros((0, len(x0))), Averages(self)
 
     def ask(self) -> Array:
         self._delta = self._rng.standard_normal((self.pairs, len(self._x)))
@@ -58,9 +59,8 @@ class RandomSearch(Optimizer):
         if self.variant != "BRS":
             scale = float(np.std(np.concatenate([plus[chosen], minus[chosen]])))
         if scale > 0:
-            self._x = np.clip(
-                self._x - self.step * (difference @ self._delta[chosen]) / (len(chosen) * scale), -1.0, 1.0
-            )
+            change = self._averages.update(difference @ self._delta[chosen], len(chosen) * scale)
+            self._x = np.clip(self._x + change, -1.0, 1.0)
 
     def recommend(self) -> Array:
         return self._x

@@ -231,6 +231,8 @@ def bases() -> dict[str, Base]:
     found["plot"] = Base(["plot", "run"], ["plot"])
     found["film"] = Base(["film", "run", "--frames", "2"], ["film"])
     found["report"] = Base(["report", "run"], ["report"])
+    for kind in ("csv", "parquet", "optuna"):
+        found[f"export {kind}"] = Base(["export", kind, "run"], ["export", kind])
     found["completion"] = Base(["completion", "bash"], ["completion"])
     return found
 
@@ -240,7 +242,7 @@ def positions() -> dict[str, list[str]]:
     return {
         "hgenv": [], "import": ["list", "--import"], "run": ["run"], "bench": ["bench"], "signal": ["bench", "signal"],
         "plot": ["plot"], "film": ["film"], "report": ["report"], "data": ["data"], "list": ["list"],
-        "completion": ["completion"],
+        "completion": ["completion"], "export": ["export"], "export csv": ["export", "csv"],
         "complete": ["completion", "--complete", "--", "run"], "resolution": ["bench", "render", "--resolutions", "32"],
         "every run": ["bench", "hgenv/ToyShading-v0", "--optimizers", "fixed", "--max-steps", "1", "--"],
     }  # fmt: skip

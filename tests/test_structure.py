@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 # From the ground up: a module may import from its own line and from those above it.
 LAYERS = (
-    ("fields", "files", "cache", "interpreter", "devices", "batch", "registry"),
+    ("fields", "files", "cache", "interpreter", "devices", "batch", "registry", "recipes"),
     ("kernels", "beta", "rotations", "workers"),
     ("render", "csg", "quantities", "snapshot"),
     ("pictures", "learning", "scenes"),

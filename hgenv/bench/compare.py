@@ -14,6 +14,7 @@ import tyro
 from hgenv.bench.processes import Failure
 from hgenv.fields import AtLeast, AtMost, Many, Natural, OnDisk, check
 from hgenv.files import read_json
+from hgenv.recipes import FROM_SCRATCH, expanded
 from hgenv.registry import find, short
 from hgenv.run import Budget
 from hgenv.runs.folder import ending
@@ -21,24 +22,14 @@ from hgenv.workers import check as check_workers
 
 FIXED = "fixed"
 CONTROLS = (FIXED, "random-beta")
+_SEARCH, _EVOLUTION = "random-search --train-steps 10 --variant BRS --step 5", "evolution --train-steps 10"
 METHODS = (
-    "random-search=random-search --train-steps 10 --variant BRS --step 5",
-    "cma=nevergrad --name CMA --train-steps 10",
-    "tbpsa=nevergrad --name TBPSA --train-steps 10",
-    "one-plus-one=nevergrad --name OnePlusOne --train-steps 10",
-    "evolution=evolution --train-steps 10",
-    "reinforce=reinforce",
-    "random-step=random-step",
-    "paper=hybrid-gradient --gradient image --gradient-weights last --rule rmsprop --decay-after None",
-    "image=hybrid-gradient --gradient image",
-    "influence=hybrid-gradient --gradient influence",
-    "score=hybrid-gradient --gradient score",
-    "mixed=hybrid-gradient --gradient mixed",
-    "perturbed=hybrid-gradient --gradient perturbed",
-    "ppo=sb3 --algorithm PPO",
-    "sac=sb3 --algorithm SAC",
-    "td3=sb3 --algorithm TD3",
-)
+    f"random-search={_SEARCH}", f"random-search-initial={_SEARCH}{FROM_SCRATCH}",
+    f"evolution={_EVOLUTION}", f"evolution-initial={_EVOLUTION}{FROM_SCRATCH}",
+    "cma", "cma-initial", "tbpsa", "tbpsa-initial", "one-plus-one", "one-plus-one-initial",
+    "population-based=population-based --train-steps 10", "learning-to-simulate", "reinforce", "random-step",
+    "paper", "image", "influence", "score", "mixed", "perturbed", "ppo", "sac", "td3",
+)  # fmt: skip
 GOOD = "good"
 RANDOM_FIXED = "random-fixed"
 # What defines a cell: an option of every run would set it for the controls and the retraining too.
@@ -56,7 +47,8 @@ class CompareOptions:
     out: OnDisk = "bench"
     """Folder of the cells and the report."""
     optimizers: tuple[str, ...] = METHODS
-    """LABEL=OPTIMIZER OPTIONS..., or the label of one of the defaults; fixed and random-beta are always there."""
+    """LABEL=OPTIMIZER OPTIONS..., or a recipe, or the label of one of the defaults; fixed and random-beta are always
+    there."""
     seeds: Annotated[int, AtLeast(2), AtMost(10_000)] = 5
     """Seeds of each, at least 2."""
     random_fixed: Annotated[int, AtLeast(0), AtMost(10_000)] = 10
@@ -112,14 +104,12 @@ class CompareOptions:
         """Label and words of every optimizer, the controls first."""
         from optimizers import OPTIMIZERS
 
-        presets, found = dict(text.split("=", 1) for text in METHODS), []
-        # Somebody's optimizer goes before a label of ours for another one.
-        presets = {k: v for k, v in presets.items() if k not in OPTIMIZERS or v.split()[0] == k}
+        presets, found = dict(text.split("=", 1) for text in METHODS if "=" in text), []
         for text in self.optimizers:
             label, equals, words = text.partition("=")
             if not equals or " " in label:  # an optimizer's name, or options that hold a "="
                 label, words = text, presets.get(text, text)
-            found.append((label, shlex.split(words)))
+            found.append((label, expanded(shlex.split(words), OPTIMIZERS)))
         controls = [(name, [name]) for name in CONTROLS if name not in [label for label, _ in found]]
         return controls + found
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 from numpy.typing import NDArray
 
@@ -31,8 +32,8 @@ def _style(labels: list[str], label: str) -> dict[str, Any]:
 
 
 def intervals(results: Sequence[Result]) -> Figure:
-    """Test metric of every optimizer, in the run and retrained, best first, every seed a dot; bars may leave their
-    range."""
+    """Test metric of every optimizer, in the run and retrained, best first, every seed a dot. Intervals of few
+    seeds may leave the panel."""
     order, horizons = best_first(results)[::-1], horizons_of(results)  # the best is above
     figure = Figure(figsize=(4 + 3 * (1 + len(horizons)), 0.9 + 0.28 * len(order)), layout="constrained")
     panels = figure.subplots(1, 1 + len(horizons), sharey=True, squeeze=False)[0]
@@ -46,8 +47,10 @@ def intervals(results: Sequence[Result]) -> Figure:
                 colour = _style(labels_of(results), label)["color"]
                 panel.plot(values, np.full(len(values), y), ".", color=colour, ms=4)
                 panel.plot([mean], [y], "|", color=colour, ms=12, mew=2)
-                panel.hlines([y], [low], [high], colors=colour, lw=5, alpha=0.4)
+                bar = Rectangle((low, y - 0.12), high - low, 0.24, color=colour, alpha=0.4, lw=0)
+                panel.add_artist(bar)  # unlike add_patch it does not widen the panel
         panel.set_xlabel(f"{what} {results[0].metric}")
+        panel.margins(x=0.2)
         panel.grid(alpha=0.3, axis="x")
     panels[0].set_yticks(range(len(order)), order)
     return figure

@@ -1,7 +1,7 @@
 """Intervals whose 95 % are 95 %, about: of interquartile means and of means, in one stratum or over several.
 
-Bootstrap intervals of few values are too short: over 2, 3, 5 seeds those of 95 % cover 51, 74, 89 %, and from 8 on 93 %
-and more. What is here covers 92 to 97 % from 2 seeds on, of normal, skewed and heavy-tailed ones.
+Bootstrap intervals of few values are too short: of 2, 3, 5 seeds those of 95 % cover 51, 74, 89 %, from 8 on 93 %. What
+is here covers 92 to 96 % from 2 seeds on, of normal, skewed and heavy-tailed ones.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ def interquartile_mean(values: Array) -> float:
 def interval(strata: Sequence[Array], seed: int = 0) -> Interval:
     """The mean over strata (environments) of each one's interquartile mean.
 
-    Its interval is of stratified bootstrap's percentiles (Agarwal et al. 2021) if every stratum has ENOUGH values, else
-    Student's t. No ends if a stratum has one value only. Values are finite.
+    Its interval is the percentiles' of the stratified bootstrap (Agarwal et al. 2021) if every stratum has ENOUGH
+    values, else Student's t. No ends if a stratum has one value only. Values are finite.
     """
     if min(map(len, strata)) < ENOUGH:
         return student(strata, QUARTER)

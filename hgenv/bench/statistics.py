@@ -15,10 +15,8 @@ from hgenv.bench.ranks import critical_difference, friedman, mean_ranks
 from hgenv.beta.layout import divergence
 from hgenv.options import build
 from hgenv.registry import find
-from hgenv.run import COST_AXES
+from hgenv.run import COST_AXES, Row
 from hgenv.runs.folder import best_row, read_config, read_rows
-
-Row = dict[str, float]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,8 +11,8 @@ import numpy as np
 from hgenv.bench.compare import FIXED, GOOD, RANDOM_FIXED, Cell, failure_of
 from hgenv.bench.intervals import INTERVALS, Array, Interval, interquartile_mean, interval, student
 from hgenv.bench.pairs import Values, on_common_seeds, probability_of_improvement, score
-from hgenv.bench.statistics import Result, Row, best_first, horizons_of, ranks, standing
-from hgenv.run import cost_axes
+from hgenv.bench.statistics import Result, best_first, horizons_of, ranks, standing
+from hgenv.run import Row, cost_axes
 
 
 class Share(NamedTuple):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, NamedTuple
 
+from hgenv.recipes import RECIPES
 from hgenv.registry import TASKS, declared, load_plugins
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ class Command(NamedTuple):
 
 
 COMMANDS = {
-    "list": Command("listing", "[-v]", "the environments, optimizers and estimators; with -v every coordinate of beta"),
+    "list": Command("listing", "[-v]", "what there is: environments, optimizers, recipes, estimators; -v: beta"),
     "show": Command("show", "", "contact sheets of an environment's samples and its target domain"),
     "baselines": Command("baselines", "", "metrics of answers that need no learning"),
     "data": Command("data", "[FOLDER]", "the datasets: what is expected where, on what terms, and what a folder has"),
@@ -31,6 +32,7 @@ COMMANDS = {
     "report": Command("report", "FOLDER", "the page of a run or a bench, report.html in it; also while it goes on"),
     "plot": Command("plot", "RUN [RUN ...]", "learning curves of runs in one figure"),
     "film": Command("film", "RUN", "a GIF of beta's distributions and samples over a run"),
+    "export": Command("export", "FORMAT FOLDER ...", "runs for other tools: rows as CSV or Parquet, a study of Optuna"),
     "bench": Command("bench", "ENV [ENV ...]", "optimizers against the controls at an equal budget: tables, figures"),
     "dashboard": Command("dashboard", "[FOLDER ...]", "a local page of runs as they go, and a playground of beta"),
     "doctor": Command("doctor", "", "what is installed and whether it works"),
@@ -43,6 +45,11 @@ BENCHES = {
     "speed": "seconds of training, rendering, probes and steps, by size and by workers",
     "scaling": "what searches would cost on many workers, simulated from measured seconds",
     "render": "images per core-second of the renderer and of others",
+}
+EXPORTS = {
+    "csv": "all rows of all runs as one long table of text",
+    "parquet": "the same table, smaller and with types",
+    "optuna": "what the runs have found as trials of Optuna studies, one an environment, in a file of SQLite",
 }
 USAGE = "usage: hgenv COMMAND ..."
 ENDING = """
@@ -81,6 +88,12 @@ def players() -> dict[str, str]:
     """A line on everything that `hgenv run` takes, by name."""
     found = {name: summary(cls) for name, cls in optimizers().items()}
     return found | {AGENT: "An agent of stable-baselines3: PPO, SAC or TD3."}
+
+
+def recipes() -> dict[str, str]:
+    """A line on every recipe by name, but for those whose name is another package's optimizer's."""
+    known = optimizers()
+    return {name: f"{one.source}: {one.words}" for name, one in RECIPES.items() if name not in known}
 
 
 def estimators() -> dict[str, str]:

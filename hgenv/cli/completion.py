@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Iterable
 
 from hgenv.cli import commands
-from hgenv.cli.commands import BENCHES, COMMANDS
+from hgenv.cli.commands import BENCHES, COMMANDS, EXPORTS
 
 SCRIPTS = {
     "bash": """_hgenv() {
@@ -67,8 +67,10 @@ def _possible(before: list[str], begun: str) -> Iterable[str]:
         return [*BENCHES, *commands.environments()]
     if before[:-1] == ["bench"] and last in BENCHES and last not in ("scaling", "render") and not begun.startswith("-"):
         return commands.environments()
+    if before == ["export"]:
+        return EXPORTS
     if before == ["run"]:
-        return commands.players()
+        return [*commands.players(), *commands.recipes()]
     if before == ["completion"]:
         return SCRIPTS
     return _options(before[0]) if begun.startswith("-") else []
@@ -78,10 +80,10 @@ def _options(command: str) -> list[str]:
     """The options that are known without importing what the command needs."""
     own = {
         "list": ["--verbose", "--json"], "baselines": ["--json"], "data": ["--json", "--datasets"],
-        "dashboard": ["--port"],
+        "dashboard": ["--port"], "export": ["--out", "--overwrite"],
     }  # fmt: skip
     with_environment = ["--env", "--size"] if command in ("show", "baselines", "run", "doctor") else []
     limits = ("seconds", "wall-seconds", "gpu-seconds", "steps", "train-steps", "renders")
     budget = [f"--max-{limit}" for limit in limits]
-    run = ["--out", "--seed", "--start", "--no-figures", "--gradient", *budget] if command == "run" else []
+    run = ["--out", "--seed", "--start", "--no-figures", "--log", "--gradient", *budget] if command == "run" else []
     return ["--help", "--import", *own.get(command, []), *with_environment, *run]

@@ -19,6 +19,8 @@ from hgenv.options import build, flat
 from hgenv.registry import load, unknown
 from hgenv.run import Budget, Row, check_served, seconds_of
 from hgenv.runs.folder import CHECKPOINT, METRICS, RunFolder, ending, made, read_config, read_rows
+from hgenv.runs.logs import LogName
+from hgenv.runs.logs import check as check_logs
 from hgenv.workers import check as check_workers
 
 
@@ -30,6 +32,8 @@ class ResumeOptions:
     """Folder of the run."""
     figures: bool | None = None
     """Draw the run's figures and write its page when it is over; None: as it was told to."""
+    log: tuple[LogName, ...] | None = None
+    """Tools to which rows and figures go from now on; None: as before."""
     workers: str | None = None
     """Where probes run from now on; None: as before."""
     render_workers: Threads | None = None
@@ -37,6 +41,7 @@ class ResumeOptions:
 
     def __post_init__(self) -> None:
         check(self)
+        check_logs(self.log or ())
         if self.workers is not None:
             check_workers(self.workers)
 
@@ -59,6 +64,8 @@ def command(words: list[str]) -> int:
     name, known = config["optimizer_name"], players()
     if name not in known:
         raise ValueError(f"{path}: {unknown('optimizer', name, known)}")
+    if s.resume.log is not None:
+        config["run"]["log"] = s.resume.log
     options = build(RunOptions, config["run"])
     if s.resume.figures is not None:
         options = dataclasses.replace(options, figures=s.resume.figures)

@@ -22,11 +22,14 @@ from hgenv.env import DataGenEnv
 from hgenv.fields import Many, Natural, OnDisk, Positive, Seed, check
 from hgenv.files import whole
 from hgenv.options import EnvOptions, flat
+from hgenv.recipes import RECIPES, expanded
 from hgenv.registry import loaded, short, unknown
 from hgenv.run import Budget, DivergedError, Row, check_served, seconds_of
 from hgenv.run import run as play
 from hgenv.runs import agents
 from hgenv.runs.folder import OpenRun, RunFolder, described, read_config, read_rows, snapshot_in
+from hgenv.runs.logs import LogName, Logs
+from hgenv.runs.logs import check as check_logs
 
 if TYPE_CHECKING:
     from stable_baselines3.common.base_class import BaseAlgorithm
@@ -40,7 +43,7 @@ class RunOptions:
     """What to run, and where the results go."""
 
     out: OnDisk | None = None
-    """Folder for the results, new or empty; runs/ENV-OPTIMIZER-sSEED if not given."""
+    """Folder for the results, new or empty; runs/ENV-OPTIMIZER-sSEED, or runs/ENV-RECIPE-sSEED, if not given."""
     seed: Seed = 0
     """Seed of everything: network, samples, directions."""
     start: OnDisk | None = None
@@ -49,6 +52,8 @@ class RunOptions:
     """Seed of a random start; None: that of everything else."""
     figures: bool = True
     """Draw the run's figures and write its page, report.html, when it is over."""
+    log: tuple[LogName, ...] = ()
+    """Tools to which rows and figures go, too, each an extra of its own; nothing is sent that they are not told to."""
     report_every: Many = 5
     """Environment steps between metrics of the whole validation and test splits."""
     checkpoint_seconds: Positive = 60.0
@@ -60,6 +65,7 @@ class RunOptions:
 
     def __post_init__(self) -> None:
         check(self)
+        check_logs(self.log)
         if self.start_seed is not None and self.start != "random":
             raise ValueError(f"start_seed has no meaning without start='random', got {self.start_seed}")
 
@@ -79,7 +85,7 @@ def parse_run(choices: dict[str, type[Any]], words: list[str]) -> Any:
     if not words or words[0].startswith("-"):
         raise ValueError(f"name an optimizer first: one of {', '.join(choices)}")
     if words[0] not in choices:
-        raise ValueError(unknown("optimizer", words[0], choices))
+        raise ValueError(unknown("optimizer", words[0], [*choices, *RECIPES]))
     cls = choices[words[0]]
     wanted = {"gradient": "perturbed"} if words[0] != AGENT and cls.uses_gradient else {}
     return parse(
@@ -90,20 +96,22 @@ def parse_run(choices: dict[str, type[Any]], words: list[str]) -> Any:
 
 def command(words: list[str]) -> int:
     if words[:1] in (["-h"], ["--help"]):
-        print("usage: hgenv run OPTIMIZER [options]\n\noptimizers:")
-        print("\n".join(f"  {name:18} {text}" for name, text in commands.players().items()))
+        print("usage: hgenv run OPTIMIZER [options]\n       hgenv run RECIPE [options]")
+        for title, known in (("optimizers", commands.players()), ("recipes", commands.recipes())):
+            print("\n".join([f"\n{title}:", *(f"  {name:23} {text}" for name, text in known.items())]))
         print("\ntheir options, and those of the environment: hgenv run OPTIMIZER [--env ID] --help")
         return 0
-    choices = players()
+    choices, given = players(), words
+    words = expanded(given, choices)
     s = parse_run(choices, words)
     name, chosen = words[0], s.environment.env
     env = DataGenEnv(s.task, s.training if name == AGENT else _demanded(s.training, s.optimizer))
     s.run.begin(env)
     if name != AGENT:
         check_served(env, s.optimizer)
-    path = Path(s.run.out or f"runs/{short(chosen)}-{name}-s{s.run.seed}")
+    path = Path(s.run.out or f"runs/{short(chosen)}-{given[0]}-s{s.run.seed}")
     imports = [word for what in loaded() for word in ("--import", what)]
-    config: dict[str, Any] = {"command": shlex.join(["hgenv", "run", *words, *imports]), "words": words}
+    config: dict[str, Any] = {"command": shlex.join(["hgenv", "run", *given, *imports]), "words": words}
     config |= {"optimizer_name": name} | {part: flat(getattr(s, part)) for part in ("run", "budget", "optimizer")}
     if s.run.start not in (None, "random"):
         config["run"]["start"] = os.path.abspath(s.run.start)
@@ -133,34 +141,35 @@ class Run(NamedTuple):
 def played(run: Run) -> int:
     """Play to the end of the budget, or to an interruption. Exit status: DIVERGED if there is no end that counts."""
     folder, key = run.folder, run.env.task.quantity.primary
-    ended, status = "budget", 0
-    with Progress("%") as progress:
+    with Progress("%") as progress, Logs(run.options.log, folder, progress.say) as logs:
+        ended, status = "budget", 0
         try:
-            _play(run, progress)
+            _play(run, progress, logs)
         except KeyboardInterrupt as interruption:
             goes_on = f": hgenv resume {shlex.quote(str(folder.path))} goes on" if folder.last else ""
             progress.say(f"interrupted{goes_on}")
             return interruption_status(interruption)
         except DivergedError as error:
             ended, status = f"diverged: {error}", DIVERGED
-    if not status and folder.last["failed_steps"] == folder.last["step"] > 0:
-        ended, status = f"diverged: all {folder.last['step']} steps failed", DIVERGED
-    if not folder.best:
-        ended, status = f"no validation {key} was finite", DIVERGED
-    folder.finish(ended)
-    if run.options.figures:
-        _shown(run)
+        if not status and folder.last["failed_steps"] == folder.last["step"] > 0:
+            ended, status = f"diverged: all {folder.last['step']} steps failed", DIVERGED
+        if not folder.best:
+            ended, status = f"no validation {key} was finite", DIVERGED
+        folder.finish(ended)
+        if run.options.figures and _shown(run, progress):
+            logs.pictures()
     print(_summed_up(folder, key))
     if status:
         print(f"hgenv: {folder.path}: {ended}", file=sys.stderr)
     return status
 
 
-def _play(run: Run, progress: Progress) -> None:
+def _play(run: Run, progress: Progress, logs: Logs) -> None:
     env, folder, key = run.env, run.folder, run.env.task.quantity.primary
 
     def sink(row: Row) -> None:
         folder.write(env, row)
+        logs.row(row)
         spent = run.budget.spent(int(row["step"]), env.ledger, seconds_of(row))
         best = folder.best.get(f"validation.{key}", np.nan)
         note = f"step {row['step']:.0f}, val_loss {row['val_loss']:.4f}, best validation {key} {best:.4g}"
@@ -190,14 +199,17 @@ def _keep(agent: BaseAlgorithm, folder: RunFolder) -> None:
             agent.save(partial)
 
 
-def _shown(run: Run) -> None:
-    """The figures and the page, of which none can make a run fail that has come to its end."""
-    path, made = run.folder.path, {"page": _page}
+def _shown(run: Run, progress: Progress) -> bool:
+    """Draw the figures, and write the page, of which none can make a run fail that has come to its end; whether there
+    are figures."""
+    path, made, drawn = run.folder.path, {"page": _page}, set[str]()
     for what, draw in ({"figures": _figures} | made if run.folder.best else made).items():
         try:
             draw(run)
+            drawn.add(what)
         except Exception as error:
-            print(f"hgenv: the {what} of {path} could not be drawn: {told(error)}", file=sys.stderr)
+            progress.say(f"hgenv: the {what} of {path} could not be drawn: {told(error)}")
+    return "figures" in drawn
 
 
 def _figures(run: Run) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import shutil
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -25,8 +26,8 @@ from hgenv.runs.writer import LOCK, WRITER, check_free, sole_writer
 from hgenv.snapshot import load_snapshot, snapshot_of
 from hgenv.task import Task
 
-CONFIG, METRICS, CHECKPOINT, BEST, SUMMARY = (
-    "config.json", "metrics.csv", "checkpoint.npz", "best.npz", "summary.json"
+CONFIG, METRICS, CHECKPOINT, BEST, SUMMARY, LOGS = (
+    "config.json", "metrics.csv", "checkpoint.npz", "best.npz", "summary.json", "logs"
 )  # fmt: skip
 
 
@@ -99,11 +100,11 @@ class RunFolder:
     """What a run leaves: config.json, metrics.csv line by line, checkpoint.npz now and then, best.npz of the lowest
     validation metric, and summary.json when it has come to its end.
 
-    Its process alone writes to it until close(). checkpoint is what `hgenv.run.run` takes.
+    Its process alone writes to it until close(). checkpoint is what `hgenv.run.run` takes; config is the configuration.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path, self.last, self.best = path, Row(), Row()
+    def __init__(self, path: Path, config: dict[str, Any]) -> None:
+        self.path, self.config, self.last, self.best = path, config, Row(), Row()
         self._columns, self._snapshot = list[str](), dict[str, Any]()
         self._before_a_row: Callable[[], None] | None = None
         self._closing = ExitStack()
@@ -118,7 +119,7 @@ class RunFolder:
         check_free(path)
         _check_empty(path)
         path.mkdir(parents=True, exist_ok=True)
-        run = cls(path)
+        run = cls(path, config)
         try:
             run._open(seconds, steps)
             _check_empty(path)  # another may have been faster
@@ -140,11 +141,11 @@ class RunFolder:
         yet begins anew. Raises ValueError if there is no checkpoint or it is none of these rows, BusyError if another
         process writes to the folder.
         """
-        run = cls(path)
+        run = cls(path, config)
         run._open(seconds, steps)
         try:
             lines = run._go_back()
-            run._before_a_row = lambda: run._cut(lines, config)
+            run._before_a_row = lambda: run._cut(lines)
         except BaseException:
             run.close()
             raise
@@ -172,10 +173,10 @@ class RunFolder:
             self.best = rows[int(self._snapshot["step"])]
         return lines[: step + 2]
 
-    def _cut(self, lines: list[str], config: dict[str, Any]) -> None:
+    def _cut(self, lines: list[str]) -> None:
         """Drop what came after the checkpoint; whenever this is cut short, the run can go on."""
         (self.path / SUMMARY).unlink(missing_ok=True)
-        write_json(self.path / CONFIG, config)
+        write_json(self.path / CONFIG, self.config)
         write_text(self.path / METRICS, "".join(lines))
         if self._snapshot:
             write_arrays(self.path / BEST, self._snapshot)
@@ -209,6 +210,7 @@ class RunFolder:
         if not self.last:
             for name in (CONFIG, METRICS, CHECKPOINT, BEST, LOCK, WRITER):
                 (self.path / name).unlink(missing_ok=True)
+            shutil.rmtree(self.path / LOGS, ignore_errors=True)
             if made:
                 self.path.rmdir()
 

@@ -16,9 +16,10 @@ import pytest
 import hgenv
 from hgenv.cli import commands, completion, progress
 from hgenv.cli import main as cli
+from hgenv.recipes import RECIPES
 from optimizers import OPTIMIZERS
 
-HEAVY = ("torch", "scipy", "numba", "tyro", "matplotlib", "stable_baselines3", "nevergrad")
+HEAVY = ("torch", "scipy", "numba", "tyro", "matplotlib", "stable_baselines3", "nevergrad", "optuna")
 SEEN = f"""
 import sys
 from hgenv.cli.main import main
@@ -89,7 +90,7 @@ def test_a_reader_that_has_seen_enough_is_no_mistake() -> None:
 def test_list_says_what_there_is(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["list"]) == 0
     text = capsys.readouterr().out
-    names = [*hgenv.TASKS, *OPTIMIZERS, "sb3", "image", "perturbed"]
+    names = [*hgenv.TASKS, *OPTIMIZERS, "sb3", *RECIPES, "image", "perturbed"]
     assert all(f"\n  {name} " in text for name in names)
     assert cli.main(["list", "-v", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
@@ -98,6 +99,7 @@ def test_list_says_what_there_is(capsys: pytest.CaptureFixture[str]) -> None:
     assert toy["beta"][2]["discrete"] is True
     assert toy["summary"] in text
     assert set(found["optimizers"]) == {*OPTIMIZERS, "sb3"}
+    assert found["recipes"]["meta-sim"]["source"] == "Meta-Sim (Kar et al. 2019)"
 
 
 def test_baselines_as_json(capsys: pytest.CaptureFixture[str]) -> None:
@@ -113,7 +115,7 @@ def test_baselines_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     [
         (["ba"], ["baselines"]),
         (["run", "hyb"], ["hybrid-gradient"]),
-        (["run", "s"], ["sb3"]),
+        (["run", "s"], ["sac", "sb3", "score"]),
         (["bench", "hgenv/Toy"], ["hgenv/ToyShading-v0"]),
         (["bench", "sp"], ["speed"]),
         (["bench", "signal", "hgenv/F"], ["hgenv/FaceDepth-v0"]),

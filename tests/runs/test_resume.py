@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 from kept_rows import rows_of
+from partners import playable
 from processes import interruptible
 
 import hgenv.env
@@ -28,6 +29,7 @@ TOY = ["--env", "hgenv/ToyShading-v0", "--train-steps", "2", "--batch-size", "4"
 PLAYERS = {
     **{name: [name] for name in OPTIMIZERS},
     "cma": ["nevergrad", "--name", "CMA"],
+    "optuna-cma": ["optuna", "--sampler", "CMA-ES"],
     "reinforce-probes": ["reinforce", "--play", "probes", "--learn-sigma"],
     "ppo": ["sb3", "--algorithm", "PPO", "--rollout", "4"],
     "sac": ["sb3", "--algorithm", "SAC", "--warmup", "4"],
@@ -47,7 +49,7 @@ def cut_at(count: int, monkeypatch: pytest.MonkeyPatch, kind: type[BaseException
     monkeypatch.setattr(hgenv.env, "trained", trained)
 
 
-@pytest.mark.parametrize("name", PLAYERS)
+@pytest.mark.parametrize("name", playable(PLAYERS))
 def test_a_run_that_is_cut_short_twice_goes_on(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """And then with more budget."""
     command = ["run", *PLAYERS[name], *TOY, "--max-steps", "9", "--report-every", "2"]
@@ -211,7 +213,7 @@ def test_a_killed_run_goes_on(tmp_path: Path) -> None:
 
 @pytest.mark.long
 @pytest.mark.parametrize("env", ["ToyShading", "ShapeNormals", "TextureIntrinsics"])
-@pytest.mark.parametrize("name", PLAYERS)
+@pytest.mark.parametrize("name", playable(PLAYERS))
 def test_a_run_that_is_killed_often_goes_on(name: str, env: str, tmp_path: Path) -> None:
     """20 times at random moments; at most one interval between checkpoints is lost each time."""
     steps = {"ToyShading": "1500", "ShapeNormals": "200", "TextureIntrinsics": "200"}[env]
