@@ -59,7 +59,7 @@ def _at_equal_steps(results: Sequence[Result], axes: Sequence[str]) -> tuple[dic
 
 
 def horizon_profiles(results: Sequence[Result], colour: Colours) -> Chart | None:
-    """Test metric after the training from scratch, for each horizon; None for fewer than two."""
+    """Test metric after the training from scratch, for each horizon; None for fewer than two horizons."""
     horizons, lines, centres = horizons_of(results), [], list[float]()
     if len(horizons) < 2:
         return None
@@ -71,6 +71,8 @@ def horizon_profiles(results: Sequence[Result], colour: Colours) -> Chart | None
             y, low, high = np.array(list(spans.values())).T
             centres += y.tolist()
             lines.append(Series(label, {"steps": list(spans)}, y, (low, high), colour(label)))
+    if not lines:
+        return None
     spare = 0.1 * (max(centres) - min(centres))
     frame = (min(centres) - spare, max(centres) + spare) if spare else None
     title = "Test metric after a training from scratch on what was found"
@@ -100,5 +102,6 @@ def spreads_of(results: Sequence[Result], colour: Colours) -> list[Html]:
             if len(values := np.array([value for value in every if np.isfinite(value)])):
                 centre, low, high = interval([values])
                 many.append(Spread(label, values.tolist(), centre, (low, high), colour(label)))
-        found.append(spreads(f"test {metric}" if end is None else f"{metric}, retrained for {end} steps", many))
+        if many:
+            found.append(spreads(f"test {metric}" if end is None else f"{metric}, retrained for {end} steps", many))
     return found
