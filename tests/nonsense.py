@@ -164,10 +164,10 @@ def _play(words: Sequence[str], folder: Path, errors: int) -> None:
 
 def _without_processes() -> None:
     """Benches play nothing in processes of their own."""
-    from hgenv.bench import compare, fidelity, report
+    from hgenv.bench import fidelity, playing, report
 
     fidelity.ProcessPoolExecutor = lambda *_: ThreadPoolExecutor(1)  # type: ignore[misc, assignment]
-    compare.Processes.run = lambda self, commands: None  # type: ignore[method-assign]
+    playing.Processes.run = lambda self, commands: None  # type: ignore[method-assign]
     report.write = lambda *_: Path("report.md")  # type: ignore[assignment]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,13 +13,11 @@ from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 from numpy.typing import NDArray
 
 from hgenv.bench.compare import FIXED, GOOD
-from hgenv.bench.intervals import interquartile_mean, interval
-from hgenv.bench.profiles import profile, targets
+from hgenv.bench.intervals import interval
 from hgenv.bench.ranks import groups
-from hgenv.bench.statistics import Result, Standing, best_first, horizons_of, labels_of, median_and_band
+from hgenv.bench.reached import reached
+from hgenv.bench.statistics import Result, Standing, best_first, extent, horizons_of, labels_of, median_and_band
 from hgenv.run import COST_AXES, cost_axes
-from hgenv.runs.folder import open_run, start_at
-from hgenv.runs.plot import target_samples
 
 _COLOURS = ("C0", "C1", "C2", "C3", "C4", "C5", "C6", "C8", "C9")
 _CONTROLS = {FIXED: "black", "random-beta": "grey", GOOD: "gold"}
@@ -58,18 +56,8 @@ def intervals(results: Sequence[Result]) -> Figure:
     return figure
 
 
-def samples(results: Sequence[Result], count: int = 12) -> Figure:
-    """Images and ground truth of the target domain, of the start and at the beta that each optimizer found."""
-    strips: dict[str, NDArray[np.uint8]] = {}
-    for label in labels_of(results):
-        first = next(r for r in results if r.label == label)
-        opened = open_run(first.folder)
-        env = opened.env
-        strips = strips or {
-            "target domain": target_samples(env, count, count), "start": env.contact_sheet(env.start, count, count)
-        }  # fmt: skip
-        start_at(env, opened.snapshot)
-        strips[label] = env.contact_sheet(env.start, count, count)
+def samples(strips: Mapping[str, NDArray[np.uint8]]) -> Figure:
+    """Strips of images and ground truth, by what they are of."""
     lines = -(-len(strips) // 2)
     figure = Figure(figsize=(14, 1.45 * lines), layout="constrained")
     grid = figure.subplots(lines, 2, squeeze=False).T.ravel()
@@ -92,9 +80,7 @@ def curves(results: Sequence[Result]) -> Figure:
             panel.plot(x, middle, label=label, **style)
             panel.fill_between(x, low, high, color=style["color"], alpha=0.06, lw=0)
         _along(panel, title)
-    finals = np.array([r.test for r in results])
-    top = max(finals.max(), np.percentile(np.concatenate([r.curve["test"][1:] for r in results]), 75))
-    panels[0].set_ylim(finals.min() - 0.03 * (top - finals.min()), top + 0.03 * (top - finals.min()))
+    panels[0].set_ylim(*extent(results))
     panels[0].set_ylabel(f"test {results[0].metric}")
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside right upper", fontsize=8)
     return figure
@@ -110,26 +96,17 @@ def _along(panel: Axes, title: str) -> None:
 
 
 def runtime_profiles(results: Sequence[Result], axis: str = "train_steps") -> Figure | None:
-    """Shares of the targets between fixed beta's test metric and the good beta's, or the best optimizer's where none is
-    known, that runs reach at a cost. None if nothing is better than fixed beta."""
-    tests = {label: np.array([r.test for r in results if r.label == label]) for label in best_first(results)}
-    means = {label: interquartile_mean(values) for label, values in tests.items()}
-    goal = GOOD if GOOD in means else next(iter(means))
-    if FIXED not in means or not means[goal] < means[FIXED]:
+    """Shares of targets that runs have reached at a cost. None if nothing is better than fixed beta."""
+    found, labels = reached(results, axis), labels_of(results)
+    if found is None:
         return None
-    levels, labels = targets(means[FIXED], means[goal]), labels_of(results)
-    begin = min(r.curve[axis][min(1, len(r.curve[axis]) - 1)] for r in results)
     figure = Figure(figsize=(9, 4.5), layout="constrained")
     panel = figure.subplots()
-    for label in means:
-        mine = [r for r in results if r.label == label]
-        x, y = profile(np.array([[max(r.cost_to(level)[axis], begin) for level in levels] for r in mine]))
-        end = max(r.last[axis] for r in mine)
-        shares = [0.0, *y, *(y[-1:] if len(y) else [0.0])]
-        panel.step([begin, *x, end], shares, where="post", label=label, **_style(labels, label))
+    for label, (x, y) in found.lines.items():
+        panel.step(x, y, where="post", label=label, **_style(labels, label))
     _along(panel, COST_AXES[axis])
-    panel.set(ylim=(-0.02, 1.02), ylabel=f"share of {len(levels)} targets x seeds")
-    panel.set_title(f"targets: test {results[0].metric} from fixed's {means[FIXED]:.4g} to {goal}'s {means[goal]:.4g}")
+    panel.set(ylim=(-0.02, 1.02), ylabel=found.what)
+    panel.set_title(found.targets)
     figure.legend(*panel.get_legend_handles_labels(), loc="outside right upper", fontsize=8)
     return figure
 

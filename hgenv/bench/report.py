@@ -1,56 +1,52 @@
-"""The report of a comparison: cells.csv, report.md, figures, and one self-contained page, report.html."""
+"""The report of a comparison: cells.csv, report.md with its figures, and one self-contained page, report.html."""
 
 from __future__ import annotations
 
-import base64
 import csv
-import html
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from matplotlib.figure import Figure
 
-from hgenv.bench import figures, tables
-from hgenv.bench.compare import CONTROLS, GOOD, RANDOM_FIXED, Cell
+from hgenv.bench import figures, page, tables
+from hgenv.bench.compare import RANDOM_FIXED, Cell
+from hgenv.bench.found import Finds, finds
 from hgenv.bench.intervals import INTERVALS
+from hgenv.bench.page import Setting, Summary
+from hgenv.bench.plan import Plan
+from hgenv.bench.states import counts
 from hgenv.bench.statistics import Result, horizons_of, read, standing
 from hgenv.bench.tables import Content, Table, shown
 from hgenv.files import whole, write_text
-from hgenv.pages.page import page
 from hgenv.registry import short
 from hgenv.run import cost_axes
 
 
-def write(out: Path, cells: list[Cell], command: str) -> Path:
-    """Write the report of all finished cells; returns the page. Raises ValueError if none is finished."""
+def write(plan: Plan) -> Path:
+    """Write the report of all cells that are over, at any time; returns the page.
+
+    No lock is needed. Raises ValueError for a cell that is broken.
+    """
+    out, cells = Path(plan.options.out), plan.cells()
     results = [result for result in map(read, cells) if result is not None]
-    if not results:
-        raise ValueError(f"no cell in {out} is finished")
     _write_cells(out / "cells.csv", results)
-    settings = list(dict.fromkeys((cell.env, cell.starts) for cell in cells))
-    by_setting = {s: mine for s in settings if (mine := [r for r in results if (r.env, r.starts) == s])}
-    sections = [_of_setting(out, *setting, mine) for setting, mine in by_setting.items()]
-    sections += [
-        _overall(out, starts, [r for r in results if r.starts == starts])
-        for starts in dict.fromkeys(starts for _, starts in by_setting)
-    ]
-    sections.append(Section("What went wrong", [*tables.failed_steps(results), *tables.failures(cells)], {}))
-    sections = [section for section in sections if section.tables]
-    note = f"Measured on {len(results)} finished cells."
-    write_text(out / "report.md", "\n".join([f"    {command}\n\n{note}\n", *map(_markdown, sections)]))
-    path, heading = out / "report.html", "Optimizers of beta, compared"
-    body = f"<h1>{heading}</h1><pre>{html.escape(command)}</pre><p>{note}</p>"
-    write_text(path, page("hgenv bench", "\n".join([body, *map(_html, sections)])))
-    return path
+    settings = []
+    for key in dict.fromkeys((cell.env, cell.starts) for cell in cells):
+        theirs = [cell for cell in cells if (cell.env, cell.starts) == key]
+        settings.append(_setting(out, *key, theirs, [r for r in results if (r.env, r.starts) == key]))
+    summaries = [_overall(out, starts, [r for r in results if r.starts == starts]) for starts in plan.options.starts]
+    summaries.append(Summary("Failed steps", tables.failed_steps(results), {}))
+    summaries = [one for one in summaries if one.tables]
+    _write_markdown(out / "report.md", plan, settings, summaries)
+    return page.write(out, plan, settings, summaries)
 
 
-class Section(NamedTuple):
-    """Tables, and pictures by their files, with captions."""
-
-    title: str
-    tables: list[Table]
-    pictures: dict[Path, str]
+def _write_markdown(path: Path, plan: Plan, settings: list[Setting], summaries: list[Summary]) -> None:
+    cells = plan.cells()
+    said = ", ".join(f"{count} {name}" for name, count in counts(cells).items() if count)
+    sections: list[Setting | Summary] = [*settings, *summaries, Summary("Not measured", tables.failures(cells), {})]
+    parts = [_markdown(one.title, one.tables, one.pictures) for one in sections if one.tables]
+    write_text(path, "\n".join([f"    {plan.command}\n\nOf {len(cells)} cells: {said}.\n", *parts]))
 
 
 def _suffix(starts: str) -> str:
@@ -58,29 +54,44 @@ def _suffix(starts: str) -> str:
     return "" if starts == "default" else f"-{starts}-starts"
 
 
-def _of_setting(out: Path, env: str, starts: str, results: list[Result]) -> Section:
-    compared, metric = [r for r in results if r.label != RANDOM_FIXED], results[0].metric
-    drawn: dict[str, tuple[str, Callable[[list[Result]], Figure | None]]] = {
-        "intervals": (f"{INTERVALS} Every seed is a dot.", figures.intervals),
-        "curves": (f"Test {metric} of the best validated snapshot: median, lowest and highest seed.", figures.curves),
-        "profiles": ("Share of the targets that runs have reached at a cost.", figures.runtime_profiles),
-        "samples": ("The target domain, the start, and what the first seed of each found.", figures.samples),
+def _setting(out: Path, env: str, starts: str, cells: list[Cell], results: list[Result]) -> Setting:
+    title, compared = f"{short(env)}, {starts} starts", [r for r in results if r.label != RANDOM_FIXED]
+    if not results:
+        return Setting(title, cells, [], [], None, {})
+    found = finds(compared) if compared else None
+    pictures = _draw(out / f"{short(env)}{_suffix(starts)}", compared, found) if found else {}
+    return Setting(title, cells, results, tables.of_environment(results), found, pictures)
+
+
+def _draw(begin: Path, compared: list[Result], found: Finds) -> dict[Path, str]:
+    """The figures of a setting: their files, whose names begin so, with captions."""
+    drawn = {
+        "intervals": (f"{INTERVALS} Every seed is a dot.", figures.intervals(compared)),
+        "curves": (
+            f"Test {compared[0].metric} of the best validated snapshot: median, lowest and highest seed.",
+            figures.curves(compared),
+        ),
+        "profiles": ("Share of the targets that runs have reached at a cost.", figures.runtime_profiles(compared)),
+        "samples": (
+            "The target domain, a start, and what the best seed of each by validation has found.",
+            figures.samples(found.strips()),
+        ),
     }
-    pictures = {}
-    for name, (caption, draw) in drawn.items() if compared else ():
-        if (figure := draw(compared)) is not None:
-            pictures[_saved(out / f"{short(env)}{_suffix(starts)}-{name}.png", figure)] = caption
-    return Section(f"{env}, {starts} starts", tables.of_environment(results), pictures)
+    return {
+        _saved(begin.with_name(f"{begin.name}-{name}.png"), figure): caption
+        for name, (caption, figure) in drawn.items()
+        if figure is not None
+    }
 
 
-def _overall(out: Path, starts: str, results: list[Result]) -> Section:
+def _overall(out: Path, starts: str, results: list[Result]) -> Summary:
     found = standing(results)
     caption = (
         "Mean ranks over environments; what a bar joins does not differ by the critical difference (Nemenyi, 5 %)."
     )
     path = out / f"critical-differences{_suffix(starts)}.png"
     pictures = {_saved(path, figures.critical_differences(found)): caption} if found else {}
-    return Section(f"All environments, {starts} starts", tables.overall(results), pictures)
+    return Summary(f"All environments, {starts} starts", tables.overall(results), pictures)
 
 
 def _saved(path: Path, figure: Figure) -> Path:
@@ -89,13 +100,13 @@ def _saved(path: Path, figure: Figure) -> Path:
     return path
 
 
-def _markdown(section: Section) -> str:
-    text = [f"\n## {section.title}\n"]
-    for table in section.tables:
+def _markdown(title: str, content: list[Table], pictures: dict[Path, str]) -> str:
+    text = [f"\n## {title}\n"]
+    for table in content:
         lines = [_line(row) for row in (table.header, *map(_texts, table.rows))]
         text.append("\n".join([f"### {table.title}\n", lines[0], "|---" * len(table.header) + "|", *lines[1:]]) + "\n")
         text += [f"{table.note}\n"] if table.note else []
-    return "\n".join([*text, *(f"![{caption}]({path.name})\n" for path, caption in section.pictures.items())])
+    return "\n".join([*text, *(f"![{caption}]({path.name})\n" for path, caption in pictures.items())])
 
 
 def _texts(row: Sequence[Content]) -> list[str]:
@@ -104,24 +115,6 @@ def _texts(row: Sequence[Content]) -> list[str]:
 
 def _line(row: list[str]) -> str:
     return "| " + " | ".join(" ".join(cell.split()).replace("|", "\\|") for cell in row) + " |"
-
-
-def _html(section: Section) -> str:
-    text = [f"<h2>{html.escape(section.title)}</h2>"]
-    for table in section.tables:
-        head = "".join(f"<th>{html.escape(cell)}</th>" for cell in table.header)
-        text.append(f'<h3>{html.escape(table.title)}</h3><div class="wide"><table><tr>{head}</tr>')
-        for row in map(_texts, table.rows):
-            kind = ' class="control"' if row[0] in (*CONTROLS, GOOD) else ""
-            text.append(f"<tr{kind}>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>")
-        text.append(f"</table></div><p>{html.escape(table.note)}</p>")
-    return "\n".join([*text, *(_picture(path, caption) for path, caption in section.pictures.items())])
-
-
-def _picture(path: Path, title: str) -> str:
-    data = base64.b64encode(path.read_bytes()).decode()
-    alt = html.escape(title)
-    return f'<figure><img src="data:image/png;base64,{data}" alt="{alt}"><figcaption>{alt}</figcaption></figure>'
 
 
 def _write_cells(path: Path, results: list[Result]) -> None:

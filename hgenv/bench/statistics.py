@@ -151,6 +151,23 @@ def standing(results: Sequence[Result]) -> Standing | None:
     return Standing(labels, mean_ranks(means), friedman(means), critical_difference(len(labels), len(envs)))
 
 
+def best_seeds(results: Sequence[Result]) -> list[Result]:
+    """Of each label the run with the lowest validation metric."""
+    found = []
+    for label in labels_of(results):
+        mine = [r for r in results if r.label == label]
+        found.append(min(mine, key=lambda r: r.best[f"validation.{r.metric}"]))
+    return found
+
+
+def extent(results: Sequence[Result]) -> tuple[float, float]:
+    """The range of test metrics that is worth seeing: of all ends, and of most of what comes after the first score."""
+    finals = np.array([r.test for r in results])
+    top = max(finals.max(), np.percentile(np.concatenate([r.curve["test"][1:] for r in results]), 75))
+    spare = 0.03 * (top - finals.min())
+    return float(finals.min() - spare), float(top + spare)
+
+
 def median_and_band(results: Sequence[Result], axis: str, count: int = 200) -> tuple[Array, Array, Array, Array]:
     """x (count,), and median, lowest and highest over the seeds of their curves there, while all of them last."""
     end = min(r.curve[axis][-1] for r in results)

@@ -46,12 +46,14 @@ def command(words: list[str]) -> int:
 
 
 def _compare(words: list[str]) -> int:
-    from hgenv.bench import compare, report
+    from hgenv.bench import compare, playing, report
+    from hgenv.bench.plan import Plan
 
     choices, cut = players(), words.index("--") if "--" in words else len(words)
     s = parse("bench ENV ...", words[:cut], bench=compare.CompareOptions, budget=BenchBudget)
-    common, out, failed = words[cut + 1 :], Path(s.bench.out), 0
-    todo = compare.cells(s.bench, s.budget, common)
+    imports = [word for what in loaded() for word in ("--import", what)]
+    plan = Plan(s.bench, s.budget, words[cut + 1 :], shlex.join(["hgenv", "bench", *imports, *words]))
+    todo, failed = plan.cells(), 0
     tasks = {}
     for cell in todo:
         if cell.seed == 0:  # a mistake in an option shows before anything is run
@@ -62,7 +64,7 @@ def _compare(words: list[str]) -> int:
     status = 0
     with Progress("cells") as progress:
         try:
-            for done, total, cell, failure in compare.play(s.bench, s.budget, common):
+            for done, total, cell, failure in playing.play(plan):
                 progress.show(done, total, cell.folder.name)
                 if failure is not None:
                     failed += 1
@@ -71,8 +73,7 @@ def _compare(words: list[str]) -> int:
             progress.say("interrupted: the same command goes on")
             status = interruption_status(interruption)
     if status == 0 or any(compare.finished(cell.folder) for cell in todo):
-        imports = [word for what in loaded() for word in ("--import", what)]
-        print(report.write(out, todo, shlex.join(["hgenv", "bench", *imports, *words])))
+        print(report.write(plan))
     return status or (1 if failed else 0)
 
 

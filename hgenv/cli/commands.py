@@ -29,7 +29,7 @@ COMMANDS = {
     "data": Command("data", "[FOLDER]", "the datasets: what is expected where, on what terms, and what a folder has"),
     "run": Command("run", "OPTIMIZER", "optimise beta; writes a run folder. sb3: an agent of stable-baselines3"),
     "resume": Command("resume", "RUN", "a run goes on from its last checkpoint, with more budget if it is given"),
-    "report": Command("report", "RUN", "the page of a run, report.html in its folder; also while the run goes on"),
+    "report": Command("report", "FOLDER", "the page of a run or a bench, report.html in it; also while it goes on"),
     "plot": Command("plot", "RUN [RUN ...]", "learning curves of runs in one figure"),
     "film": Command("film", "RUN", "a GIF of beta's distributions and samples over a run"),
     "export": Command("export", "FORMAT FOLDER ...", "runs for other tools: rows as CSV or Parquet, a study of Optuna"),

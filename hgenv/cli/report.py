@@ -1,4 +1,4 @@
-"""hgenv report: the page of a run, as far as it has come."""
+"""hgenv report: the page of a run or of a comparison, as far as it has come."""
 
 from __future__ import annotations
 
@@ -13,19 +13,33 @@ from hgenv.runs.folder import CONFIG
 
 @dataclasses.dataclass(frozen=True)
 class ReportOptions:
-    """report.html of a run, at any time: it may go on, be over, or have been cut short."""
+    """report.html of a run or of a comparison, at any time: it may go on, be over, or have been cut short."""
 
     folder: tyro.conf.Positional[str]
-    """Folder of the run."""
+    """Folder of the run, or of the comparison."""
 
 
 def command(words: list[str]) -> int:
     s = tyro.cli(ReportOptions, args=words, prog="hgenv report")
     folder = Path(s.folder)
-    if not (folder / CONFIG).is_file():
-        raise FileNotFoundError(f"no file {folder / CONFIG}: expected the folder of a run")
+    print(_of_run(folder) if (folder / CONFIG).is_file() else _of_comparison(folder))
+    return 0
+
+
+def _of_run(folder: Path) -> Path:
     opened = open_run(folder)
     from hgenv.runs import report  # matplotlib, once there is something to draw
 
-    print(report.write(opened, folder))
-    return 0
+    return report.write(opened, folder)
+
+
+def _of_comparison(folder: Path) -> Path:
+    from hgenv.bench.plan import PLAN, read
+
+    if not (folder / PLAN).is_file():
+        expected = "expected the folder of a run or of a comparison"
+        raise FileNotFoundError(f"no file {folder / CONFIG} or {folder / PLAN}: {expected}")
+    plan = read(folder)
+    from hgenv.bench import report
+
+    return report.write(plan)

@@ -1,4 +1,5 @@
-"""Which runs belong together: the cells of a bench are OUT/ENV/LABEL-sSEED, other runs stand for themselves."""
+"""Which runs belong together: the cells of a bench are OUT/ENV/LABEL-sSEED, those with random starts one folder deeper;
+other runs stand for themselves."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from hgenv.bench.compare import RANDOM_STARTS
 from hgenv.dashboard.places import check_no_links
 from hgenv.dashboard.watched import State, Watched
 from hgenv.files import read_json
@@ -19,10 +21,12 @@ _MOST = 2**16  # bytes of a word on a failure
 
 
 class Group(NamedTuple):
-    """The folder of a bench, or that in which runs lie; their environment, without its namespace."""
+    """The folder of a bench, or that in which runs lie; their environment, without its namespace; whether these are the
+    cells with random starts."""
 
     folder: Path
     env: str
+    random_starts: bool = False
 
 
 @dataclass
@@ -72,7 +76,7 @@ def grouped(runs: Mapping[Path, Watched], failures: Iterable[Path]) -> dict[Grou
     groups: dict[Group, dict[str, Cell]] = {}
     for path, run in runs.items():
         named = _CELL.fullmatch(path.name)
-        if named is None or path.parent.name != short(run.env):
+        if named is None or _bench(path).env != short(run.env):
             groups.setdefault(Group(path.parent, short(run.env)), {})[path.name] = Cell(path.name, None, run)
         elif named["what"]:
             _cell(groups, path, named).retrained = run
@@ -85,8 +89,15 @@ def grouped(runs: Mapping[Path, Watched], failures: Iterable[Path]) -> dict[Grou
 
 
 def _cell(groups: dict[Group, dict[str, Cell]], path: Path, named: re.Match[str]) -> Cell:
-    group = groups.setdefault(Group(path.parent.parent, path.parent.name), {})
+    group = groups.setdefault(_bench(path), {})
     return group.setdefault(named["name"], Cell(named["label"], int(named["seed"])))
+
+
+def _bench(path: Path) -> Group:
+    """The group of a cell's folder, if that is what it is."""
+    random = path.parent.name == RANDOM_STARTS
+    above = path.parent.parent if random else path.parent
+    return Group(above.parent, above.name, random)
 
 
 def _failure(path: Path) -> tuple[str, str]:

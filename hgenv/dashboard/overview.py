@@ -47,7 +47,7 @@ class Overview:
         metrics = [run.curve.metric for cell in cells.values() for run in cell.runs if run.curve.metric]
         return {
             "folder": self._places.shown(folder) if inside else folder.name,
-            "env": group.env,
+            "env": group.env + (", random starts" if group.random_starts else ""),
             "bench": any(cell.seed is not None for cell in cells.values()),
             "running": (inside and is_written(folder)) or any(cell.state == "running" for cell in cells.values()),
             "page": self._page(folder),

@@ -1,17 +1,18 @@
 """The tables of a comparison, cell by cell, and the figures beside them."""
 
+import dataclasses
 from pathlib import Path
 from typing import get_args
 
 import numpy as np
 import pytest
 
-from hgenv.bench import figures, report, tables
+from hgenv.bench import charts, figures, page, report, tables
 from hgenv.bench.intervals import Interval, interval, student
 from hgenv.bench.pairs import probability_of_improvement
-from hgenv.bench.report import Section
 from hgenv.bench.statistics import Result, standing
 from hgenv.bench.tables import Content, Share, Table, shown
+from hgenv.pages.markup import escaped
 
 TOY, SHAPES, FACES = "hgenv/ToyShading-v0", "hgenv/ShapeNormals-v0", "hgenv/FaceDepth-v0"
 LEVELS = {"fixed": 10.0, "a": 8.0, "b": 4.0, "good": 2.0}
@@ -138,15 +139,45 @@ def test_the_diagram_names_all_that_have_a_rank() -> None:
     assert {"b 1.00", "a 2.00", "fixed 3.00", "critical difference 1.91"} <= set(texts)
 
 
-def test_a_section_is_told_in_both_reports(tmp_path: Path) -> None:
-    section = report._overall(tmp_path, "default", [r for env in (TOY, SHAPES, FACES) for r in compared(env)])
+def test_tables_are_told_in_both_reports(tmp_path: Path) -> None:
+    summary = report._overall(tmp_path, "default", [r for env in (TOY, SHAPES, FACES) for r in compared(env)])
     assert (tmp_path / "critical-differences.png").stat().st_size > 5000
-    text, page = report._markdown(section), report._html(section)
+    text, html = report._markdown(*summary), page._tables(summary.tables)
     assert "\n| b | 9 of 9 | 0.4" in text
-    assert '<tr class="control"><td>fixed</td><td>0 of 9</td><td>1 [1, 1]</td>' in page
-    assert section.tables[0].note in text
+    assert '<tr class="control"><td class="text">fixed</td><td>0 of 9</td><td>1 [1, 1]</td>' in html
+    assert summary.tables[0].note in text
+    assert escaped(summary.tables[0].note) in html
     assert "![Mean ranks over environments" in text
-    odd = Section("A & B", [Table("<", ["a|b"], [["<x>\n|"]])], {})
-    assert "| a\\|b |\n|---|\n| <x> \\| |" in report._markdown(odd)
-    assert "<h2>A &amp; B</h2>" in report._html(odd)
-    assert "<td>&lt;x&gt;\n|</td>" in report._html(odd)
+    odd = [Table("<", ["a|b"], [["<x>\n|"]])]
+    assert "| a\\|b |\n|---|\n| <x> \\| |" in report._markdown("A & B", odd, {})
+    assert "<h3>&lt;</h3>" in page._tables(odd)
+    assert "&lt;x&gt;\n|</td>" in page._tables(odd)
+
+
+def test_lines_are_short_however_long_runs_are() -> None:
+    results = []
+    for seed in range(3):
+        r, x = result("a", seed, 5.0), np.arange(1.0, 5001.0)
+        costs = {axis: x * (1.0 + seed / 2 if axis == "cpu_seconds" else 1.0) for axis in r.curve if axis != "test"}
+        results.append(dataclasses.replace(r, curve=costs | {"test": 100.0 / x + seed}))
+    (line,) = charts.curves(results, charts.colours(["a"])).series
+    steps, seconds = np.asarray(line.x["train_steps"]), np.asarray(line.x["cpu_seconds"])
+    assert charts.POINTS / 2 < len(steps) <= charts.POINTS
+    assert (steps[0], steps[-1]) == (2.0, 5000.0)
+    np.testing.assert_allclose(seconds, 1.5 * steps)
+    np.testing.assert_allclose(line.y, 100.0 / steps + 1.0)
+    assert line.band is not None
+    np.testing.assert_allclose(line.band[1], 100.0 / steps + 2.0)
+
+
+def test_a_profile_is_of_those_who_were_retrained() -> None:
+    results = compared()
+    assert charts.horizon_profiles(results, charts.colours(list(LEVELS))) is None, "of one horizon"
+    two = [
+        dataclasses.replace(r, again={1000: r.best, 3000: {"test.mae": 1.0 + r.seed}} if r.label == "a" else {})
+        for r in results
+    ]
+    found = charts.horizon_profiles(two, charts.colours(list(LEVELS)))
+    assert found is not None
+    (line,) = found.series
+    assert (line.label, line.x, list(np.asarray(line.y))) == ("a", {"steps": [1000, 3000]}, [9.0, 2.0])

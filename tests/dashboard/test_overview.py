@@ -43,6 +43,22 @@ def test_the_states_of_a_bench(bench: Path) -> None:
     assert shown["cma-0"]["key"] == "0/ToyShading-v0/cma-s0"
 
 
+def test_cells_with_random_starts_are_a_group_of_their_own(bench: Path) -> None:
+    folder = bench / "ToyShading-v0" / "random-starts"
+    play(folder / "cma-s0")
+    play(folder / "cma-s0-retrained")
+    (folder / "ppo-s1.failed.json").write_text('{"reason": "no memory"}')
+    overview = Overview(Places([str(bench)]))
+    with sole_writer(bench):
+        plain, random = overview.look()["groups"]
+    assert (plain["env"], random["env"]) == ("ToyShading-v0", "ToyShading-v0, random starts")
+    assert plain["folder"] == random["folder"] == str(bench)
+    assert [group["running"] for group in (plain, random)] == [True, True]
+    shown = {(cell["label"], cell["seed"]): cell["state"] for cell in random["cells"]}
+    assert shown == {("cma", 0): "done", ("ppo", 1): "failed"}
+    assert len(plain["cells"]) == 4
+
+
 def test_what_is_written_now_runs(bench: Path) -> None:
     overview = Overview(Places([str(bench)]))
     folder = bench / "ToyShading-v0" / "cma-s1"

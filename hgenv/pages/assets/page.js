@@ -66,8 +66,8 @@ const pages = (() => {
       focus: { prox: 24, dist: (_, k, __, value, pointer) => k % 3 === 1 ? value - pointer : Infinity },
       bind: { dblclick: (_, __, reset) => event => { now.all = !now.zoomed && !now.all; now.zoomed = false; reset(event); } },
     },
-    scales: { x: { time: false, distr: now.log ? 3 : 1 }, y: { range: rangeOf(content, now) } },
-    axes: [axisOf({ label: content.x[now.axis], space: 60, size: 28 }), axisOf({ label: content.y, size: 58 })],
+    scales: { x: now.log ? { time: false, distr: 3, range: logRange } : { time: false }, y: { range: rangeOf(content, now) } },
+    axes: [axisOf({ label: content.x[now.axis], space: 60, size: 28, ...(now.log ? { filter: logTicks } : {}) }), axisOf({ label: content.y, size: 58 })],
     series: [{}, ...seriesOf(content).map((one, k) => ({ ...one, show: !now.hidden.has(Math.floor(k / 3)) }))],
     bands: bandsOf(content),
     hooks: {
@@ -77,6 +77,17 @@ const pages = (() => {
         row.classList.toggle("near", rows.length > 1 && k != null && Math.floor((k - 1) / 3) === i))],
     },
   });
+
+  // A logarithmic axis ends where its lines do, not at the next power of ten, and names 1, 2 and 5 where there is room.
+  const logRange = (_, low, high) => {
+    if (low == null || low === high) return uPlot.rangeLog(low ?? 1, high ?? 10, 10, true);
+    const unit = 10 ** Math.floor(Math.log10(low));
+    return [Math.floor(low / unit + 1e-9) * unit, high];
+  };
+  const logTicks = (u, splits) => {
+    const room = u.bbox.width / devicePixelRatio / Math.log10(u.scales.x.max / u.scales.x.min);
+    return splits.map(x => (room > 150 ? "125" : "1").includes(x.toExponential(5)[0]) || splits.length < 4 ? x : null);
+  };
 
   const sizeOf = place => ({ width: place.clientWidth, height: place.clientWidth < 500 ? 240 : 300 });
 
