@@ -95,7 +95,7 @@ def _setting(out: Path, setting: Setting, colour: Colours) -> Html:
     parts.append(_seeds(out, setting))
     parts += [folded(one.title, _table(one, named=False)) for one in setting.tables[1:]]
     if setting.finds:
-        parts += [_beta(setting.finds, setting.cells[0].starts), _samples(setting.finds)]
+        parts += [_beta(setting.finds), _samples(setting.finds)]
     return Html("\n".join(parts))
 
 
@@ -156,26 +156,24 @@ def _address(out: Path, folder: Path) -> str:
     return (folder.relative_to(out) / (PAGE if (folder / PAGE).is_file() else METRICS)).as_posix()
 
 
-def _beta(finds: Finds, starts: str) -> Html:
+def _beta(finds: Finds) -> Html:
     """Every coordinate as the best seed of each has found it, from where, and what it means."""
     known = [one for one in finds.labels if one.result.label != CONTROLS[1]]  # random beta has none of its own
     if not known:
         return Html()
-    common = known[0].start if starts == "default" else None
-    header = ["coordinate", *(["start"] if common is not None else [])]
-    header += [f"{one.result.label}, seed {one.result.seed}" for one in known] + ["range", "meaning"]
+    names, first = [f"{one.result.label}, seed {one.result.seed}" for one in known], known[0].start
     rows = []
     for i, p in enumerate(finds.layout.parameters):
-        values = [_moved(one.start[i], one.beta[i], common is not None and one.start[i] == common[i]) for one in known]
-        begin = [f"{common[i]:.4g}"] if common is not None else []
-        rows.append([p.name, *begin, *values, f"{p.low:.4g} to {p.high:.4g}", p.meaning])
+        values = [_found(one.beta[i], one.start[i], first[i]) for one in known]
+        rows.append([p.name, f"{first[i]:.4g}", *values, f"{p.low:.4g} to {p.high:.4g}", p.meaning])
+    header = ["coordinate", f"start of {names[0]}", *names, "range", "meaning"]
     said = "Beta before and after, of each one's best seed by validation"
     return folded(said, table(header, rows, tall=len(rows) > 20))
 
 
-def _moved(start: float, found: float, as_all: bool) -> str:
-    """A value, and where it came from unless that is where all start."""
-    return f"{found:.4g}" if as_all else f"{found:.4g}, from {start:.4g}"
+def _found(value: float, start: float, first: float) -> str:
+    """A value, and where it came from unless that is where the first came from."""
+    return f"{value:.4g}" if start == first else f"{value:.4g}, from {start:.4g}"
 
 
 def _samples(finds: Finds) -> Html:

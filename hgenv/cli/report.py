@@ -38,7 +38,7 @@ def _of_comparison(folder: Path) -> Path:
 
     if not (folder / PLAN).is_file():
         expected = "expected the folder of a run or of a comparison"
-        raise FileNotFoundError(f"no file {folder / CONFIG} or {folder / PLAN}: {expected}")
+        raise FileNotFoundError(f"no file {folder / PLAN} or {folder / CONFIG}: {expected}")
     plan = read(folder)
     from hgenv.bench import report
 

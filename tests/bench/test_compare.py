@@ -190,6 +190,7 @@ def test_a_comparison_makes_its_report_keeps_cells_and_names_failures(
     capsys.readouterr()
     other = words(tmp_path, *optimizers)
     other[other.index("--retrain-steps") + 1] = "40"
+    plan = json.loads((tmp_path / "bench.json").read_text())
     for changed in (words(tmp_path, *optimizers[:-1], "9"), other):
         assert cli.main(changed) == 2
         assert "was made by" in capsys.readouterr().err

@@ -13,12 +13,14 @@ from benches import HORIZONS, finish, half_finished, planned
 from browser import look
 from dashboards import TOY, play
 
+from hgenv.bench import page as bench_page
 from hgenv.bench import plan as plans
 from hgenv.bench.compare import CompareOptions
 from hgenv.bench.plan import PLAN, Plan
 from hgenv.bench.states import counts, state
 from hgenv.cli import main as cli
 from hgenv.run import Budget
+from hgenv.runs.folder import best_row, read_rows
 from hgenv.runs.writer import sole_writer
 
 if TYPE_CHECKING:
@@ -211,11 +213,20 @@ def test_beta_and_samples_are_of_the_best_seed(over: Path) -> None:
     page = Page(over / "report.html")
     found = page.table("coordinate")
     header = next(table for table in page.tables if table[0][0] == "coordinate")[0]
-    assert header == ["coordinate", "start", "fixed, seed 0", "cma, seed 0", "evolution, seed 0", "range", "meaning"]
+    names = ["fixed, seed 0", "cma, seed 0", "evolution, seed 0"]
+    assert header == ["coordinate", "start of fixed, seed 0", *names, "range", "meaning"]
+    rows = read_rows(over / "ToyShading-v0" / "cma-s0")
+    best = best_row(rows, "mae")
+    assert found["light.mean"][:3:2] == [f"{row['beta.light.mean']:.4g}" for row in (rows[0], best)]
     assert found["light.mean"][-1] != ""
     of_labels = [alt for alt in page.alts if ", seed 0: after " in alt]
     assert len(of_labels) == 2 * 4
     assert all(re.search(r"after \d+ training steps, [\d.e-]+ CPU s$", alt) for alt in of_labels)
+
+
+def test_beta_from_elsewhere_says_from_where() -> None:
+    assert bench_page._found(0.5, 0.25, 0.25) == "0.5"
+    assert bench_page._found(0.5, 0.25, 0.75) == "0.5, from 0.25"
 
 
 def test_a_page_needs_nothing_but_itself_and_its_cells(over: Path) -> None:

@@ -126,7 +126,7 @@ def test_coordinates_are_searched(browser: WebDriver, tmp_path: Path) -> None:
 
 
 def test_a_bench_that_is_running(browser: WebDriver, tmp_path: Path) -> None:
-    words = ["--seeds", "2", "--optimizers", "fixed", "--random-fixed", "0", "--retrain-steps", "0", "--workers", "1"]
+    words = ["--seeds", "2", "--optimizers", "fixed", "--random-fixed", "0", "--retrain-steps", "--workers", "1"]
     limits = ["--max-wall-seconds", "4", "--out", str(tmp_path / "bench")]
     command = [sys.executable, "-m", "hgenv", "bench", TOY, *words, *limits]
     with interruptible(command, stdout=subprocess.DEVNULL) as process, served(tmp_path) as server:
