@@ -5,6 +5,7 @@ import struct
 import time
 from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -103,12 +104,14 @@ def _wandb(run: Path) -> Kept:
 
 def _whole(path: Path) -> list[Any]:
     """The records of a file when it is whole, which its writer makes it a moment after it has said so."""
+    from google.protobuf.message import DecodeError
     from wandb.proto import wandb_internal_pb2
 
     for _ in range(100):
-        records = [wandb_internal_pb2.Record.FromString(content) for content in _records(path.read_bytes())]
-        if records and records[-1].HasField("exit"):
-            return records
+        with suppress(DecodeError):  # of a record that is written at this moment
+            records = [wandb_internal_pb2.Record.FromString(content) for content in _records(path.read_bytes())]
+            if records and records[-1].HasField("exit"):
+                return records
         time.sleep(0.1)
     raise AssertionError(f"{path} has no end")
 

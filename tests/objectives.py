@@ -33,19 +33,23 @@ def play(optimizer: Optimizer, steps: int, seed: int = 0, shift: float = 0.0) ->
     return path
 
 
-def toy_regret(optimizer: Optimizer, options: EnvOptions, train_steps: int) -> float:
-    """What is left of the start's regret, its loss less the optimum's at equal training, after a run on ToyShading."""
+def toy_regret(optimizer: Optimizer, options: EnvOptions, train_steps: int, seed: int = 0) -> float:
+    """What is left of the start's regret, its loss less the optimum's at equal training, after a run on ToyShading.
+
+    Trainings are as long as those of the probes that begin at the initial network, which is what these minimise.
+    """
     env, layout = DataGenEnv(ToyShading(), options), ToyShading.layout
-    rows = list(run(env, optimizer, Budget(max_train_steps=train_steps), report_every=1000))
+    rows = list(run(env, optimizer, Budget(max_train_steps=train_steps), seed, report_every=1000))
     found = layout.to_action([rows[-1][f"beta.{key}"] for key in layout.names])
-    best, start = toy_loss(*layout.to_action(ToyShading.optimum)), toy_loss(*env.start)
-    return (toy_loss(*found) - best) / (start - best)
+    steps = options.steps_of_probes if options.probes == "initial" else 400
+    best, start = (toy_loss(steps, *action) for action in (layout.to_action(ToyShading.optimum), env.start))
+    return (toy_loss(steps, *found) - best) / (start - best)
 
 
 @cache
-def toy_loss(*action: float) -> float:
-    """The validation loss of networks trained from scratch at an action (3,), mean over three seeds."""
-    env = DataGenEnv(ToyShading(), EnvOptions(train_steps=400, validation_images=None))
+def toy_loss(steps: int, *action: float) -> float:
+    """The validation loss of networks after so many steps from scratch at an action (3,), mean over three seeds."""
+    env = DataGenEnv(ToyShading(), EnvOptions(train_steps=steps, validation_images=None))
     losses = []
     for seed in range(3):
         env.reset(seed=seed)
