@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats.qmc import Sobol
+from scipy.stats import qmc
 
 from hgenv.beta.distributions import Distribution
 from hgenv.beta.layout import Layout
@@ -67,7 +67,7 @@ def _axes(distribution: Distribution, parameters: Array, frames: list[_Frame]) -
 def _uniforms(distribution: Distribution) -> Array:
     """(draws, *uniforms): along every axis the midpoints of equal parts, in orders of Sobol's (1967)."""
     width = int(np.prod(distribution.uniforms, dtype=int))
-    u = Sobol(width, scramble=False).random(_DRAWS) + 0.5 / _DRAWS
+    u = qmc.Sobol(width, scramble=False).random(_DRAWS) + 0.5 / _DRAWS
     return u.reshape(_DRAWS, *distribution.uniforms)
 
 
