@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -40,7 +39,7 @@ class Nevergrad(Replayed):
     def init(self, x0: Array, rng: np.random.Generator) -> None:
         """Raises ValueError for a name that nevergrad does not have, or whose optimizer cannot play."""
         self._global = np.random.RandomState(0).get_state()
-        with self._named():
+        with self._alone():
             import nevergrad  # draws settings of some of its optimizers: the same in every process
 
         registry = nevergrad.optimizers.registry
@@ -69,12 +68,12 @@ class Nevergrad(Replayed):
 
         self._worst, self._candidates = -np.inf, list[Any]()
         self._global = np.random.RandomState(seed ^ 1).get_state()  # not the parameter's stream
-        with self._named():
+        with self._alone():
             made().ask()  # imports what it needs, which is not the run's time
             self._optimizer = made()
 
     def _propose(self) -> Array:
-        with self._named():
+        with self._alone():
             self._candidates = [self._optimizer.ask() for _ in range(self.evaluations)]
         return np.stack([candidate.value for candidate in self._candidates])
 
@@ -82,25 +81,19 @@ class Nevergrad(Replayed):
         self._worst = max([self._worst, *loss[np.isfinite(loss)]])
         if not np.isfinite(self._worst):  # there is nothing to compare with yet
             return None
-        with self._named():
+        with self._alone():
             for candidate, value in zip(self._candidates, loss, strict=True):
                 self._optimizer.tell(candidate, float(value) if np.isfinite(value) else self._worst + 1.0)
             return np.asarray(self._optimizer.provide_recommendation().value, np.float64)
 
     @contextmanager
-    def _named(self) -> Iterator[None]:
-        """Errors name the optimizer; advice of nevergrad and cma on settings, not the user's here, is not shown.
-
-        Numpy's global random numbers, which parts of nevergrad draw from, are the optimizer's own inside.
-        """
+    def _alone(self) -> Iterator[None]:
+        """Numpy's global random numbers, which parts of nevergrad draw from, are the optimizer's own inside."""
         before = np.random.get_state()  # noqa: NPY002
         np.random.set_state(self._global)  # noqa: NPY002
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", module=r"(nevergrad|cma)\b")
-            try:
+        try:
+            with self._named(r"(nevergrad|cma)\b"):
                 yield
-            except Exception as error:
-                raise ValueError(f"{self._title} failed: {' '.join(str(error).split())}") from error
-            finally:
-                self._global = np.random.get_state()  # noqa: NPY002
-                np.random.set_state(before)  # noqa: NPY002
+        finally:
+            self._global = np.random.get_state()  # noqa: NPY002
+            np.random.set_state(before)  # noqa: NPY002

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -62,19 +61,19 @@ class Optuna(Replayed):
         side: Any = optuna.distributions.FloatDistribution(-1.0, 1.0)
         self._box = {f"x{i}": side for i in range(len(self._x0))}
         self._trials, self._lowest = list[Any](), np.inf
-        with self._named():
+        with self._silent():
             self._study = optuna.create_study(sampler=made(seed=seed))
             self._study.enqueue_trial(dict(zip(self._box, self._x0.tolist(), strict=True)))
 
     def _propose(self) -> Array:
-        with self._named():
+        with self._silent():
             self._trials = [self._study.ask(self._box) for _ in range(self.evaluations)]
         return np.array([[trial.params[name] for name in self._box] for trial in self._trials])
 
     def _learn(self, loss: Array) -> Array | None:
         import optuna
 
-        with self._named():
+        with self._silent():
             for trial, value in zip(self._trials, loss.tolist(), strict=True):
                 if np.isfinite(value):
                     self._study.tell(trial, value)
@@ -87,17 +86,14 @@ class Optuna(Replayed):
         return self._points[finite.argmin()].copy()
 
     @contextmanager
-    def _named(self) -> Iterator[None]:
-        """Errors name the sampler; Optuna's log and its warnings, of numbers that are its own, are not shown."""
+    def _silent(self) -> Iterator[None]:
+        """Optuna's log is not shown."""
         import optuna
 
         verbosity = optuna.logging.get_verbosity()
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", module=r"(optuna|cmaes)\b")
-            try:
+        try:
+            with self._named(r"(optuna|cmaes)\b"):
                 yield
-            except Exception as error:
-                raise ValueError(f"{self._title} failed: {' '.join(str(error).split())}") from error
-            finally:
-                optuna.logging.set_verbosity(verbosity)
+        finally:
+            optuna.logging.set_verbosity(verbosity)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from abc import abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 
@@ -37,6 +40,17 @@ class Replayed(Optimizer):
     @abstractmethod
     def _learn(self, loss: Array) -> Array | None:
         """Learn the losses (evaluations,) of what was proposed; the point (d,) recommended now, None: as before."""
+
+    @contextmanager
+    def _named(self, modules: str) -> Iterator[None]:
+        """Errors name the optimizer; warnings of modules, a regular expression, are not shown: they are advice on
+        settings that are not the user's here."""
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module=modules)
+            try:
+                yield
+            except Exception as error:
+                raise ValueError(f"{self._title} failed: {' '.join(str(error).split())}") from error
 
     def _begin(self, seed: int) -> None:
         self._seed, self._asked, self._told = seed, False, list[Array]()

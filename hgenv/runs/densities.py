@@ -7,14 +7,13 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import qmc
 
-from hgenv.beta.distributions import Distribution
+from hgenv.beta.distributions import Distribution, sobol
 from hgenv.beta.layout import Layout
 from hgenv.pages.density import Density
 
 Array = NDArray[np.float64]
-_DRAWS, _BINS = 2**11, 40
+_POWER, _BINS = 11, 40  # 2^11 draws
 _LEVELS = (0.05, 0.5, 0.95)
 _INSIDE = (0.003, 0.997)  # of all draws of all moments, what is shown
 
@@ -56,19 +55,12 @@ def _axes(distribution: Distribution, parameters: Array, frames: list[_Frame]) -
     if not distribution.density:
         first, values = distribution.parameters()[0], parameters[0].reshape(parameters.shape[1], -1).T
         return [_value(frame, line, (first.low, first.high)) for frame, line in zip(frames, values, strict=True)]
-    u = _uniforms(distribution)
+    u = sobol(distribution.uniforms, _POWER)
     drawn = distribution.inverse_cdf(u[None], parameters[:, :, None])  # (m, draws, *event): the same u at all moments
     if hasattr(distribution, "names"):
         return [_outcomes(frames[0], tuple(distribution.names), drawn.astype(int))]
     each = np.moveaxis(drawn.reshape(*drawn.shape[:2], -1), -1, 0)
     return [_continuous(frame, values) for frame, values in zip(frames, each, strict=True)]
-
-
-def _uniforms(distribution: Distribution) -> Array:
-    """(draws, *uniforms): along every axis the midpoints of equal parts, in orders of Sobol's (1967)."""
-    width = int(np.prod(distribution.uniforms, dtype=int))
-    u = qmc.Sobol(width, scramble=False).random(_DRAWS) + 0.5 / _DRAWS
-    return u.reshape(_DRAWS, *distribution.uniforms)
 
 
 def _value(frame: _Frame, line: Array, bounds: tuple[float, float]) -> Moved:
