@@ -114,7 +114,7 @@ class DataGenEnv(gymnasium.Env[Observation, Observation]):
         learner = learner_of(task, self.options, chosen)
         state = learner.start()
         now = Episode(
-            chosen, 0, 0, state, state.weights, self.box.start, self.box.centre, np.zeros(0),
+            chosen, 0, 0, state, state.weights, self.box.start, self.box.start_spread, self.box.centre, np.zeros(0),
             np.zeros(len(self.box.movable)), Ledger(), task, task, random_words(self.np_random),
         )  # fmt: skip
         rows = validation_rows(task, self.options, now.ledger, chosen, "validation", 0)
@@ -269,13 +269,14 @@ class DataGenEnv(gymnasium.Env[Observation, Observation]):
         return self._learner.model.network(weights)
 
     @in_turn
-    def start_from(self, beta: ArrayLike, memory: Array | None = None) -> None:
+    def start_from(self, beta: ArrayLike, memory: Array | None = None, spread: ArrayLike | None = None) -> None:
         """Move the start, and frozen coordinates with it, to another physical beta (d_all,), clipped to its range.
 
-        memory is what a task that remembers its committed steps starts with (Task.memory). Call reset() after it.
+        memory is what a task that remembers its committed steps starts with (Task.memory); spread (d_all,) are standard
+        deviations in the box, if the start is a distribution, for spread="found". Call reset() after it.
         Raises ValueError for a wrong shape or numbers that are not finite; nothing has changed then.
         """
-        box = self.box.started_at(beta)
+        box = self.box.started_at(beta, spread)
         if memory is not None:
             self._first_task = self._first_task.recall(memory)
         self.box, self._episode = box, None
@@ -284,7 +285,7 @@ class DataGenEnv(gymnasium.Env[Observation, Observation]):
     def contact_sheet(self, action: ArrayLike, count: int, columns: int) -> NDArray[np.uint8]:
         """`count` samples at an action, in rows of `columns`: image above, target below. Not charged to the ledger."""
         seeds = keys(0, "contact sheet", count)
-        points = spread_about(np.asarray(action, np.float64), seeds, self.options.spread)
+        points = spread_about(np.asarray(action, np.float64), seeds, self.box.spreading(self.options.spread))
         return sheet(self.task.quantity, sampled(self.task, self.box.beta(points), seeds).batch, columns)
 
     def state_dict(self) -> dict[str, Any]:
@@ -302,7 +303,7 @@ class DataGenEnv(gymnasium.Env[Observation, Observation]):
         if episode.seed != self.episode.seed:  # its initial network is another
             self._learner = learner_of(episode.first_task, self.options, episode.seed)
         self.np_random.bit_generator.state = random_state(episode.random_state)
-        self.box = dataclasses.replace(self.box, start=episode.start)
+        self.box = dataclasses.replace(self.box, start=episode.start, start_spread=episode.start_spread)
         self._episode, self._first_task = episode, episode.first_task
 
 
@@ -320,9 +321,8 @@ def trained(env: DataGenEnv, moved: Array, estimator: Estimator | None, matching
     first = o.train_steps - (0 if estimator is None else estimator.window(o.train_steps))
     state, average, tape, kept = now.weights, now.average, Tape(o.inner), []
     first_step, keyed = now.steps * o.train_steps, partial(stream_keys, now.seed, "train")
-    drawn = env.generate.ahead(
-        points(moved, first_step + k, o.batch_size, keyed, o.spread) for k in range(o.train_steps)
-    )
+    spread = env.box.spreading(o.spread)
+    drawn = env.generate.ahead(points(moved, first_step + k, o.batch_size, keyed, spread) for k in range(o.train_steps))
     for k, samples in enumerate(drawn):
         matching.see(samples.batch)
         now.ledger.train_steps += 1

@@ -87,12 +87,12 @@ def failure(outcome: Outcome) -> Failure:
 
 @dataclass(frozen=True)
 class Episode:
-    """weights: those being trained, with their moments; average (p,): those scored and kept. start (d_all,), action
-    (d,): in the box. losses: the last validation losses, newest first. direction (d,): of the last hybrid gradient.
-    task, first_task: now and at reset; they differ where the generator remembers. random_state: of Gymnasium's
-    generator, as words. failed: the Failure of the last step. failures: failed steps in a row, up to the last. members:
-    networks that are trained beside, if there are any. signal: what the last differentiated step knows, which is not
-    kept."""
+    """weights: those being trained, with their moments; average (p,): those scored and kept. start, start_spread
+    (d_all,), action (d,): in the box. losses: the last validation losses, newest first. direction (d,): of the last
+    hybrid gradient. task, first_task: now and at reset; they differ where the generator remembers. random_state: of
+    Gymnasium's generator, as words. failed: the Failure of the last step. failures: failed steps in a row, up to the
+    last. members: networks that are trained beside, if there are any. signal: what the last differentiated step knows,
+    which is not kept."""
 
     seed: int
     steps: int
@@ -100,6 +100,7 @@ class Episode:
     weights: State
     average: Tensor
     start: Array
+    start_spread: Array
     action: Array
     losses: Array
     direction: Array

@@ -98,7 +98,8 @@ def _batches(
     seed, call = key
     generator = TaskGenerator(task, box, learner.device, ledger, options.render_workers)
     seeds = (stream_keys(seed, "probe", call * steps + k, options.batch_size) for k in range(steps))
-    points = ((spread_about(action, s, options.spread), s) for s in seeds for action in actions)
+    spread = box.spreading(options.spread)
+    points = ((spread_about(action, s, spread), s) for s in seeds for action in actions)
     return (samples.batch for samples in generator.ahead(points))
 
 

@@ -45,6 +45,7 @@ class Player(Protocol):
     def tell(self, x: Array, loss: Array, gradient: Array | None = None) -> None: ...
     def recommend(self) -> Array: ...
     def found(self) -> Array: ...
+    def found_spread(self) -> Array | None: ...
     def state_dict(self) -> dict[str, NDArray]: ...
     def load_state_dict(self, state: dict[str, NDArray]) -> None: ...
 
@@ -98,8 +99,9 @@ def run(
     """Play until the budget is spent; one row after reset and one a step.
 
     A row: step, val_loss, failed (a Failure, 0 for none), the ledger, cpu_seconds, wall_seconds and gpu_seconds, what
-    the task reports, beta.NAME of every coordinate of the optimizer's answer so far, and, every `report_every` steps,
-    validation.METRIC and test.METRIC of the averaged weights on the whole splits.
+    the task reports, beta.NAME of every coordinate of the optimizer's answer so far, spread.NAME, standard deviations
+    in the box, where that is a distribution, and, every `report_every` steps, validation.METRIC and test.METRIC of the
+    averaged weights on the whole splits.
     All but the seconds depend on the seed and the options only.
 
     With a checkpoint whose file is there the run goes on from it, if all is made as it was then: the rows are those
@@ -118,7 +120,7 @@ def run(
     clock, step = Clock(before.get("seconds"), partial(elsewhere, env)), int(before.get("step", 0))
     if not before:
         with clock.pause():  # what becomes of the row is not the optimizer's time
-            yield make_row(env, Seconds(), step, info, env.start, report=True)
+            yield make_row(env, Seconds(), step, info, env.start, True, optimizer.found_spread())
     try:
         while budget.spent(step, env.ledger, clock.read()) < 1.0:
             if checkpoint is not None:
@@ -128,7 +130,7 @@ def run(
             seconds = clock.read()
             with clock.pause():
                 report = step % report_every == 0 or budget.spent(step, env.ledger, seconds) >= 1.0
-                yield make_row(env, seconds, step, info, optimizer.found(), report)
+                yield make_row(env, seconds, step, info, optimizer.found(), report, optimizer.found_spread())
             check_progress(env, max_failed_steps)
     finally:
         if checkpoint is not None:
@@ -171,19 +173,33 @@ def check_served(env: DataGenEnv, optimizer: Player) -> None:
         raise ValueError(f"the optimizer needs spread={optimizer.spread!r}, the environment has {env.options.spread!r}")
 
 
-def make_row(env: DataGenEnv, seconds: Seconds, step: int, info: dict[str, Any], found: Array, report: bool) -> Row:
-    """A row after a committed step, so many seconds into the run, whose answer so far is the action found (d,)."""
+def make_row(
+    env: DataGenEnv, seconds: Seconds, step: int, info: dict[str, Any], found: Array, report: bool,
+    spread: Array | None = None,
+) -> Row:  # fmt: skip
+    """A row after a committed step, so many seconds into the run, whose answer so far is the action found (d,), or a
+    distribution about it with standard deviations (d,)."""
     row: Row = {"step": step, "val_loss": info["val_loss"], "failed": info["failed"]}
     row |= {name: info[name] for name in COST} | {f"{name}_seconds": value for name, value in seconds._asdict().items()}
     row |= env.task.report()
     for split in SPLITS if report else ():
         row |= {f"{split}.{name}": value for name, value in env.metrics(split).items()}
-    return row | {f"beta.{name}": value for name, value in zip(env.task.layout.names, env.box.beta(found), strict=True)}
+    if spread is None and env.options.spread == "found":  # what is trained on is the answer
+        spread = env.box.found_spread
+    answer = {"beta": env.box.beta(found)} | ({} if spread is None else {"spread": env.box.whole(spread)})
+    names = env.task.layout.names
+    return row | {f"{what}.{name}": x for what, xs in answer.items() for name, x in zip(names, xs, strict=True)}
 
 
 def betas_of(layout: Layout, rows: Iterable[Row]) -> Array:
     """Physical beta (rows, d) of rows that make_row has made. KeyError for a row that lacks a coordinate."""
     return np.array([[row[f"beta.{name}"] for name in layout.names] for row in rows])
+
+
+def spread_of(layout: Layout, row: Row) -> Array | None:
+    """The standard deviations (d,), in the box, of a row's answer, if that is a distribution."""
+    found = [row.get(f"spread.{name}") for name in layout.names]
+    return None if None in found else np.array(found, np.float64)
 
 
 def elsewhere(env: DataGenEnv) -> Seconds:

@@ -26,12 +26,17 @@ def load_snapshot(path: Path) -> dict[str, NDArray]:
     beta = content["beta"]
     if beta.dtype.kind != "f" or beta.ndim != 1 or not np.isfinite(beta).all():
         raise ValueError(f"{path} is not a snapshot of a run: beta must be finite numbers (d,)")
+    spread = content.get("spread", np.zeros_like(beta))
+    if spread.dtype.kind != "f" or spread.shape != beta.shape or not np.all((spread >= 0) & (spread < np.inf)):
+        raise ValueError(f"{path} is not a snapshot of a run: spread must be finite numbers (d,) of 0 or more")
     return content
 
 
 def snapshot_of(state: Mapping[str, Any], row: Mapping[str, float]) -> dict[str, Any]:
-    """An environment's state, and beta and metrics of its row, as plain arrays by name; no networks beside the one."""
-    beta = np.array([value for name, value in row.items() if name.startswith("beta.")])
+    """An environment's state, and the answer and metrics of its row, as plain arrays by name; no networks beside the
+    one."""
+    parts = {what: [x for name, x in row.items() if name.startswith(f"{what}.")] for what in ("beta", "spread")}
+    answer = {what: np.array(values) for what, values in parts.items() if values}
     scores = {name: value for name, value in row.items() if name.startswith(("validation.", "test."))}
     kept = {f"state.{name}": value for name, value in state.items() if not name.startswith("members")}
-    return {"beta": beta, "step": row["step"], **scores, **kept}
+    return {**answer, "step": row["step"], **scores, **kept}

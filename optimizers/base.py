@@ -62,6 +62,11 @@ class Optimizer(ABC):
         """The answer (d,) so far, which differs from recommend() only where what is committed explores."""
         return self.recommend()
 
+    def found_spread(self) -> Array | None:
+        """Standard deviations (d,), 0 or more, of the answer about found() where it is a distribution; None: a point.
+        Which of the two it is does not change during a run."""
+        return None
+
     def state_dict(self) -> State:
         """Everything a continued run depends on, as plain arrays: the attributes that are not fields.
 

@@ -34,7 +34,8 @@ class Reinforce(Descent):
     sigma: float = 0.15
     """Standard deviation of the policy, where each coordinate of the box is 2 long."""
     learn_sigma: bool = False
-    """Learn a standard deviation of each coordinate by the same rule, on its logarithm."""
+    """Learn a standard deviation of each coordinate by the same rule, on its logarithm: the answer is then the whole
+    distribution, and not its mean."""
     baseline_decay: float = 0.7
     """Decay of the moving-average baseline; 0 takes the mean of the current draws."""
 
@@ -121,3 +122,6 @@ class Reinforce(Descent):
 
     def found(self) -> Array:
         return self._mean
+
+    def found_spread(self) -> Array | None:
+        return np.exp(self._log_sigma) if self.learn_sigma else None

@@ -63,7 +63,8 @@ def test_every_field_goes_through_the_state_and_back(id: str, inner: str) -> Non
     """From a start that was moved, after steps, probes, members, clipping and a gradient: nothing is at its default."""
     options = {"gradient": "influence", "gradient_steps": 2, "inner": inner, "observe_gradient": True}
     env = made(id, **options)
-    env.start_from(env.task.layout.low + 0.3 * (env.task.layout.high - env.task.layout.low))
+    layout = env.task.layout
+    env.start_from(layout.low + 0.3 * (layout.high - layout.low), spread=np.full(len(layout.low), 0.1))
     env.reset(seed=4)
     env.evaluate(np.stack([env.start, -env.start]))
     train_members(env, np.stack([env.start, -env.start, 0.5 * env.start]), [0, 1, 2])

@@ -127,6 +127,7 @@ FAULTS: dict[str, tuple[dict[str, Any], str]] = {
     "origins_beyond": ({"origins": np.array([0, 2])}, "origins of 2 points .*no indices"),
     "origins_of_floats": ({"origins": np.zeros(2)}, "no array of integers"),
     "spread": ({"spread": "wide"}, "spread is 'wide', neither None nor 'uniform'"),
+    "found_spread": ({"found_spread": lambda self: -self._x}, r"found_spread\(\) is .*not \(d,\) of 0 or more"),
     "shadows": ({"fields": {"batch_size": 3}}, "the option batch_size, as every environment has"),
     "object": ({"fields": {"rule": abs}}, "not JSON serializable.*plain value"),
     "gradient_of_nan": (told(follows), r"ask\(\) is not finite.*may be inf or NaN.*np.isfinite"),

@@ -196,9 +196,9 @@ def _cell(
 
 
 def _spread(words: list[str]) -> list[str]:
-    """The spread of a method's samples about its beta, which is part of what it has found."""
+    """The spread of a method's samples about its beta, which is part of what it has found: its own, or the answer's."""
     at = [i for i, word in enumerate(words) if word.partition("=")[0] == "--spread"]
-    return [word for i in at for word in words[i : i + (1 if "=" in words[i] else 2)]]
+    return [word for i in at for word in words[i : i + (1 if "=" in words[i] else 2)]] or ["--spread", "found"]
 
 
 def failure_of(cell: Cell) -> Failure | None:

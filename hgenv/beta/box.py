@@ -16,31 +16,46 @@ from hgenv.beta.noise import Draw, Noise
 Array = NDArray[np.float64]
 Seeds = NDArray[np.uint64]
 Coordinates = Literal["all", "continuous"]
-Spread = float | Literal["uniform"] | None
+Spread = float | Literal["uniform", "found"] | None
+"""Of samples about an action, as the options say it."""
+Spreading = float | Array | Literal["uniform"] | None
+"""The same, with the standard deviations (d,) that were found in their place."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Box:
-    """start (d_all,): beta at the start, in the box of all coordinates; those that do not move stay there."""
+    """start (d_all,): beta at the start, in the box of all coordinates; those that do not move stay there.
+
+    start_spread (d_all,): standard deviations about it where the start is a distribution; of a point they are 0.
+    """
 
     layout: Layout
     coordinates: Coordinates
     start: Array
+    start_spread: Array
 
     @staticmethod
     def of(layout: Layout, coordinates: Coordinates) -> Box:
         """The box that starts where the layout does."""
-        return Box(layout, coordinates, layout.to_action(layout.initial))
+        return Box(layout, coordinates, layout.to_action(layout.initial), np.zeros(len(layout.initial)))
 
-    def started_at(self, beta: ArrayLike) -> Box:
-        """The box that starts at another physical beta (d_all,), clipped to its range.
+    def started_at(self, beta: ArrayLike, spread: ArrayLike | None = None) -> Box:
+        """The box that starts at another physical beta (d_all,), clipped to its range, and with spread (d_all,) about
+        it, in units of the box.
 
-        Raises ValueError for a wrong shape or numbers that are not finite.
+        Raises ValueError for a wrong shape, or numbers that are not finite or, of spread, below 0.
         """
-        values = np.asarray(beta, np.float64)
+        start = self.layout.to_action(self.layout.clip(self._checked("beta", beta)))
+        wide = self._checked("spread", np.zeros_like(start) if spread is None else spread)
+        if np.any(wide < 0.0):
+            raise ValueError(f"spread must be 0 or more, got {wide.min()}")
+        return dataclasses.replace(self, start=start, start_spread=wide)
+
+    def _checked(self, name: str, given: ArrayLike) -> Array:
+        values = np.asarray(given, np.float64)
         if values.shape != self.start.shape or not np.isfinite(values).all():
-            raise ValueError(f"beta must be {self.start.shape} finite numbers, got {values.shape}")
-        return dataclasses.replace(self, start=self.layout.to_action(self.layout.clip(values)))
+            raise ValueError(f"{name} must be {self.start.shape} finite numbers, got {values.shape}")
+        return values
 
     @cached_property
     def movable(self) -> NDArray[np.int64]:
@@ -51,6 +66,22 @@ class Box:
     def centre(self) -> Array:
         """The action (d,) of the start."""
         return self.start[self.movable]
+
+    @property
+    def found_spread(self) -> Array | None:
+        """The standard deviations (d,) of a start that is a distribution."""
+        wide = self.start_spread[self.movable]
+        return wide if wide.any() else None
+
+    def spreading(self, spread: Spread) -> Spreading:
+        """What an option stands for here."""
+        return self.found_spread if spread == "found" else spread
+
+    def whole(self, spread: Array) -> Array:
+        """Standard deviations (d,) with those of coordinates that do not move, which are 0: (d_all,)."""
+        full = np.zeros(len(self.start))
+        full[self.movable] = spread
+        return full
 
     def checked(self, actions: ArrayLike, ndim: int) -> Array:
         """Actions (d,) or (k, d) as float64. Raises ValueError for a wrong shape or type, or what is not finite."""
@@ -78,7 +109,7 @@ class Box:
         return np.where(np.abs(actions) <= 1.0, by_action, 0.0)  # clipped coordinates do not move
 
 
-def spread_about(action: Array, seeds: Seeds, spread: Spread) -> Array:
+def spread_about(action: Array, seeds: Seeds, spread: Spreading) -> Array:
     """Actions (n, d) of samples with the seeds (n,): the action (d,) itself, about it, or anywhere in the box.
 
     What is outside the box is clipped when it is rendered.
@@ -86,4 +117,4 @@ def spread_about(action: Array, seeds: Seeds, spread: Spread) -> Array:
     if spread is None:
         return np.tile(action, (len(seeds), 1))
     u = Noise(seeds).uniform("spread", action.shape)
-    return 2.0 * u - 1.0 if spread == "uniform" else action + float(spread) * ndtri(u)
+    return 2.0 * u - 1.0 if isinstance(spread, str) else action + spread * ndtri(u)

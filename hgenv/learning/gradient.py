@@ -20,7 +20,7 @@ from scipy.special import ndtri
 from torch import Tensor
 
 from hgenv.batch import Batch
-from hgenv.beta.box import Spread, spread_about
+from hgenv.beta.box import Spread, Spreading, spread_about
 from hgenv.beta.noise import Noise
 from hgenv.devices import on_host
 from hgenv.fields import MOST, AtLeast, Length, Natural, check
@@ -68,7 +68,7 @@ class Estimator(ABC):
         if spread == "uniform":
             raise ValueError("with spread='uniform' the samples do not depend on the action: there is no gradient")
 
-    def points(self, action: Array, counter: int, count: int, keyed: Keyed, spread: Spread) -> tuple[Array, Seeds]:
+    def points(self, action: Array, counter: int, count: int, keyed: Keyed, spread: Spreading) -> tuple[Array, Seeds]:
         """Actions (count, d) and seeds (count,) that training step `counter` trains on."""
         return plain_points(action, counter, count, keyed, spread)
 
@@ -77,7 +77,7 @@ class Estimator(ABC):
         """The estimate, (d,), in units of the action box [-1, 1]^d."""
 
 
-def plain_points(action: Array, counter: int, count: int, keyed: Keyed, spread: Spread) -> tuple[Array, Seeds]:
+def plain_points(action: Array, counter: int, count: int, keyed: Keyed, spread: Spreading) -> tuple[Array, Seeds]:
     """Samples at the action, or spread about it, on seeds of their own."""
     seeds = keyed(counter, count)
     return spread_about(action, seeds, spread), seeds
@@ -346,7 +346,7 @@ class Perturbed(Estimator):
                 f"must be even, got {train_steps} and {window}"
             )
 
-    def points(self, action: Array, counter: int, count: int, keyed: Keyed, spread: Spread) -> tuple[Array, Seeds]:
+    def points(self, action: Array, counter: int, count: int, keyed: Keyed, spread: Spreading) -> tuple[Array, Seeds]:
         d = len(action)
         if self.group == "batch":
             key = keyed(counter // 2, count)

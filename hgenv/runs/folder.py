@@ -21,7 +21,7 @@ from hgenv.env import DataGenEnv
 from hgenv.fields import absolute, shown
 from hgenv.files import append, read_json, write_arrays, write_json, write_text
 from hgenv.options import EnvOptions, build, flat
-from hgenv.run import Row, betas_of
+from hgenv.run import Row, betas_of, spread_of
 from hgenv.runs.writer import LOCK, WRITER, check_free, sole_writer
 from hgenv.snapshot import load_snapshot, snapshot_of
 from hgenv.task import Task
@@ -68,7 +68,8 @@ def open_run(path: Path | str) -> OpenRun:
         env = made(config)
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{folder / CONFIG}: {error.args[0]}") from error
-    env.start_from(_betas(env.task.layout, rows, folder)[0])  # frozen coordinates stay there
+    layout = env.task.layout
+    env.start_from(_betas(layout, rows, folder)[0], spread=spread_of(layout, rows[0]))  # frozen coordinates stay there
     return OpenRun(env, rows, snapshot_in(folder), config)
 
 
@@ -242,8 +243,8 @@ def restore(env: DataGenEnv, snapshot: dict[str, NDArray]) -> None:
 
 
 def start_at(env: DataGenEnv, snapshot: dict[str, NDArray]) -> None:
-    """Let an environment start at a snapshot's beta, and with what its generator remembered."""
-    env.start_from(snapshot["beta"], snapshot.get("state.memory"))
+    """Let an environment start at a snapshot's answer, and with what its generator remembered."""
+    env.start_from(snapshot["beta"], snapshot.get("state.memory"), snapshot.get("spread"))
 
 
 _KINDS = {"env": str, "imports": list, "task": dict, "training": dict}

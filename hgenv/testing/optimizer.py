@@ -85,10 +85,20 @@ def loop(
             optimizer.tell(hand(points), hand(told(points, step)[0]))
         x = look(optimizer.recommend(), "recommend()", 1)
         path.append(np.stack([*points, x, look(optimizer.found(), "found()", 1)]))
+        if (spread := optimizer.found_spread()) is not None:
+            path.append(_spread(spread)[None])
         if optimizer.uses_steps:
             loss, gradient = told(x[None], step)
             optimizer.tell(hand(x[None]), hand(loss), None if gradient is None else hand(gradient))
     return np.concatenate(path)
+
+
+def _spread(given: Array) -> Array:
+    fits = isinstance(given, np.ndarray) and given.shape == START.shape
+    expect(
+        fits and bool(np.all((given >= 0) & (given < np.inf))), f"found_spread() is {given!r}, not (d,) of 0 or more"
+    )
+    return given.copy()
 
 
 def is_dataclass_with_defaults(cls: type[Any]) -> None:

@@ -116,6 +116,9 @@ def test_random_starts_are_the_same_for_all_and_references_keep_theirs(tmp_path:
         assert (" ".join(begin) in text) == (cell.starts == "random" and cell.label != "good")
         assert ("--start good.json" in text) == (cell.label == "good")
         assert ("--spread 0.2" in " ".join(cell.again)) == (cell.label == "wide")
+        assert ("--spread found" in " ".join(cell.again)) == (cell.label not in ("wide", "random-beta")), (
+            "as what it is"
+        )
     with pytest.raises(ValueError, match="starts must be default, random or both"):
         CompareOptions((TOY,), starts=("random", "random"))
     only = CompareOptions((TOY,), str(tmp_path), ("reinforce",), seeds=2)
