@@ -26,6 +26,7 @@ from hgenv.generator import TaskGenerator
 from hgenv.learning.gradient import Estimator, Samples, Signal, direction_of, plain_points
 from hgenv.learning.learner import Learner
 from hgenv.learning.matching import Matching
+from hgenv.learning.response import Recent, long_response
 from hgenv.learning.training import FlatNetwork, State, Tape
 from hgenv.options import EnvOptions, build, split_options
 from hgenv.pictures import sheet
@@ -39,12 +40,14 @@ Observation = NDArray[np.float32]
 
 
 class Trained(NamedTuple):
-    """The state and the averaged weights after the training of a step; its recorded part, and what that trained on."""
+    """The state and the averaged weights after the training of a step; its recorded part, and what that trained on;
+    gradients (m, p) of some of the last batches, if the estimator wants them."""
 
     state: State
     average: torch.Tensor
     tape: Tape
     samples: list[Samples]
+    gradients: torch.Tensor | None
 
 
 class DataGenEnv(gymnasium.Env[Observation, Observation]):
@@ -163,7 +166,7 @@ class DataGenEnv(gymnasium.Env[Observation, Observation]):
                 found, hybrid = {}, {}
             else:
                 task = now.task.commit(self.box.beta(moved))
-                found |= {"weights": after.state, "average": after.average, "task": task}
+                found |= {"weights": after.state, "average": after.average, "task": task, "gradients": after.gradients}
         # All that may fail or be interrupted is done: commit.
         losses = np.array([loss, *now.losses[:-1]])
         self._episode = now = dataclasses.replace(
@@ -317,6 +320,7 @@ def learner_of(task: Task, options: EnvOptions, seed: int) -> Learner:
 def trained(env: DataGenEnv, moved: Array, estimator: Estimator | None, matching: Matching) -> Trained:
     """The training of a committed step at an action (d,), with a record of the estimator's window."""
     now, o, learner = env.episode, env.options, env._learner
+    recent = None if o.gradient is None or o.gradient.horizon is None else Recent(now.gradients)
     points = plain_points if o.gradient is None else o.gradient.points
     first = o.train_steps - (0 if estimator is None else estimator.window(o.train_steps))
     state, average, tape, kept = now.weights, now.average, Tape(o.inner), []
@@ -330,9 +334,11 @@ def trained(env: DataGenEnv, moved: Array, estimator: Estimator | None, matching
         if k >= first:
             tape.append(state, gradient, samples.batch)
             kept.append(samples)
+        if recent is not None:
+            recent.see(state.taken, gradient)
         state = o.inner.update(state, gradient)
         average = learner.averaged(average, state)
-    return Trained(state, average, tape, kept)
+    return Trained(state, average, tape, kept, None if recent is None else recent.rows())
 
 
 @in_turn
@@ -365,9 +371,15 @@ def signal_of(env: DataGenEnv, estimator: Estimator, after: Trained, action: Arr
     learner, ledger = env._learner, env.ledger
     ledger.validation_forwards += len(rows.image)
     at = after.state.weights if estimator.weights == "last" else after.average
+    by_weights = learner.gradient(at, rows)
+    if estimator.horizon is not None and after.gradients is not None:
+        o = env.options
+        by_weights = long_response(
+            by_weights, o.inner.rates(after.state), after.gradients, o.batch_size, estimator.horizon
+        )
     return Signal(
-        learner.loss, after.tape, after.samples, action, env.box.layout.discrete[env.box.movable],
-        learner.gradient(at, rows), estimator.curvature, ledger.count,
+        learner.loss, after.tape, after.samples, action, env.box.layout.discrete[env.box.movable], by_weights,
+        estimator.curvature, ledger.count,
     )  # fmt: skip
 
 

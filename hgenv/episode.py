@@ -91,8 +91,8 @@ class Episode:
     (d_all,), action (d,): in the box. losses: the last validation losses, newest first. direction (d,): of the last
     hybrid gradient. task, first_task: now and at reset; they differ where the generator remembers. random_state: of
     Gymnasium's generator, as words. failed: the Failure of the last step. failures: failed steps in a row, up to the
-    last. members: networks that are trained beside, if there are any. signal: what the last differentiated step knows,
-    which is not kept."""
+    last. members: networks that are trained beside, if there are any. gradients (m, p): of some of the last batches, if
+    the estimator wants them. signal: what the last differentiated step knows, which is not kept."""
 
     seed: int
     steps: int
@@ -111,6 +111,7 @@ class Episode:
     failed: int = 0
     failures: int = 0
     members: Members | None = None
+    gradients: Tensor | None = None
     signal: Signal | None = None
 
     def at_rest(self) -> Episode:
@@ -146,13 +147,14 @@ class Episode:
         """The episode of which to_arrays() gave these, made like this one. ValueError names what does not fit."""
         given = {name: np.array(value) for name, value in given.items()}
         own = Members.of([Member(self.weights, self.average)]) if "members" in given else None
-        like = dataclasses.replace(self, members=own)
+        recent = self.weights.weights[None] if "gradients" in given else None
+        like = dataclasses.replace(self, members=own, gradients=recent)
         mine = like.to_arrays()
         if given.keys() != mine.keys():
             raise ValueError(f"state has the entries {sorted(given)}, expected {sorted(mine)}")
         for name, value in mine.items():
             wanted, got = np.asarray(value), given[name]
-            if name.endswith(("memory", "members")) and got.ndim == wanted.ndim:
+            if name.endswith(("memory", "members", "gradients")) and got.ndim == wanted.ndim:
                 wanted = np.broadcast_to(wanted[:1], (len(got), *wanted.shape[1:]))  # there may be more of it
             if wanted.shape != got.shape or wanted.dtype.kind != got.dtype.kind or wanted.itemsize != got.itemsize:
                 raise ValueError(f"{name} is {got.dtype} {got.shape}, expected {wanted.dtype} {wanted.shape}")

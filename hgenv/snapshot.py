@@ -34,9 +34,9 @@ def load_snapshot(path: Path) -> dict[str, NDArray]:
 
 def snapshot_of(state: Mapping[str, Any], row: Mapping[str, float]) -> dict[str, Any]:
     """An environment's state, and the answer and metrics of its row, as plain arrays by name; no networks beside the
-    one."""
+    one, and no gradients."""
     parts = {what: [x for name, x in row.items() if name.startswith(f"{what}.")] for what in ("beta", "spread")}
     answer = {what: np.array(values) for what, values in parts.items() if values}
     scores = {name: value for name, value in row.items() if name.startswith(("validation.", "test."))}
-    kept = {f"state.{name}": value for name, value in state.items() if not name.startswith("members")}
+    kept = {f"state.{name}": value for name, value in state.items() if not name.startswith(("members", "gradients"))}
     return {**answer, "step": row["step"], **scores, **kept}

@@ -61,7 +61,13 @@ def parts(episode: Episode) -> dict[str, Any]:
 @pytest.mark.parametrize("inner", ["adam", "sgd"])
 def test_every_field_goes_through_the_state_and_back(id: str, inner: str) -> None:
     """From a start that was moved, after steps, probes, members, clipping and a gradient: nothing is at its default."""
-    options = {"gradient": "influence", "gradient_steps": 2, "inner": inner, "observe_gradient": True}
+    options = {
+        "gradient": "influence",
+        "gradient_steps": 2,
+        "gradient_horizon": 90,
+        "inner": inner,
+        "observe_gradient": True,
+    }
     env = made(id, **options)
     layout = env.task.layout
     env.start_from(layout.low + 0.3 * (layout.high - layout.low), spread=np.full(len(layout.low), 0.1))

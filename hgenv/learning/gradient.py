@@ -48,6 +48,9 @@ class Estimator(ABC):
     """The weights at which the validation loss is differentiated: their running average, as if it had been reached by
     the last step, or the last. At the last weights a batch is also blamed for the noise of its own step, which rewards
     small and simple samples."""
+    horizon: Natural | None = None
+    """Further training steps after which the loss is to be low, by the response of a long training; None: it is to be
+    low at once."""
 
     needs_density: ClassVar[bool] = False
     """Whether it needs d log p(draws) / d beta."""

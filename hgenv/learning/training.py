@@ -126,6 +126,10 @@ class InnerOptimizer(ABC):
     def adjoint(self, state: State, gradient: Tensor, after: State) -> tuple[Tensor, State]:
         """Pull dL/d(state after the step) back: (dL/d gradient, dL/d(state before) at a fixed gradient)."""
 
+    @abstractmethod
+    def rates(self, state: State) -> Tensor:
+        """How far a step moves each weight (p,) by a unit of a gradient that lasts."""
+
 
 @dataclass(frozen=True)
 class SGD(InnerOptimizer):
@@ -149,6 +153,9 @@ class SGD(InnerOptimizer):
     def adjoint(self, state: State, gradient: Tensor, after: State) -> tuple[Tensor, State]:
         by_velocity = after.moments[0] - self.learning_rate * after.weights
         return by_velocity, State(after.weights, (self.momentum * by_velocity,), state.taken)
+
+    def rates(self, state: State) -> Tensor:
+        return torch.full_like(state.weights, self.learning_rate / (1.0 - self.momentum))
 
 
 @dataclass(frozen=True)
@@ -198,6 +205,9 @@ class Adam(InnerOptimizer):
             by_second = after.moments[1] + after.weights * torch.where(root > 0, slope, 0.0)
         by_gradient = (1 - self.beta1) * by_first + 2 * (1 - self.beta2) * gradient * by_second
         return by_gradient, State(after.weights, (self.beta1 * by_first, self.beta2 * by_second), state.taken)
+
+    def rates(self, state: State) -> Tensor:
+        return self.learning_rate / (self._root(state.moments[1] / self._corrections(state.taken)[1]) + self.epsilon)
 
     def _root(self, second: Tensor) -> Tensor:
         return (second + self.eps_root).sqrt() if self.eps_root else second.sqrt()
