@@ -23,7 +23,7 @@ from hgenv.domains.domain import measured
 from hgenv.episode import Episode, Failure, Ledger, charged, failure, observed, random_state, random_words
 from hgenv.fields import check
 from hgenv.generator import TaskGenerator
-from hgenv.learning.gradient import Estimator, Samples, Signal, direction_of, plain_points
+from hgenv.learning.gradient import Estimator, Samples, Signal, cosine, direction_of, plain_points
 from hgenv.learning.learner import Learner
 from hgenv.learning.matching import Matching
 from hgenv.learning.response import Recent, long_response
@@ -138,7 +138,8 @@ class DataGenEnv(gymnasium.Env[Observation, Observation]):
         """Train `train_steps` steps from the current weights on f(beta, .) and validate.
 
         info: beta (d_all,) physical; val_loss; the ledger of costs and clipped coordinates since reset; failed, a
-        Failure; hybrid_gradient (d,) = dL/d(action), if made with a gradient and this step computes one.
+        Failure; hybrid_gradient (d,) = dL/d(action), if made with a gradient and this step computes one, and agreement,
+        its cosine with the one before, if there was one, which has seen other validation images and other samples.
         If loss, weights or gradient are not finite, the step fails: it is counted and paid for, the reward is minus its
         loss, the next step has other samples, and all else is as it was before.
         Raises ValueError for an action of the wrong shape or type or that is not finite; nothing has changed then.
@@ -154,12 +155,15 @@ class DataGenEnv(gymnasium.Env[Observation, Observation]):
             after = trained(self, moved, estimator, matching := Matching(rows.image, o.distribution_matching))
             outcome = self._learner.outcome(after.state, rows)
             outcome = outcome._replace(loss=float(outcome.loss + matching.term()))
-            loss, failed, hybrid = outcome.loss, failure(outcome), {}
+            loss, failed, hybrid = outcome.loss, failure(outcome), dict[str, Any]()
             if estimator is not None and not failed:
-                found["signal"] = signal_of(self, estimator, after, moved, rows)
+                found["signal"] = signal_of(self, estimator, after, moved, self._gradient_rows())
                 rng = np.random.default_rng(stream_keys(now.seed, "direction", now.steps + 1, 4))
                 gradient = estimator.estimate(found["signal"], self.generate, rng)
-                found["direction"], hybrid = direction_of(gradient), {"hybrid_gradient": gradient}
+                hybrid["hybrid_gradient"] = gradient
+                found["direction"] = direction_of(gradient)
+                if now.direction.any():
+                    hybrid["agreement"] = cosine(now.direction, gradient)
                 failed = Failure.NONE if np.isfinite(gradient).all() else Failure.GRADIENT
             if failed:
                 now.ledger.failed_steps += 1
@@ -174,6 +178,13 @@ class DataGenEnv(gymnasium.Env[Observation, Observation]):
             failures=now.failures + 1 if failed else 0, **found,
         )  # fmt: skip
         return observed(now, o), -loss, False, False, self.info() | hybrid
+
+    def _gradient_rows(self) -> Batch:
+        """The validation images of a gradient: of one half and of the other in turn, so that these images are not what
+        two successive estimates share; or all, if no number is drawn."""
+        now, o = self.episode, self.options
+        turn = None if o.validation_images is None else now.steps // o.gradient_every % 2
+        return validation_rows(now.task, o, now.ledger, now.seed, "gradient validation", now.steps + 1, turn)
 
     def render(self) -> NDArray[np.uint8] | None:
         """A contact sheet (h, w, 3) uint8 of 16 samples at the current beta: images above, targets below."""
@@ -369,7 +380,6 @@ def train_members(env: DataGenEnv, actions: ArrayLike, origins: ArrayLike) -> Ar
 def signal_of(env: DataGenEnv, estimator: Estimator, after: Trained, action: Array, rows: Batch) -> Signal:
     """How the loss of validation rows depends on a training at an action (d,), for an estimator."""
     learner, ledger = env._learner, env.ledger
-    ledger.validation_forwards += len(rows.image)
     at = after.state.weights if estimator.weights == "last" else after.average
     by_weights = learner.gradient(at, rows)
     if estimator.horizon is not None and after.gradients is not None:

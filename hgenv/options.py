@@ -55,7 +55,8 @@ class EnvOptions:
     weight_average: Decay = 0.98
     """Decay of the averaged weights that are scored and kept; 0 scores the weights themselves."""
     validation_images: Natural | None = 16
-    """Validation images a step, a fresh draw each step, for reward and gradient; None takes all."""
+    """Validation images a step, a fresh draw each step, and for its gradient as many others, of one half of all and of
+    the other in turn, so that two successive gradients share none. None takes all for both."""
     distribution_matching: Annotated[float, AtLeast(0), MOST] = 0.0
     """Weight of the maximum mean discrepancy between images trained on and validation images in the validation loss
     of steps and probes; no estimator of the gradient knows it."""

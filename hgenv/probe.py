@@ -112,10 +112,16 @@ def grouped(points: Array, learner: Learner, options: EnvOptions, task: Task) ->
     return [points[i : i + size] for i in range(0, len(points), size)]
 
 
-def validation_rows(task: Task, options: EnvOptions, ledger: Ledger, seed: int, stream: str, counter: int) -> Batch:
-    """The validation images of one loss, which are charged: a draw of their own for every stream and counter."""
+def validation_rows(
+    task: Task, options: EnvOptions, ledger: Ledger, seed: int, stream: str, counter: int, half: int | None = None
+) -> Batch:
+    """The validation images of one loss, which are charged: a draw of their own for every stream and counter, of all of
+    them or of the first or the second half."""
     device, wanted = torch.device(options.device), options.validation_images
     batch = task.domain.on("validation", device)
+    count = len(batch.image)
+    if half is not None and count > 1:
+        batch = batch.rows(slice(count // 2) if half == 0 else slice(count // 2, count))
     if wanted is not None and wanted < len(batch.image):
         order = np.argsort(stream_keys(seed, stream, counter, len(batch.image)), kind="stable")
         batch = batch.rows(sent(torch.from_numpy(order[:wanted].copy()), device))

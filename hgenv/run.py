@@ -99,9 +99,9 @@ def run(
     """Play until the budget is spent; one row after reset and one a step.
 
     A row: step, val_loss, failed (a Failure, 0 for none), the ledger, cpu_seconds, wall_seconds and gpu_seconds, what
-    the task reports, beta.NAME of every coordinate of the optimizer's answer so far, spread.NAME, standard deviations
-    in the box, where that is a distribution, and, every `report_every` steps, validation.METRIC and test.METRIC of the
-    averaged weights on the whole splits.
+    the task reports, the agreement of successive gradients where they are computed, beta.NAME of every coordinate of
+    the optimizer's answer so far, spread.NAME, standard deviations in the box, where that is a distribution, and, every
+    `report_every` steps, validation.METRIC and test.METRIC of the averaged weights on the whole splits.
     All but the seconds depend on the seed and the options only.
 
     With a checkpoint whose file is there the run goes on from it, if all is made as it was then: the rows are those
@@ -182,6 +182,8 @@ def make_row(
     row: Row = {"step": step, "val_loss": info["val_loss"], "failed": info["failed"]}
     row |= {name: info[name] for name in COST} | {f"{name}_seconds": value for name, value in seconds._asdict().items()}
     row |= env.task.report()
+    if env.options.gradient is not None and ("agreement" in info or step == 0):  # the first row has every column
+        row["agreement"] = info.get("agreement", np.nan)
     for split in SPLITS if report else ():
         row |= {f"{split}.{name}": value for name, value in env.metrics(split).items()}
     if spread is None and env.options.spread == "found":  # what is trained on is the answer

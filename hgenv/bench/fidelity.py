@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from hgenv.env import DataGenEnv
 from hgenv.fields import MOST, AtLeast, Length, Natural, OnDisk, Seed, check
 from hgenv.files import append, read_json, whole, write_json, write_text
+from hgenv.learning.gradient import cosine
 from hgenv.options import EnvOptions, flat, in_place
 from hgenv.run import measured_step
 from hgenv.runs.writer import LOCK, WRITER, sole_writer
@@ -234,12 +235,6 @@ def grouped(rows: list[dict[str, str]]) -> dict[tuple[str, int], Group]:
         )
         for key, group in found.items()
     }
-
-
-def cosine(a: Array, b: Array) -> float:
-    """Cosine of the angle between two vectors, 0 if one of them is."""
-    lengths = float(np.linalg.norm(a) * np.linalg.norm(b))
-    return float(a @ b) / lengths if lengths > 0 else 0.0
 
 
 class Quality(NamedTuple):

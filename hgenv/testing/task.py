@@ -30,7 +30,18 @@ from hgenv.testing.finding import expect, has_options_of_its_own, own_randomness
 
 Array = NDArray[np.float64]
 ROWS = 3
-IN_ROWS = {*COST, "failed", "step", "val_loss", "beta", "hybrid_gradient", "cpu_seconds", "wall_seconds", "gpu_seconds"}
+IN_ROWS = {
+    *COST,
+    "agreement",
+    "failed",
+    "step",
+    "val_loss",
+    "beta",
+    "hybrid_gradient",
+    "cpu_seconds",
+    "wall_seconds",
+    "gpu_seconds",
+}
 
 
 def check_task(task: Task) -> None:

@@ -117,6 +117,32 @@ def test_options_that_an_estimator_does_not_have_are_refused(changes: dict, mess
         build(EnvOptions, changes)
 
 
+def test_successive_gradients_share_no_validation_image() -> None:
+    """Each is of a half, in turn, whatever is drawn of it; a set that is taken whole has no halves."""
+    for wanted, sizes in ((16, (3, 3)), (2, (2, 2)), (None, (6, 6))):
+        env = made(validation_images=wanted, train_steps=2, gradient_steps=1)
+        seen = []
+        for _ in range(4):
+            env.step(POINT)
+            seen.append({row.tobytes() for row in env._gradient_rows().image.numpy()})
+        assert tuple(len(rows) for rows in seen[:2]) == sizes
+        assert bool(seen[0] & seen[1]) == (wanted is None)
+        assert seen[0] | seen[2] <= {row.tobytes() for row in env.task.domain.batch("validation").image.numpy()}
+    seldom = made(train_steps=2, gradient_steps=1, gradient_every=2, validation_images=16)
+    first = [{row.tobytes() for row in seldom._gradient_rows().image.numpy()} for _ in range(4) if seldom.step(POINT)]
+    assert first[0] == first[1] != first[2], "the second and the fourth step have a gradient"
+
+
+def test_the_agreement_is_the_cosine_with_the_gradient_before() -> None:
+    env = DataGenEnv(Waves(), options(train_steps=2, gradient_steps=1, validation_images=16, gradient_every=2))
+    env.reset(seed=3)
+    steps = [env.step(POINT)[4] for _ in range(5)]
+    assert ["agreement" in info for info in steps] == [False, False, True, False, True]
+    for before, after in ((steps[0], steps[2]), (steps[2], steps[4])):
+        a, b = before["hybrid_gradient"], after["hybrid_gradient"]
+        assert after["agreement"] == pytest.approx(a @ b / np.linalg.norm(a) / np.linalg.norm(b))
+
+
 def test_averaged_weights_and_first_order_change_the_signal() -> None:
     last, averaged, flat = (
         made(weight_average=0.5, **changes).signal
