@@ -16,6 +16,7 @@ SAYS = {
     "add_an_estimator.py": r"the way to the best beta: (0\.9\d|1\.00)",
     "train_an_agent.py": r"random actions (0\.\d+), agent (0\.\d+)",
 }
+ON_DATA = "train_on_a_dataset.py"
 IMPORTED = {
     "add_a_task.py": ["run", "fixed", "--env", "examples/TiltedDiscs-v0"],
     "add_an_optimizer.py": ["run", "one-plus-one", "--env", "hgenv/ToyShading-v0", "--sigma", "0.1"],
@@ -45,8 +46,18 @@ def test_what_an_example_adds_is_there_with_import(script: str, tmp_path: Path) 
     assert "2 steps" in play("-m", "hgenv", *words, "--import", f"examples/{script}")
 
 
+def test_plain_pytorch_trains_on_a_dataset(tmp_path: Path) -> None:
+    run, data = str(tmp_path / "run"), str(tmp_path / "data")
+    toy = ["--env", "hgenv/ToyShading-v0", "--max-steps", "2", "--no-figures"]
+    play("-m", "hgenv", "run", "fixed", *toy, "--out", run)
+    play("-m", "hgenv", "generate", run, "--count", "320", "--format", "npz", "--out", data)
+    errors = [float(text) for text in re.findall(r"cosine (\d\.\d+)", play(f"examples/{ON_DATA}", data))]
+    assert len(errors) == 5
+    assert errors[-1] < errors[0], "it learns nothing"
+
+
 def test_every_example_is_tested_and_short() -> None:
-    assert set(EXAMPLES) == set(SAYS)
+    assert set(EXAMPLES) == {*SAYS, ON_DATA}
     for name in EXAMPLES:
         assert (ROOT / "examples" / name).read_text().count("\n") <= 65, name
 

@@ -33,6 +33,7 @@ COMMANDS = {
     "plot": Command("plot", "RUN [RUN ...]", "learning curves of runs in one figure"),
     "film": Command("film", "RUN", "a GIF of beta's distributions and samples over a run"),
     "export": Command("export", "FORMAT FOLDER ...", "runs for other tools: rows as CSV or Parquet, a study of Optuna"),
+    "generate": Command("generate", "RUN", "a dataset of what a run has found: pictures, ground truth, beta"),
     "bench": Command("bench", "ENV [ENV ...]", "optimizers against the controls at an equal budget: tables, figures"),
     "dashboard": Command("dashboard", "[FOLDER ...]", "a local page of runs as they go, and a playground of beta"),
     "doctor": Command("doctor", "", "what is installed and whether it works"),

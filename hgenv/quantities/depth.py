@@ -11,7 +11,7 @@ from torch import Tensor
 
 from hgenv.batch import Batch
 from hgenv.quantities import metrics
-from hgenv.quantities.quantity import ErrorMap, Quantity
+from hgenv.quantities.quantity import ErrorMap, Part, Quantity
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,9 @@ class Depth(Quantity):
         pairs = zip(prediction, truth, valid, strict=True)
         found, wanted = zip(*((p[v], b.target[0].numpy()[v]) for p, b, v in pairs), strict=True)
         return metrics.depth_metrics(np.concatenate(found), np.concatenate(wanted))
+
+    def parts(self, channels: int) -> tuple[Part, ...]:
+        return (Part("depth", channels, f"{self.unit} along the viewing axis", 0.0, 2.0 * self.middle),)
 
     def picture(self, target: Tensor, mask: Tensor) -> NDArray[np.float64]:
         near = ((self.middle + self.half - target) / (2.0 * self.half)).clamp(0, 1) * mask

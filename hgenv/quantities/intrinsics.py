@@ -11,7 +11,7 @@ from torch import Tensor
 
 from hgenv.batch import Batch
 from hgenv.quantities import metrics
-from hgenv.quantities.quantity import ErrorMap, Quantity
+from hgenv.quantities.quantity import ErrorMap, Part, Quantity
 
 
 class Intrinsics(Quantity):
@@ -27,6 +27,10 @@ class Intrinsics(Quantity):
     def metrics(self, prediction: Sequence[NDArray], truth: Sequence[Batch]) -> dict[str, float]:
         wanted, images = [b.target[0].numpy() for b in truth], [b.image[0].numpy() for b in truth]
         return metrics.intrinsic_metrics(prediction, wanted, images, [b.mask[0, 0].numpy() > 0 for b in truth])
+
+    def parts(self, channels: int) -> tuple[Part, ...]:
+        shading = Part("shading", channels - 3, "the image is albedo x shading", 0.0, 1.0)
+        return (Part("albedo", 3, "share of light that is reflected", 0.0, 1.0), shading)
 
     def picture(self, target: Tensor, mask: Tensor) -> NDArray[np.float64]:
         """Albedo above shading, (n, 2 h, w, 3)."""

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from hgenv.batch import Batch
 from hgenv.quantities import metrics
-from hgenv.quantities.quantity import ErrorMap, Quantity
+from hgenv.quantities.quantity import ErrorMap, Part, Quantity
 
 
 class Normals(Quantity):
@@ -30,6 +30,9 @@ class Normals(Quantity):
         return metrics.normal_metrics(
             [metrics.angular_error(p, b.target[0].numpy(), b.mask[0, 0].numpy() > 0) for p, b in pairs]
         )
+
+    def parts(self, channels: int) -> tuple[Part, ...]:
+        return (Part("normals", channels, "unit vectors: x right, y up, z toward the viewer", -1.0, 1.0),)
 
     def picture(self, target: Tensor, mask: Tensor) -> NDArray[np.float64]:
         unit = target / target.norm(dim=1, keepdim=True).clamp_min(1e-6)

@@ -22,6 +22,16 @@ class ErrorMap(NamedTuple):
     saturation: float
 
 
+class Part(NamedTuple):
+    """Channels of a target that follow each other, what they mean, and between what they lie, where that is known."""
+
+    name: str
+    channels: int
+    meaning: str = ""
+    low: float = -np.inf
+    high: float = np.inf
+
+
 class Quantity(ABC):
     """A loss with the metrics and pictures that belong to it. `primary` names the metric that picks the snapshot."""
 
@@ -39,6 +49,10 @@ class Quantity(ABC):
         pairs = zip(prediction, truth, strict=True)
         rows = [self.loss(torch.from_numpy(np.ascontiguousarray(p))[None, None], one) for p, one in pairs]
         return {"loss": float(torch.cat(rows).mean())}
+
+    def parts(self, channels: int) -> tuple[Part, ...]:
+        """What targets of so many channels consist of, for the files of a dataset."""
+        return (Part("target", channels),)
 
     def picture(self, target: Tensor, mask: Tensor) -> NDArray[np.float64]:
         """Targets (n, t, h, w) as colours (n, h, w, 3) in [0, 1], for figures."""
