@@ -380,17 +380,23 @@ def train_members(env: DataGenEnv, actions: ArrayLike, origins: ArrayLike) -> Ar
 def signal_of(env: DataGenEnv, estimator: Estimator, after: Trained, action: Array, rows: Batch) -> Signal:
     """How the loss of validation rows depends on a training at an action (d,), for an estimator."""
     learner, ledger = env._learner, env.ledger
-    at = after.state.weights if estimator.weights == "last" else after.average
-    by_weights = learner.gradient(at, rows)
-    if estimator.horizon is not None and after.gradients is not None:
-        o = env.options
-        by_weights = long_response(
-            by_weights, o.inner.rates(after.state), after.gradients, o.batch_size, estimator.horizon
-        )
+    by_weights = loss_by_weights(env, estimator, after.state, after.average, after.gradients, rows)
     return Signal(
         learner.loss, after.tape, after.samples, action, env.box.layout.discrete[env.box.movable], by_weights,
         estimator.curvature, ledger.count,
     )  # fmt: skip
+
+
+def loss_by_weights(
+    env: DataGenEnv, estimator: Estimator, state: State, average: torch.Tensor, gradients: torch.Tensor | None,
+    rows: Batch,
+) -> torch.Tensor:  # fmt: skip
+    """dL/dw (p,) of validation rows at the end of a training, or what an estimator's horizon puts in its place."""
+    by_weights = env._learner.gradient(state.weights if estimator.weights == "last" else average, rows)
+    if estimator.horizon is None or gradients is None:
+        return by_weights
+    o = env.options
+    return long_response(by_weights, o.inner.rates(state), gradients, o.batch_size, estimator.horizon)
 
 
 def make(task: str, render_mode: str | None = None, module: str = "", size: str = SMALL, **given: Any) -> DataGenEnv:

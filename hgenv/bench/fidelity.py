@@ -15,7 +15,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -24,6 +24,7 @@ import scipy.stats
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from hgenv.bench.aged import aged, with_other_samples
 from hgenv.env import DataGenEnv
 from hgenv.fields import MOST, AtLeast, Length, Natural, OnDisk, Seed, check
 from hgenv.files import append, read_json, whole, write_json, write_text
@@ -162,16 +163,6 @@ def read(folder: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-@lru_cache(8)
-def _aged(task: Task, options: EnvOptions, age: int, seed: Seed) -> tuple[DataGenEnv, dict[str, Any]]:
-    """An environment, and its state after `age` training steps at the start beta."""
-    env = DataGenEnv(task, options)
-    env.reset(seed=seed)
-    for _ in range(age // options.train_steps):
-        measured_step(env, env.start)
-    return env, env.state_dict()
-
-
 def _vector(
     task: Task, options: EnvOptions, settings: Mapping[str, EnvOptions], o: FidelityOptions, job: Job
 ) -> dict[str, Any]:
@@ -182,13 +173,13 @@ def _vector(
         env = DataGenEnv(task, dataclasses.replace(whole, train_steps=o.long_steps))
         env.reset(seed=o.seed + 1 + job.repeat)  # other samples than those of the short reference
         return _line(job, env, partial(_brute_force, env, o.delta))
-    env, state = _aged(task, whole, job.age, o.seed)
+    env, state = aged(task, whole, job.age, o.seed)
     if job.kind == "short":
         env.load_state_dict(state | {"evaluations": job.repeat})
         return _line(job, env, partial(_brute_force, env, o.delta))
     env = DataGenEnv(task, options)
     env.reset(seed=o.seed)
-    env.load_state_dict(state | {"steps": state["steps"] + 1000 + job.repeat})  # other samples, the same network
+    env.load_state_dict(with_other_samples(state, job.repeat))
     return _line(job, env, lambda: measured_step(env, env.start)["hybrid_gradient"])
 
 

@@ -33,8 +33,8 @@ def command(words: list[str]) -> int:
     if not words or words[0].startswith("-"):
         raise ValueError(f"name an environment, or one of {', '.join(BENCHES)}")
     benches = {
-        "fidelity": _fidelity, "linearity": _linearity, "signal": _signal, "speed": _speed, "scaling": _scaling,
-        "render": _render,
+        "fidelity": _fidelity, "linearity": _linearity, "signal": _signal, "variance": _variance,
+        "metasmooth": _metasmooth, "speed": _speed, "scaling": _scaling, "render": _render,
     }  # fmt: skip
     if words[0] in benches:
         return benches[words[0]](words[1:])
@@ -122,6 +122,32 @@ def _signal(words: list[str]) -> int:
             progress.show(len(estimates), s.bench.estimates)
     found = instrument.agreement(estimates)
     print(f"mean cosine of two estimates {found.pairs:.3f}, of the means of both halves {found.halves:.2f}")
+    return 0
+
+
+def _variance(words: list[str]) -> int:
+    from hgenv.bench import variance
+
+    s = _parse_bench("variance", words, variance.VarianceOptions, {"gradient": "perturbed"})
+    found = []
+    with Progress("trainings") as progress:
+        for estimates in variance.estimates(s.task, s.training, s.bench):
+            found.append(estimates)
+            progress.show(len(found), s.bench.trainings)
+    print(variance.table(variance.components(found)))
+    return 0
+
+
+def _metasmooth(words: list[str]) -> int:
+    from hgenv.bench import metasmooth
+
+    s = _parse_bench("metasmooth", words, metasmooth.MetasmoothOptions)
+    found = []
+    with Progress("directions") as progress:
+        for value in metasmooth.measured(s.task, s.training, s.bench):
+            found.append(value)
+            progress.show(len(found), s.bench.directions)
+    print(metasmooth.told(found))
     return 0
 
 

@@ -43,6 +43,8 @@ BENCHES = {
     "fidelity": "estimates of the gradient against brute force",
     "linearity": "the paper's scalar against the exact difference of influence",
     "signal": "whether estimates of the gradient agree with each other at one beta",
+    "variance": "what estimates vary by: samples, validation images, directions",
+    "metasmooth": "whether training is a smooth function of beta",
     "speed": "seconds of training, rendering, probes and steps, by size and by workers",
     "scaling": "what searches would cost on many workers, simulated from measured seconds",
     "render": "images per core-second of the renderer and of others",

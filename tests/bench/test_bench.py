@@ -88,7 +88,7 @@ def test_fidelity_refuses_what_cannot_be(capsys: pytest.CaptureFixture[str]) -> 
     assert cli.main(["bench", "fidelity", *TINY, "--references", "3"]) == 2
     assert "even" in capsys.readouterr().err
     assert cli.main(["bench"]) == 2
-    assert "fidelity, linearity, signal, speed, scaling, render" in capsys.readouterr().err
+    assert "fidelity, linearity, signal, variance, metasmooth, speed, scaling, render" in capsys.readouterr().err
 
 
 def test_linearity_prints_correlations(capsys: pytest.CaptureFixture[str]) -> None:

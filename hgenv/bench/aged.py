@@ -1,0 +1,35 @@
+"""Networks of some age: an environment after a while at its start, from which something is measured."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+from hgenv.env import DataGenEnv
+from hgenv.fields import Seed
+from hgenv.options import EnvOptions
+from hgenv.run import measured_step
+from hgenv.task import Task
+
+APART = 1000
+"""Steps on from its age at which the streams of an environment are its own: other samples, the same network."""
+
+
+@lru_cache(8)
+def aged(task: Task, options: EnvOptions, age: int, seed: Seed) -> tuple[DataGenEnv, dict[str, Any]]:
+    """An environment, and its state after `age` training steps at the start beta.
+
+    Raises ValueError unless that is a number of whole environment steps.
+    """
+    if age % options.train_steps:
+        raise ValueError(f"an age must be a multiple of train_steps ({options.train_steps}), got {age}")
+    env = DataGenEnv(task, options)
+    env.reset(seed=seed)
+    for _ in range(age // options.train_steps):
+        measured_step(env, env.start)
+    return env, env.state_dict()
+
+
+def with_other_samples(state: dict[str, Any], repeat: int) -> dict[str, Any]:
+    """The state, whose next step draws the `repeat`th samples, validation images and directions of its own."""
+    return state | {"steps": state["steps"] + APART + repeat}
