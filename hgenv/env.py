@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from functools import partial
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import gymnasium
 import numpy as np
@@ -14,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import nn
 
 from hgenv import registry
-from hgenv.batch import Batch, Split
+from hgenv.batch import Split
 from hgenv.beta.box import Box, spread_about
 from hgenv.beta.noise import keys, stream_keys
 from hgenv.calls import Turn, in_turn, own_torch
@@ -23,31 +22,20 @@ from hgenv.domains.domain import measured
 from hgenv.episode import Episode, Failure, Ledger, charged, failure, observed, random_state, random_words
 from hgenv.fields import check
 from hgenv.generator import TaskGenerator
-from hgenv.learning.gradient import Estimator, Samples, Signal, cosine, direction_of, plain_points
+from hgenv.learning.gradient import Signal, cosine, direction_of
 from hgenv.learning.learner import Learner
 from hgenv.learning.matching import Matching
-from hgenv.learning.response import Recent, long_response
-from hgenv.learning.training import FlatNetwork, State, Tape
+from hgenv.learning.training import FlatNetwork
 from hgenv.options import EnvOptions, build, split_options
 from hgenv.pictures import sheet
 from hgenv.probe import Moment, grouped, probe, train_member, validation_rows
 from hgenv.sizes import SMALL, with_size
+from hgenv.step import gradient_rows, loss_by_weights, trained
 from hgenv.task import Task, fresh_network, sampled
 from hgenv.workers import Here, Processes, Workers, workers_of
 
 Array = NDArray[np.float64]
 Observation = NDArray[np.float32]
-
-
-class Trained(NamedTuple):
-    """The state and the averaged weights after the training of a step; its recorded part, and what that trained on;
-    gradients (m, p) of some of the last batches, if the estimator wants them."""
-
-    state: State
-    average: torch.Tensor
-    tape: Tape
-    samples: list[Samples]
-    gradients: torch.Tensor | None
 
 
 class DataGenEnv(gymnasium.Env[Observation, Observation]):
@@ -152,12 +140,17 @@ class DataGenEnv(gymnasium.Env[Observation, Observation]):
             now.ledger.clipped += int(np.sum(moved != given))
             estimator = o.gradient if now.steps % o.gradient_every == 0 else None
             rows = validation_rows(now.task, o, now.ledger, now.seed, "validation", now.steps + 1)
-            after = trained(self, moved, estimator, matching := Matching(rows.image, o.distribution_matching))
-            outcome = self._learner.outcome(after.state, rows)
+            matching = Matching(rows.image, o.distribution_matching)
+            after = trained(self._learner, o, now, self.generate, moved, estimator, matching)
+            outcome = self._learner.outcome(after.weights, rows)
             outcome = outcome._replace(loss=float(outcome.loss + matching.term()))
             loss, failed, hybrid = outcome.loss, failure(outcome), dict[str, Any]()
             if estimator is not None and not failed:
-                found["signal"] = signal_of(self, estimator, after, moved, self._gradient_rows())
+                by_weights = loss_by_weights(self._learner, o, estimator, after, gradient_rows(now, o))
+                found["signal"] = Signal(
+                    self._learner.loss, after.tape, after.samples, moved, self.box.layout.discrete[self.box.movable],
+                    by_weights, estimator.curvature, now.ledger.count,
+                )  # fmt: skip
                 rng = np.random.default_rng(stream_keys(now.seed, "direction", now.steps + 1, 4))
                 gradient = estimator.estimate(found["signal"], self.generate, rng)
                 hybrid["hybrid_gradient"] = gradient
@@ -170,7 +163,12 @@ class DataGenEnv(gymnasium.Env[Observation, Observation]):
                 found, hybrid = {}, {}
             else:
                 task = now.task.commit(self.box.beta(moved))
-                found |= {"weights": after.state, "average": after.average, "task": task, "gradients": after.gradients}
+                found |= {
+                    "weights": after.weights,
+                    "average": after.average,
+                    "task": task,
+                    "gradients": after.gradients,
+                }
         # All that may fail or be interrupted is done: commit.
         losses = np.array([loss, *now.losses[:-1]])
         self._episode = now = dataclasses.replace(
@@ -178,13 +176,6 @@ class DataGenEnv(gymnasium.Env[Observation, Observation]):
             failures=now.failures + 1 if failed else 0, **found,
         )  # fmt: skip
         return observed(now, o), -loss, False, False, self.info() | hybrid
-
-    def _gradient_rows(self) -> Batch:
-        """The validation images of a gradient: of one half and of the other in turn, so that these images are not what
-        two successive estimates share; or all, if no number is drawn."""
-        now, o = self.episode, self.options
-        turn = None if o.validation_images is None else now.steps // o.gradient_every % 2
-        return validation_rows(now.task, o, now.ledger, now.seed, "gradient validation", now.steps + 1, turn)
 
     def render(self) -> NDArray[np.uint8] | None:
         """A contact sheet (h, w, 3) uint8 of 16 samples at the current beta: images above, targets below."""
@@ -328,30 +319,6 @@ def learner_of(task: Task, options: EnvOptions, seed: int) -> Learner:
     return Learner(model, task.quantity, options.inner, options.weight_average, device, options.precision)
 
 
-def trained(env: DataGenEnv, moved: Array, estimator: Estimator | None, matching: Matching) -> Trained:
-    """The training of a committed step at an action (d,), with a record of the estimator's window."""
-    now, o, learner = env.episode, env.options, env._learner
-    recent = None if o.gradient is None or o.gradient.horizon is None else Recent(now.gradients)
-    points = plain_points if o.gradient is None else o.gradient.points
-    first = o.train_steps - (0 if estimator is None else estimator.window(o.train_steps))
-    state, average, tape, kept = now.weights, now.average, Tape(o.inner), []
-    first_step, keyed = now.steps * o.train_steps, partial(stream_keys, now.seed, "train")
-    spread = env.box.spreading(o.spread)
-    drawn = env.generate.ahead(points(moved, first_step + k, o.batch_size, keyed, spread) for k in range(o.train_steps))
-    for k, samples in enumerate(drawn):
-        matching.see(samples.batch)
-        now.ledger.train_steps += 1
-        gradient = (learner.gradient if k >= first else learner.plain_gradient)(state.weights, samples.batch)
-        if k >= first:
-            tape.append(state, gradient, samples.batch)
-            kept.append(samples)
-        if recent is not None:
-            recent.see(state.taken, gradient)
-        state = o.inner.update(state, gradient)
-        average = learner.averaged(average, state)
-    return Trained(state, average, tape, kept, None if recent is None else recent.rows())
-
-
 @in_turn
 def train_members(env: DataGenEnv, actions: ArrayLike, origins: ArrayLike) -> Array:
     """Losses (k,) of k networks that are kept, after `train_steps` steps of each at its action, (k, d).
@@ -375,28 +342,6 @@ def train_members(env: DataGenEnv, actions: ArrayLike, origins: ArrayLike) -> Ar
     losses = np.array([loss for loss, _, _ in found])
     env._episode = now.followed_by([member for _, member, _ in found], losses)
     return losses
-
-
-def signal_of(env: DataGenEnv, estimator: Estimator, after: Trained, action: Array, rows: Batch) -> Signal:
-    """How the loss of validation rows depends on a training at an action (d,), for an estimator."""
-    learner, ledger = env._learner, env.ledger
-    by_weights = loss_by_weights(env, estimator, after.state, after.average, after.gradients, rows)
-    return Signal(
-        learner.loss, after.tape, after.samples, action, env.box.layout.discrete[env.box.movable], by_weights,
-        estimator.curvature, ledger.count,
-    )  # fmt: skip
-
-
-def loss_by_weights(
-    env: DataGenEnv, estimator: Estimator, state: State, average: torch.Tensor, gradients: torch.Tensor | None,
-    rows: Batch,
-) -> torch.Tensor:  # fmt: skip
-    """dL/dw (p,) of validation rows at the end of a training, or what an estimator's horizon puts in its place."""
-    by_weights = env._learner.gradient(state.weights if estimator.weights == "last" else average, rows)
-    if estimator.horizon is None or gradients is None:
-        return by_weights
-    o = env.options
-    return long_response(by_weights, o.inner.rates(state), gradients, o.batch_size, estimator.horizon)
 
 
 def make(task: str, render_mode: str | None = None, module: str = "", size: str = SMALL, **given: Any) -> DataGenEnv:

@@ -18,7 +18,7 @@ LAYERS = (
     ("task",),
     ("options", "episode", "clock", "calls"),
     ("generator", "sizes"),
-    ("probe",),
+    ("probe", "step"),
     ("env", "tasks"),
     ("checkpoint",),
     ("run", "pages"),

@@ -15,11 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hgenv.bench.aged import aged, with_other_samples
-from hgenv.env import DataGenEnv, loss_by_weights
+from hgenv.env import DataGenEnv
 from hgenv.fields import MOST, AtLeast, Natural, Seed, check
 from hgenv.options import EnvOptions
 from hgenv.probe import validation_rows
 from hgenv.run import measured_step
+from hgenv.step import loss_by_weights
 from hgenv.task import Task
 
 Array = NDArray[np.float64]
@@ -79,7 +80,7 @@ def _of_validation(env: DataGenEnv, o: VarianceOptions, training: int, draw: int
     assert estimator is not None
     count = training * o.validations + draw
     rows = validation_rows(now.task, env.options, now.ledger, o.seed, "variance", count)
-    by_weights = loss_by_weights(env, estimator, now.weights, now.average, now.gradients, rows)
+    by_weights = loss_by_weights(env._learner, env.options, estimator, now, rows)
     signal = dataclasses.replace(env.signal, by_weights=by_weights)
     generators = (np.random.default_rng([o.seed, count, k]) for k in range(o.directions))
     return [estimator.estimate(signal, env.generate, rng) for rng in generators]

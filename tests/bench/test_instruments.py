@@ -9,9 +9,10 @@ import torch
 from hgenv.bench import metasmooth, signal, variance
 from hgenv.beta.noise import stream_keys
 from hgenv.cli import main as cli
-from hgenv.env import DataGenEnv, loss_by_weights
+from hgenv.env import DataGenEnv
 from hgenv.learning.gradient import ImageDifference, Score
 from hgenv.options import EnvOptions
+from hgenv.step import loss_by_weights
 from hgenv.tasks.toy_shading import ToyShading
 
 
@@ -77,7 +78,7 @@ def test_an_estimate_of_the_instrument_is_that_of_a_step() -> None:
     gradient = env.step(env.start)[4]["hybrid_gradient"]
     now = env.episode
     rows = env.task.domain.batch("validation")
-    again = loss_by_weights(env, options.gradient, now.weights, now.average, now.gradients, rows)
+    again = loss_by_weights(env._learner, options, options.gradient, now, rows)
     torch.testing.assert_close(again, env.signal.by_weights)
     rng = np.random.default_rng(stream_keys(now.seed, "direction", 1, 4))
     np.testing.assert_allclose(options.gradient.estimate(env.signal, env.generate, rng), gradient)

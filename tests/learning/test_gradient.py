@@ -10,6 +10,7 @@ from hgenv.env import DataGenEnv
 from hgenv.learning.gradient import ESTIMATORS
 from hgenv.options import EnvOptions, build
 from hgenv.quantities import SquaredError
+from hgenv.step import gradient_rows
 
 OPTIONS = {
     "gradient": "image", "train_steps": 5, "gradient_steps": 5, "batch_size": 3, "gradient_directions": 8,
@@ -124,12 +125,16 @@ def test_successive_gradients_share_no_validation_image() -> None:
         seen = []
         for _ in range(4):
             env.step(POINT)
-            seen.append({row.tobytes() for row in env._gradient_rows().image.numpy()})
+            seen.append({row.tobytes() for row in gradient_rows(env.episode, env.options).image.numpy()})
         assert tuple(len(rows) for rows in seen[:2]) == sizes
         assert bool(seen[0] & seen[1]) == (wanted is None)
         assert seen[0] | seen[2] <= {row.tobytes() for row in env.task.domain.batch("validation").image.numpy()}
     seldom = made(train_steps=2, gradient_steps=1, gradient_every=2, validation_images=16)
-    first = [{row.tobytes() for row in seldom._gradient_rows().image.numpy()} for _ in range(4) if seldom.step(POINT)]
+    first = [
+        {row.tobytes() for row in gradient_rows(seldom.episode, seldom.options).image.numpy()}
+        for _ in range(4)
+        if seldom.step(POINT)
+    ]
     assert first[0] == first[1] != first[2], "the second and the fourth step have a gradient"
 
 
