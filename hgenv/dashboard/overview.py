@@ -9,6 +9,7 @@ from typing import Any
 
 from hgenv.dashboard.cells import FAILED, Cell, Group, grouped
 from hgenv.dashboard.places import Places
+from hgenv.dashboard.planned import Planned
 from hgenv.dashboard.watched import Watched
 from hgenv.runs.folder import BEST, CONFIG, METRICS
 from hgenv.runs.writer import LOCK, is_written
@@ -22,7 +23,7 @@ class Overview:
 
     def __init__(self, places: Places) -> None:
         self._places, self._lock, self._stamp = places, threading.Lock(), 0
-        self._runs = dict[Path, Watched]()
+        self._runs, self._planned = dict[Path, Watched](), Planned()
         self._files = dict[Path, frozenset[str]]()
 
     def look(self, since: int = 0) -> dict[str, Any]:
@@ -49,6 +50,9 @@ class Overview:
             "folder": self._places.shown(folder) if inside else folder.name,
             "env": group.env + (", random starts" if group.random_starts else ""),
             "bench": any(cell.seed is not None for cell in cells.values()),
+            "not_begun": max(0, self._planned.count(folder, group.env, group.random_starts) - len(cells))
+            if inside
+            else 0,
             "running": (inside and is_written(folder)) or any(cell.state == "running" for cell in cells.values()),
             "page": self._page(folder),
             "metric": metrics[0] if metrics else "",

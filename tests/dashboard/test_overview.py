@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from benches import planned
 from dashboards import STEPS, TOY, play
 
 from hgenv.dashboard.overview import Overview
@@ -152,3 +153,21 @@ def test_a_word_on_a_failure_that_is_a_link_is_not_followed(bench: Path) -> None
     shutil.move(path, bench.parent / "secret.json")
     path.symlink_to(bench.parent / "secret.json")
     assert "is a symbolic link" in cells(Overview(Places([str(bench)])))["ppo-0"]["reason"]
+
+
+def test_cells_that_have_not_begun_are_counted_from_the_plan(tmp_path: Path) -> None:
+    plan = planned(tmp_path / "b")
+    begun = [cell for cell in plan.cells() if cell.label == "cma"][:3]
+    for cell in begun:
+        play(cell.folder)
+    overview = Overview(Places([str(tmp_path)]))
+
+    def left() -> dict[str, int]:
+        return {group["env"]: group["not_begun"] for group in overview.look()["groups"]}
+
+    each = len(plan.cells()) // 2
+    of_random = sum(cell.starts == "random" for cell in begun)
+    wanted = {"ToyShading-v0": each - (3 - of_random), "ToyShading-v0, random starts": each - of_random}
+    assert left() == {env: count for env, count in wanted.items() if env in left()}
+    (tmp_path / "b" / "bench.json").write_text("{")
+    assert set(left().values()) == {0}, "a plan that cannot be read says nothing"

@@ -58,7 +58,8 @@ class View {
     });
     this.head.replaceChildren(
       element("h2", {}, folder, " ", element("span", { className: "quiet" }, env)),
-      element("p", { className: "counts" }, ...counts, bench && running ? element("span", {}, "the bench goes on") : null,
+      element("p", { className: "counts" }, ...counts, this.group.not_begun ? element("span", {}, `${this.group.not_begun} not begun`) : null,
+        bench && running ? element("span", {}, "the bench goes on") : null,
         page ? element("a", { href: `/files/${page}` }, "report") : null),
     );
     const seeds = [...new Set(cells.map((cell) => cell.seed))].sort((a, b) => a - b);
