@@ -19,7 +19,7 @@ from torch.nn.utils import parametrizations, parametrize
 from torch.nn.utils.weight_norm import WeightNorm as HookedWeightNorm
 
 from hgenv.batch import Batch
-from hgenv.fields import AtLeast, Decay, Positive, check
+from hgenv.fields import AtLeast, Decay, Natural, Positive, check
 
 Loss = Callable[[Tensor, Batch], Tensor]
 """(weights (p,), Batch of n rows) -> loss of every row, (n,). Training and validation take the mean."""
@@ -128,7 +128,12 @@ class InnerOptimizer(ABC):
 
     @abstractmethod
     def rates(self, state: State) -> Tensor:
-        """How far a step moves each weight (p,) by a unit of a gradient that lasts."""
+        """How far a step moves each weight (p,) by a unit of a gradient that lasts, at the full learning rate."""
+
+
+def left_of(taken: int, until: int | None) -> float:
+    """The share of the learning rate that is left after so many steps: 1 until the last fifth, then down to 0."""
+    return 1.0 if until is None else min(1.0, max(0.0, 5.0 * (1.0 - taken / until)))
 
 
 @dataclass(frozen=True)
@@ -139,6 +144,8 @@ class SGD(InnerOptimizer):
     """Learning rate of the network."""
     momentum: Decay = 0.9
     """Share of the last step's velocity that is kept."""
+    until: Natural | None = None
+    """Training steps after which the learning rate is 0, falling over the last fifth of them; None: it never falls."""
 
     def __post_init__(self) -> None:
         check(self)
@@ -148,14 +155,17 @@ class SGD(InnerOptimizer):
 
     def update(self, state: State, gradient: Tensor) -> State:
         velocity = self.momentum * state.moments[0] + gradient
-        return State(state.weights - self.learning_rate * velocity, (velocity,), state.taken + 1)
+        return State(state.weights - self._rate(state) * velocity, (velocity,), state.taken + 1)
 
     def adjoint(self, state: State, gradient: Tensor, after: State) -> tuple[Tensor, State]:
-        by_velocity = after.moments[0] - self.learning_rate * after.weights
+        by_velocity = after.moments[0] - self._rate(state) * after.weights
         return by_velocity, State(after.weights, (self.momentum * by_velocity,), state.taken)
 
     def rates(self, state: State) -> Tensor:
         return torch.full_like(state.weights, self.learning_rate / (1.0 - self.momentum))
+
+    def _rate(self, state: State) -> float:
+        return self.learning_rate * left_of(state.taken, self.until)
 
 
 @dataclass(frozen=True)
@@ -177,6 +187,8 @@ class Adam(InnerOptimizer):
     """Added inside the root, as optax has it: 1e-6, say, makes what is trained a smoother function of the data."""
     freeze: bool = False
     """Treat the second moment as a constant in the reverse."""
+    until: Natural | None = None
+    """Training steps after which the learning rate is 0, falling over the last fifth of them; None: it never falls."""
 
     def __post_init__(self) -> None:
         check(self)
@@ -188,14 +200,14 @@ class Adam(InnerOptimizer):
         first = self.beta1 * state.moments[0] + (1 - self.beta1) * gradient
         second = self.beta2 * state.moments[1] + (1 - self.beta2) * gradient**2
         correct1, correct2 = self._corrections(state.taken + 1)
-        step = self.learning_rate * (first / correct1) / (self._root(second / correct2) + self.epsilon)
+        step = self._rate(state) * (first / correct1) / (self._root(second / correct2) + self.epsilon)
         return State(state.weights - step, (first, second), state.taken + 1)
 
     def adjoint(self, state: State, gradient: Tensor, after: State) -> tuple[Tensor, State]:
         done = self.update(state, gradient)
         correct1, correct2 = self._corrections(done.taken)
         root = self._root(done.moments[1] / correct2)
-        scale = self.learning_rate / (root + self.epsilon)
+        scale = self._rate(state) / (root + self.epsilon)
         by_first = after.moments[0] - after.weights * scale / correct1
         if self.freeze:
             by_second = torch.zeros_like(by_first)
@@ -208,6 +220,9 @@ class Adam(InnerOptimizer):
 
     def rates(self, state: State) -> Tensor:
         return self.learning_rate / (self._root(state.moments[1] / self._corrections(state.taken)[1]) + self.epsilon)
+
+    def _rate(self, state: State) -> float:
+        return self.learning_rate * left_of(state.taken, self.until)
 
     def _root(self, second: Tensor) -> Tensor:
         return (second + self.eps_root).sqrt() if self.eps_root else second.sqrt()
