@@ -1,6 +1,7 @@
 """Recipes: every one can be run, finds what is to be found, and is what the page says."""
 
 import json
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -16,29 +17,32 @@ from optimizers import OPTIMIZERS
 
 TOY = ["--env", "hgenv/ToyShading-v0"]
 PAGE = Path(__file__).parents[1] / "docs" / "optimizers.md"
-LONG = ("gp", "cma-initial", "tbpsa", "tbpsa-initial", "one-plus-one", "image", "influence", "score", "mixed")
-"""What is slow, or much like another."""
+LONG = (
+    "gp", "tpe", "cma-initial", "tbpsa", "tbpsa-initial", "one-plus-one", "one-plus-one-initial", "image", "influence",
+    "score", "mixed", "autosimulate",
+)  # fmt: skip
+"""What is slow on the toy, or much like another."""
 
 
-def names(agents: bool) -> list:
-    """Recipes as parameters of a test: those of agents, or of optimizers."""
+def names(agents: bool, long: Collection[str] = ()) -> list:
+    """Recipes as parameters of a test: those of agents, or of optimizers, of which some take long."""
     found = []
     for name, recipe in RECIPES.items():
         optimizer = recipe.words.split()[0]
         if (optimizer not in OPTIMIZERS) == agents:
             marks = [mark for one in playable([optimizer]) for mark in one.marks]
-            found.append(pytest.param(name, marks=marks + [pytest.mark.long] * (name in LONG)))
+            found.append(pytest.param(name, marks=marks + [pytest.mark.long] * (name in long)))
     return found
 
 
-@pytest.mark.parametrize("name", names(agents=False))
+@pytest.mark.parametrize("name", names(agents=False, long=["gp"]))
 def test_recipes_find_the_optimum_of_a_quadratic(name: str) -> None:
     optimizer = parse_run(players(), expanded([name, *TOY], OPTIMIZERS)).optimizer
     steps = {"meta-sim": 800, "learning-to-simulate": 1600, "tpe": 50, "gp": 8}.get(name, 400)
     assert np.linalg.norm(play(optimizer, steps)[-1] - OPTIMUM) < 0.1
 
 
-@pytest.mark.parametrize("name", names(agents=False))
+@pytest.mark.parametrize("name", names(agents=False, long=LONG))
 def test_recipes_find_the_optimum_of_toy_shading(name: str) -> None:
     s = parse_run(players(), expanded([name, *TOY, "--validation-images", "None"], OPTIMIZERS))
     steps = 6000 if s.training.probes == "initial" else 2000
