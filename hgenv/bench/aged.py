@@ -5,8 +5,14 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from hgenv.beta.noise import stream_keys
 from hgenv.env import DataGenEnv
 from hgenv.fields import Seed
+from hgenv.learning.response import KEPT
 from hgenv.options import EnvOptions
 from hgenv.run import measured_step
 from hgenv.task import Task
@@ -17,7 +23,8 @@ APART = 1000
 
 @lru_cache(8)
 def aged(task: Task, options: EnvOptions, age: int, seed: Seed) -> tuple[DataGenEnv, dict[str, Any]]:
-    """An environment, and its state after `age` training steps at the start beta.
+    """An environment, and its state after `age` training steps at the start beta, with as many gradients of batches
+    there as an estimator with a horizon keeps.
 
     Raises ValueError unless that is a number of whole environment steps.
     """
@@ -27,7 +34,18 @@ def aged(task: Task, options: EnvOptions, age: int, seed: Seed) -> tuple[DataGen
     env.reset(seed=seed)
     for _ in range(age // options.train_steps):
         measured_step(env, env.start)
-    return env, env.state_dict()
+    return env, env.state_dict() | {"gradients": _gradients(env)}
+
+
+def _gradients(env: DataGenEnv) -> NDArray[np.floating]:
+    """Gradients (KEPT, p) of batches at the start, at the weights that the network has."""
+    now, size = env.episode, env.options.batch_size
+    found = []
+    for k in range(KEPT):
+        seeds = stream_keys(now.seed, "spectrum", k, size)
+        samples = env.generate(np.tile(env.start, (size, 1)), seeds)
+        found.append(env._learner.plain_gradient(now.weights.weights, samples.batch))
+    return torch.stack(found).cpu().numpy()
 
 
 def with_other_samples(state: dict[str, Any], repeat: int) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Instruments: do estimates agree, what do they vary by, is training smooth?"""
 
+import dataclasses
 import re
 
 import numpy as np
@@ -7,10 +8,12 @@ import pytest
 import torch
 
 from hgenv.bench import metasmooth, signal, variance
+from hgenv.bench.aged import aged
 from hgenv.beta.noise import stream_keys
 from hgenv.cli import main as cli
 from hgenv.env import DataGenEnv
 from hgenv.learning.gradient import ImageDifference, Score
+from hgenv.learning.response import KEPT
 from hgenv.options import EnvOptions
 from hgenv.step import loss_by_weights
 from hgenv.tasks.toy_shading import ToyShading
@@ -97,3 +100,16 @@ def test_training_is_smoother_with_larger_eps_root(capsys: pytest.CaptureFixture
         assert cli.main(words) == 0
         found.append(float(re.search(r"metasmoothness (\S+) ± \d", capsys.readouterr().out).group(1)))
     assert -1.0 <= found[0] < found[1] <= 1.0
+
+
+def test_an_aged_network_has_the_gradients_of_a_horizon() -> None:
+    """As many as are kept, at its own weights, so that an estimate depends on the horizon as in a run."""
+    options, o = EnvOptions(train_steps=4), variance.VarianceOptions(age=8, trainings=2, validations=2, directions=2)
+    env, state = aged(ToyShading(), options, 8, 0)
+    assert state["gradients"].shape == (KEPT, len(env.episode.weights.weights))
+    near, far = (
+        np.array(list(variance.estimates(ToyShading(), dataclasses.replace(options, gradient=Score(horizon=h)), o)))
+        for h in (None, 10_000)
+    )
+    assert np.isfinite(far).all()
+    assert not np.allclose(near, far, rtol=0.05)
