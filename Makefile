@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint docs
+.PHONY: demo test test-slow lint docs
 demo: .venv/installed
 	rm -rf runs/demo
 	$(BIN)/hgenv baselines
@@ -10,6 +10,9 @@ demo: .venv/installed
 
 test: .venv/installed-test lint
 	$(BIN)/pytest -n auto --dist loadgroup
+
+test-slow: .venv/installed-test
+	$(BIN)/pytest -n auto --dist loadgroup -m "slow and not long"
 
 lint: .venv/installed-test
 	$(BIN)/ruff format --check .

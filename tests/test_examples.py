@@ -30,7 +30,10 @@ def play(*words: str) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("script", sorted(SAYS))
+SLOW = [pytest.param(name, marks=[pytest.mark.slow] * (name != "add_a_task.py")) for name in sorted(SAYS)]
+
+
+@pytest.mark.parametrize("script", SLOW)
 def test_examples_run_and_print_what_they_promise(script: str) -> None:
     found = re.search(SAYS[script], play(f"examples/{script}"))
     assert found is not None

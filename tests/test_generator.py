@@ -51,6 +51,7 @@ def generator(task: ToyShading, threads: int) -> TaskGenerator:
     return TaskGenerator(task, Box.of(task.layout, "all"), torch.device("cpu"), Ledger(), threads)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("id", ["hgenv/ToyShading-v0", "hgenv/SceneNormals-v0", "hgenv/ShapeNormals-v0"])
 def test_rows_that_are_drawn_in_other_processes_are_the_same(id: str) -> None:
     """Also of scenes with different numbers of objects."""
@@ -65,6 +66,7 @@ def test_rows_that_are_drawn_in_other_processes_are_the_same(id: str) -> None:
     assert elsewhere.ledger.renders == 7
 
 
+@pytest.mark.slow
 def test_a_slow_renderer_draws_in_other_processes() -> None:
     pytest.importorskip("pyrender", reason="pyrender is not installed")
     losses, drawn = [], []
@@ -104,6 +106,7 @@ def test_what_is_drawn_ahead_is_the_same_in_the_same_order(threads: int) -> None
     assert ahead.ledger.renders == 36
 
 
+@pytest.mark.slow
 def test_other_threads_draw_while_a_batch_is_used() -> None:
     task = Watched()
     drawn = generator(task, 1).ahead(points(20))

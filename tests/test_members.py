@@ -126,6 +126,7 @@ RUN = [
 ]
 
 
+@pytest.mark.slow
 def test_a_run_is_the_same_with_workers_and_resumed(tmp_path: Path) -> None:
     whole, cut = str(tmp_path / "whole"), str(tmp_path / "cut")
     assert main([*RUN, "--max-steps", "5", "--out", whole]) == 0

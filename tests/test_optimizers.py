@@ -74,6 +74,7 @@ def test_trajectories_are_the_golden_ones(name: str, request: pytest.FixtureRequ
         np.testing.assert_allclose(path, golden[name], atol=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SEARCHING)
 def test_finds_the_optimum_of_toy_shading(name: str) -> None:
     optimizer = OPTIMIZERS[name]()

@@ -36,6 +36,7 @@ def test_samplers_find_the_optimum_of_a_quadratic(sampler: Any) -> None:
     assert np.linalg.norm(play(Optuna(sampler=sampler), steps)[-1] - OPTIMUM) < 0.1
 
 
+@pytest.mark.slow
 @needs_optuna
 def test_cma_es_finds_the_optimum_of_toy_shading() -> None:
     """TPE and GP do so as recipes."""

@@ -20,7 +20,7 @@ from hgenv.cli.main import main
 from hgenv.workers import WorkerError, Workers, workers_of
 
 ray = pytest.importorskip("ray", reason="Ray, which the extra hgenv[ray] brings, is not installed")
-pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.xdist_group("ray")]
+pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.xdist_group("ray"), pytest.mark.slow]
 with socket.socket() as free:
     free.bind(("127.0.0.1", 0))
     PORT = free.getsockname()[1]

@@ -42,6 +42,7 @@ def test_recipes_find_the_optimum_of_a_quadratic(name: str) -> None:
     assert np.linalg.norm(play(optimizer, steps)[-1] - OPTIMUM) < 0.1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", names(agents=False, long=LONG))
 def test_recipes_find_the_optimum_of_toy_shading(name: str) -> None:
     s = parse_run(players(), expanded([name, *TOY, "--validation-images", "None"], OPTIMIZERS))

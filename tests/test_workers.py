@@ -100,6 +100,7 @@ def test_who_stops_listening_stops_the_work(tmp_path: Path) -> None:
         assert workers.map(pieces.refuse, (), [1, 2]) == [1, 2]
 
 
+@pytest.mark.slow
 def test_a_run_is_the_same_with_workers_that_are_killed_and_resumed_with_others(tmp_path: Path) -> None:
     run = ["run", "random-search", "--env", "hgenv/ToyShading-v0", "--pairs", "3", "--no-figures"]
     assert main([*run, "--max-steps", "4", "--out", str(tmp_path / "here")]) == 0

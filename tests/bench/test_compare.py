@@ -141,6 +141,7 @@ def words(out: Path, *more: str) -> list[str]:
     return ["bench", TOY, "--out", str(out), *options, *more]
 
 
+@pytest.mark.slow
 def test_a_comparison_makes_its_report_keeps_cells_and_names_failures(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -217,6 +218,7 @@ def test_mistakes_are_named(arguments: list[str], capsys: pytest.CaptureFixture[
     assert "name an environment, or one of fidelity" in shown or "unknown environment" in shown
 
 
+@pytest.mark.slow
 def test_an_interrupted_comparison_leaves_no_process_and_goes_on(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "hgenv", *words(tmp_path, "--max-seconds", "100", "--optimizers", "cma")]
     command[command.index("--max-steps") : command.index("--max-steps") + 2] = []
@@ -266,6 +268,7 @@ def compare_killed(out: Path, kills: int, more: list[str]) -> None:
         assert rows_of(cell) == rows_of(alone)
 
 
+@pytest.mark.slow
 def test_a_killed_comparison_leaves_no_cell_and_goes_on(tmp_path: Path) -> None:
     more = ["--max-steps", "99", "--random-fixed", "0", "--retrain-steps", "--optimizers", "random-step"]
     compare_killed(tmp_path, 1, [*more, "--", "--train-steps", "2"])

@@ -236,6 +236,7 @@ def test_a_page_needs_nothing_but_itself_and_its_cells(over: Path) -> None:
     assert not re.search(r'(src|href)="(https?:|//|/)', text)
 
 
+@pytest.mark.slow
 def test_a_large_comparison_has_a_small_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     many = [f"method-{i}=fixed" for i in range(23)]
     plan = planned(tmp_path / "bench", many, seeds=10)

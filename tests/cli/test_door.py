@@ -48,6 +48,7 @@ def play(*words: str, path: Path | None = None, cwd: Path | None = None, status:
     return done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_an_installed_package_is_listed_run_and_compared(installed: Path, tmp_path: Path) -> None:
     found = json.loads(play("list", "--json", path=installed))
     assert "toy/Ramps-v0" in found["environments"]
@@ -69,6 +70,7 @@ def test_an_installed_package_is_listed_run_and_compared(installed: Path, tmp_pa
     assert "| signs |" in play("bench", "fidelity", "toy/Ramps-v0", *words, path=installed, cwd=tmp_path)
 
 
+@pytest.mark.slow
 def test_a_folder_of_modules_comes_in_by_import(tmp_path: Path) -> None:
     shutil.copytree(TOY / "toy_parts", tmp_path / "toy_parts")
     imports = [word for part in ("task", "optimizer", "estimator") for word in ("--import", f"toy_parts.{part}")]
@@ -84,6 +86,7 @@ def test_a_folder_of_modules_comes_in_by_import(tmp_path: Path) -> None:
     assert "was made with the imports" in play(*words, "--import", "json", cwd=tmp_path, status=2)
 
 
+@pytest.mark.slow
 def test_a_run_of_an_imported_file_opens_from_anywhere(tmp_path: Path) -> None:
     source = (TOY / "toy_parts" / "task.py").read_text().replace("toy/Ramps-v0", "toy/FileRamps-v0")
     (tmp_path / "here").mkdir()

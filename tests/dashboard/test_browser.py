@@ -125,6 +125,7 @@ def test_coordinates_are_searched(browser: WebDriver, tmp_path: Path) -> None:
         pictures(browser)
 
 
+@pytest.mark.slow
 def test_a_bench_that_is_running(browser: WebDriver, tmp_path: Path) -> None:
     words = ["--seeds", "2", "--optimizers", "fixed", "--random-fixed", "0", "--retrain-steps", "--workers", "1"]
     limits = ["--max-wall-seconds", "4", "--out", str(tmp_path / "bench")]

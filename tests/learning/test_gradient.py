@@ -45,6 +45,7 @@ def brute_force(env: DataGenEnv, state: dict) -> np.ndarray:
     return gradient
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("inner", ["adam", "sgd"])
 def test_unbiased_estimate_agrees_with_brute_force_within_its_standard_error(inner: str) -> None:
     """Differences of estimate and brute force over 60 states of the streams: their mean is 0, to its standard error."""

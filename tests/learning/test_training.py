@@ -378,6 +378,7 @@ print(peak() - before, (sum(part.nbytes for part in (*tape.batches[0], tape.grad
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="needs Linux's /proc to measure peak memory")
 def test_a_differentiated_step_leaves_no_graph_behind() -> None:
     """Memory grows by little more than what must be kept of a step: its batch, its gradient, an eighth of a state."""

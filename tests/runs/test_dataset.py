@@ -132,6 +132,7 @@ def test_a_dataset_grows_and_is_the_same_by_workers(runs: Path, tmp_path: Path) 
     assert content(tmp_path / "grown") == content(tmp_path / "whole"), "all was there"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kill", [signal.SIGKILL, signal.SIGINT])
 def test_what_was_cut_short_goes_on(runs: Path, tmp_path: Path, kill: signal.Signals) -> None:
     count = 400

@@ -204,6 +204,7 @@ def killed_and_resumed(out: Path, words: list[str], kills: int, seed: int, most:
     return kills
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on(tmp_path: Path) -> None:
     words = ["random-search", *TOY, "--max-steps", "150", "--checkpoint-steps", "20"]
     assert main(["run", *words, "--out", str(tmp_path / "whole")]) == 0

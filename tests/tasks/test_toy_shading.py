@@ -41,6 +41,7 @@ def test_a_ball_lit_from_above_looks_like_a_bowl_lit_from_below() -> None:
     assert (both.target[0, 1] * both.target[1, 1]).min() < -0.1
 
 
+@pytest.mark.slow
 def test_training_is_best_at_the_optimum() -> None:
     """Against the optimum moved by 0.3 of the box along every coordinate, either way, at equal training."""
     env = DataGenEnv(ToyShading(), EnvOptions(train_steps=400, validation_images=None, inner=Adam(learning_rate=1e-2)))
@@ -131,6 +132,7 @@ def estimates(estimator: Estimator, repeats: int) -> Array:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "estimator",
     [
