@@ -72,7 +72,7 @@ def test_committed_samples_do_not_depend_on_the_optimizer(monkeypatch: pytest.Mo
             seen[name].append(seeds.tolist())
         return seeds
 
-    monkeypatch.setattr("hgenv.env.stream_keys", logged)
+    monkeypatch.setattr("hgenv.step.stream_keys", logged)
     for name in ("fixed", "random-search", "hybrid-gradient"):
         gradient = Score() if name == "hybrid-gradient" else None
         options = EnvOptions(gradient=gradient, train_steps=2, batch_size=2)
