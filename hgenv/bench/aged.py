@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from hgenv.beta.noise import stream_keys
 from hgenv.env import DataGenEnv
 from hgenv.fields import Seed
+from hgenv.learning.gradient import Estimator
 from hgenv.learning.response import KEPT
 from hgenv.options import EnvOptions
 from hgenv.run import measured_step
@@ -23,8 +24,7 @@ APART = 1000
 
 @lru_cache(8)
 def aged(task: Task, options: EnvOptions, age: int, seed: Seed) -> tuple[DataGenEnv, dict[str, Any]]:
-    """An environment, and its state after `age` training steps at the start beta, with as many gradients of batches
-    there as an estimator with a horizon keeps.
+    """An environment, and its state after `age` training steps at the start beta.
 
     Raises ValueError unless that is a number of whole environment steps.
     """
@@ -34,11 +34,20 @@ def aged(task: Task, options: EnvOptions, age: int, seed: Seed) -> tuple[DataGen
     env.reset(seed=seed)
     for _ in range(age // options.train_steps):
         measured_step(env, env.start)
-    return env, env.state_dict() | {"gradients": _gradients(env)}
+    return env, env.state_dict()
 
 
-def _gradients(env: DataGenEnv) -> NDArray[np.floating]:
-    """Gradients (KEPT, p) of batches at the start, at the weights that the network has."""
+def aged_for(estimator: Estimator, task: Task, options: EnvOptions, age: int, seed: Seed) -> dict[str, Any]:
+    """The state of `aged`, with the gradients of batches that the estimator needs if it has a horizon."""
+    state = aged(task, options, age, seed)[1]
+    return state if estimator.horizon is None else state | {"gradients": _gradients(task, options, age, seed)}
+
+
+@lru_cache(2)
+def _gradients(task: Task, options: EnvOptions, age: int, seed: Seed) -> NDArray[np.floating]:
+    """Gradients (KEPT, p) of batches at the start, at the weights of that age."""
+    env, state = aged(task, options, age, seed)
+    env.load_state_dict(state)
     now, size = env.episode, env.options.batch_size
     found = []
     for k in range(KEPT):

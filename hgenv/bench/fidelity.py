@@ -24,7 +24,7 @@ import scipy.stats
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from hgenv.bench.aged import aged, with_other_samples
+from hgenv.bench.aged import aged, aged_for, with_other_samples
 from hgenv.env import DataGenEnv
 from hgenv.fields import MOST, AtLeast, Length, Natural, OnDisk, Seed, check
 from hgenv.files import append, read_json, whole, write_json, write_text
@@ -173,12 +173,14 @@ def _vector(
         env = DataGenEnv(task, dataclasses.replace(whole, train_steps=o.long_steps))
         env.reset(seed=o.seed + 1 + job.repeat)  # other samples than those of the short reference
         return _line(job, env, partial(_brute_force, env, o.delta))
-    env, state = aged(task, whole, job.age, o.seed)
     if job.kind == "short":
+        env, state = aged(task, whole, job.age, o.seed)
         env.load_state_dict(state | {"evaluations": job.repeat})
         return _line(job, env, partial(_brute_force, env, o.delta))
     env = DataGenEnv(task, options)
     env.reset(seed=o.seed)
+    assert options.gradient is not None
+    state = aged_for(options.gradient, task, whole, job.age, o.seed)
     env.load_state_dict(with_other_samples(state, job.repeat))
     return _line(job, env, lambda: measured_step(env, env.start)["hybrid_gradient"])
 

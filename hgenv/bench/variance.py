@@ -14,7 +14,7 @@ from typing import Annotated, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from hgenv.bench.aged import aged, with_other_samples
+from hgenv.bench.aged import aged_for, with_other_samples
 from hgenv.env import DataGenEnv
 from hgenv.fields import MOST, AtLeast, Natural, Seed, check
 from hgenv.options import EnvOptions
@@ -49,7 +49,7 @@ class VarianceOptions:
 class Components(NamedTuple):
     """Variances of an estimate (d,), summed over coordinates, of each source; signal: the square of what it estimates.
 
-    None is biased, and so each may come out below 0.
+    They are unbiased, so that each may come out below 0.
     """
 
     training: float
@@ -64,7 +64,7 @@ def estimates(task: Task, options: EnvOptions, o: VarianceOptions) -> Iterator[A
     if estimator is None:
         raise ValueError("there is no variance without a gradient: name an estimator with --gradient")
     options = dataclasses.replace(options, gradient_every=1)
-    _, state = aged(task, options.without_gradient(), o.age, o.seed)
+    state = aged_for(estimator, task, options.without_gradient(), o.age, o.seed)
     env = DataGenEnv(task, options)
     env.reset(seed=o.seed)
     for training in range(o.trainings):

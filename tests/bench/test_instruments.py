@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from hgenv.bench import metasmooth, signal, variance
-from hgenv.bench.aged import aged
+from hgenv.bench.aged import aged, aged_for
 from hgenv.beta.noise import stream_keys
 from hgenv.cli import main as cli
 from hgenv.env import DataGenEnv
@@ -106,7 +106,10 @@ def test_an_aged_network_has_the_gradients_of_a_horizon() -> None:
     """As many as are kept, at its own weights, so that an estimate depends on the horizon as in a run."""
     options, o = EnvOptions(train_steps=4), variance.VarianceOptions(age=8, trainings=2, validations=2, directions=2)
     env, state = aged(ToyShading(), options, 8, 0)
-    assert state["gradients"].shape == (KEPT, len(env.episode.weights.weights))
+    wanted = aged_for(Score(horizon=9), ToyShading(), options, 8, 0)
+    assert wanted["gradients"].shape == (KEPT, len(env.episode.weights.weights))
+    assert "gradients" not in state
+    np.testing.assert_array_equal(wanted["weights"], state["weights"])
     near, far = (
         np.array(list(variance.estimates(ToyShading(), dataclasses.replace(options, gradient=Score(horizon=h)), o)))
         for h in (None, 10_000)
