@@ -11,6 +11,8 @@ gradients stands for that of H: batch size x their covariance, the Fisher matrix
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -40,6 +42,11 @@ class Recent:
         return torch.stack(rows) if rows else None
 
 
+def clamped(rates: Tensor) -> Tensor:
+    """The rates (p,), the largest of them no larger than the quantile."""
+    return rates.clamp(max=rates.kthvalue(math.ceil(_CLAMPED * len(rates))).values)
+
+
 def long_response(by_weights: Tensor, rates: Tensor, gradients: Tensor, batch_size: int, steps: int) -> Tensor:
     """What stands for dL/dw (p,), a loss' derivative at the end of a training, if its steps are to be judged by the
     loss `steps` further steps later: R^-1/2 f(A) R^1/2 dL/dw / f(0).
@@ -49,7 +56,7 @@ def long_response(by_weights: Tensor, rates: Tensor, gradients: Tensor, batch_si
     """
     if len(gradients) < 2:
         return by_weights
-    root = rates.clamp(max=torch.quantile(rates, _CLAMPED)).sqrt()
+    root = clamped(rates).sqrt()
     spread = (batch_size / len(gradients)) ** 0.5 * root * (gradients - gradients.mean(0))
     sizes, axes = torch.linalg.eigh((spread @ spread.T).double())
     sizes = sizes.clamp(min=torch.finfo(sizes.dtype).tiny)
