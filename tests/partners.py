@@ -1,6 +1,6 @@
 """Libraries that not everybody has: what needs one skips where it is missing."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from importlib.util import find_spec
 from typing import Any
 
@@ -11,6 +11,11 @@ needs_optuna = pytest.mark.skipif(
 )
 
 
-def playable(names: Iterable[str]) -> list[Any]:
-    """Names of optimizers as parameters of a test; those that begin with optuna need it."""
-    return [pytest.param(name, marks=needs_optuna if name.startswith("optuna") else ()) for name in sorted(names)]
+def playable(names: Iterable[str], quick: Collection[str] | None = None) -> list[Any]:
+    """Names of optimizers as parameters of a test; those that begin with optuna need it. All but the quick are slow."""
+    found = []
+    for name in sorted(names):
+        marks = [needs_optuna] * name.startswith("optuna")
+        marks += [pytest.mark.slow] * (quick is not None and name not in quick)
+        found.append(pytest.param(name, marks=marks))
+    return found

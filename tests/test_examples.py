@@ -49,6 +49,7 @@ def test_what_an_example_adds_is_there_with_import(script: str, tmp_path: Path) 
     assert "2 steps" in play("-m", "hgenv", *words, "--import", f"examples/{script}")
 
 
+@pytest.mark.slow
 def test_plain_pytorch_trains_on_a_dataset(tmp_path: Path) -> None:
     run, data = str(tmp_path / "run"), str(tmp_path / "data")
     toy = ["--env", "hgenv/ToyShading-v0", "--max-steps", "2", "--no-figures"]

@@ -100,6 +100,7 @@ def test_linearity_prints_correlations(capsys: pytest.CaptureFixture[str]) -> No
     assert all(float(row[5]) > 0.999 for row in rows)
 
 
+@pytest.mark.slow
 def test_render_speed_prints_every_renderer(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["bench", "render", "--count", "2", "--repeats", "1", "--resolutions", "16", "64"]) == 0
     tables = capsys.readouterr().out.split("\n\n|")[1:]
@@ -136,6 +137,7 @@ def test_a_training_that_diverges_cannot_be_measured(
     assert error.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_there_is_no_brute_force_where_the_loss_is_infinite(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The start of ShapeEvolution, and what lies about it, is trivial."""
     small = ["--resolution", "16", "--channels", "8", "--validation-size", "4", "--test-size", "2"]

@@ -38,7 +38,7 @@ def hgenv(*words: str) -> int:
     return cli.main(list(words))
 
 
-@pytest.mark.parametrize("optimizer", playable([*OPTIMIZERS, "sb3"]))
+@pytest.mark.parametrize("optimizer", playable([*OPTIMIZERS, "sb3"], quick=("fixed", "hybrid-gradient", "sb3")))
 def test_same_seed_same_rows_and_a_whole_run_folder(optimizer: str, tmp_path: Path) -> None:
     # TBPSA's first generation alone would be longer than this run.
     options = [*TINY, "--max-steps", "6", *(["--name", "OnePlusOne"] if optimizer == "nevergrad" else [])]

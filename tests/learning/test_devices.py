@@ -46,9 +46,11 @@ ESTIMATORS: dict[str, dict[str, Any]] = {
     "mixed": {"gradient": "mixed", "gradient_directions": 1},
     "perturbed": {"gradient": "perturbed", "gradient_curvature": True},
     "pair": {"gradient": "perturbed", "gradient_group": "pair"},
+    "horizon": {"gradient": "perturbed", "gradient_horizon": 1000},
 }
 NO_DENSITY = ("score", "mixed")
 CELLS = [(env, name) for env in TASKS for name in ESTIMATORS if "Evolution" not in env or name not in NO_DENSITY]
+QUICK_FIRST = [pytest.param(*cell, marks=() if "Toy" in cell[0] else pytest.mark.slow) for cell in CELLS]
 
 
 def made(env: str, device: str, **options: Any) -> DataGenEnv:
@@ -78,7 +80,7 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return transfers
 
 
-@pytest.mark.parametrize(("env", "estimator"), CELLS)
+@pytest.mark.parametrize(("env", "estimator"), QUICK_FIRST)
 def test_a_step_stays_on_its_device(env: str, estimator: str, stand_in: list[int]) -> None:
     """Training, its reverse, every estimate: nothing is mixed, and the host asks once for the outcome and once for the
     estimate."""
