@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import shlex
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import tyro
 
@@ -22,6 +22,8 @@ from hgenv.fields import on_disk
 from hgenv.options import EnvOptions
 from hgenv.registry import find, loaded, unknown
 from hgenv.sizes import of_size
+
+T = TypeVar("T")
 
 
 def command(words: list[str]) -> int:
@@ -115,12 +117,8 @@ def _signal(words: list[str]) -> int:
     from hgenv.bench import signal as instrument
 
     s = _parse_bench("signal", words, instrument.SignalOptions, {"gradient": "perturbed"})
-    estimates = []
-    with Progress("estimates") as progress:
-        for vector in instrument.estimates(s.task, s.training, s.bench):
-            estimates.append(vector)
-            progress.show(len(estimates), s.bench.estimates)
-    found = instrument.agreement(estimates)
+    vectors = instrument.estimates(s.task, s.training, s.bench)
+    found = instrument.agreement(_collected("estimates", vectors, s.bench.estimates))
     print(f"mean cosine of two estimates {found.pairs:.3f}, of the means of both halves {found.halves:.2f}")
     return 0
 
@@ -129,12 +127,8 @@ def _variance(words: list[str]) -> int:
     from hgenv.bench import variance
 
     s = _parse_bench("variance", words, variance.VarianceOptions, {"gradient": "perturbed"})
-    found = []
-    with Progress("trainings") as progress:
-        for estimates in variance.estimates(s.task, s.training, s.bench):
-            found.append(estimates)
-            progress.show(len(found), s.bench.trainings)
-    print(variance.table(variance.components(found)))
+    estimates = variance.estimates(s.task, s.training, s.bench)
+    print(variance.table(variance.components(_collected("trainings", estimates, s.bench.trainings))))
     return 0
 
 
@@ -142,13 +136,19 @@ def _metasmooth(words: list[str]) -> int:
     from hgenv.bench import metasmooth
 
     s = _parse_bench("metasmooth", words, metasmooth.MetasmoothOptions)
-    found = []
-    with Progress("directions") as progress:
-        for value in metasmooth.measured(s.task, s.training, s.bench):
-            found.append(value)
-            progress.show(len(found), s.bench.directions)
-    print(metasmooth.told(found))
+    values = metasmooth.measured(s.task, s.training, s.bench)
+    print(metasmooth.told(_collected("directions", values, s.bench.directions)))
     return 0
+
+
+def _collected(unit: str, values: Iterable[T], count: int) -> list[T]:
+    """All of so many values, while it shows how many there are."""
+    found = list[T]()
+    with Progress(unit) as progress:
+        for value in values:
+            found.append(value)
+            progress.show(len(found), count)
+    return found
 
 
 def _speed(words: list[str]) -> int:

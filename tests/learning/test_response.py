@@ -12,7 +12,6 @@ from kept_rows import rows_of
 from hgenv.cli.main import main
 from hgenv.learning import response
 from hgenv.learning.response import Recent, long_response
-from hgenv.learning.training import SGD, Adam, State
 
 SIZE, BATCH = 40, 8
 
@@ -80,15 +79,6 @@ def test_single_precision_is_close() -> None:
     assert float((rounded.double() - exact).norm() / exact.norm()) < 1e-4
 
 
-def test_rates_are_what_a_lasting_gradient_moves_in_a_step() -> None:
-    gradient = torch.tensor([0.5, -2.0, 1e-3])
-    for rule in (SGD(learning_rate=0.01, momentum=0.8), Adam(learning_rate=0.01, beta2=0.9), Adam(eps_root=1e-4)):
-        state = rule.init(torch.zeros(3))
-        for _ in range(200):
-            before, state = state, rule.update(state, gradient)
-        torch.testing.assert_close(rule.rates(state) * gradient, before.weights - state.weights, rtol=1e-4, atol=1e-8)
-
-
 def test_the_last_gradients_are_kept_at_their_distance() -> None:
     kept = Recent(None)
     assert kept.rows() is None
@@ -120,8 +110,3 @@ def test_a_run_goes_on_with_its_gradients(tmp_path: Path) -> None:
     assert main([*plain, "--max-steps", "5", "--out", str(short)]) == 0
     assert rows_of(short)[1]["val_loss"] == rows_of(whole)[1]["val_loss"]
     assert rows_of(short)[-1] != rows_of(whole)[-1], "the horizon changes nothing"
-
-
-def test_a_state_has_as_many_rates_as_weights() -> None:
-    state = State(torch.zeros(4), (torch.zeros(4), torch.ones(4)), 10)
-    assert Adam().rates(state).shape == (4,)

@@ -82,21 +82,6 @@ def test_eps_root_is_inside_the_root() -> None:
     torch.testing.assert_close(state.weights, expected, rtol=1e-12, atol=0.0)
 
 
-def test_the_learning_rate_falls_over_the_last_fifth() -> None:
-    gradient = torch.tensor([2.0])
-    for rule in (SGD(0.1, momentum=0.0, until=20), Adam(0.1, beta1=0.0, beta2=0.0, until=20)):
-        state, steps = rule.init(torch.zeros(1)), []
-        for _ in range(23):
-            after = rule.update(state, gradient)
-            steps.append(float(state.weights - after.weights))
-            state = after
-        full = steps[0]
-        np.testing.assert_allclose(
-            np.array(steps) / full, [1.0] * 17 + [0.75, 0.5, 0.25, 0, 0, 0], rtol=1e-4, atol=1e-7
-        )
-        torch.testing.assert_close(rule.rates(state) * gradient, torch.tensor([full]), rtol=1e-4, atol=0.0)
-
-
 FALLING = (SGD(0.05, 0.6, until=9), Adam(0.05, until=9))
 
 
