@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import math
 import os
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -149,6 +151,13 @@ def write_text(path: Path, text: str) -> None:
     """Write a text file. OSError as whole()."""
     with whole(path) as partial:
         partial.write_text(text, encoding="utf-8", newline="")
+
+
+def as_csv(rows: Iterable[Iterable[Any]]) -> str:
+    """Rows as lines of CSV."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()
 
 
 def _finite(value: Any) -> Any:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import csv
 import dataclasses
-import io
 import json
 import time
 from collections import defaultdict
@@ -27,7 +26,7 @@ from numpy.typing import NDArray
 from hgenv.bench.aged import aged, aged_for, with_other_samples
 from hgenv.env import DataGenEnv
 from hgenv.fields import MOST, AtLeast, Length, Natural, OnDisk, Seed, check
-from hgenv.files import append, read_json, whole, write_json, write_text
+from hgenv.files import append, as_csv, read_json, whole, write_json, write_text
 from hgenv.learning.gradient import cosine
 from hgenv.options import EnvOptions, flat, in_place
 from hgenv.run import measured_step
@@ -149,9 +148,7 @@ def _prepare(folder: Path, config: dict[str, Any]) -> None:
 
 def _append(path: Path, row: dict[str, Any]) -> None:
     new = not path.exists() or path.stat().st_size == 0
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([*([row.keys()] if new else []), row.values()])
-    append(path, text.getvalue())
+    append(path, as_csv([*([row.keys()] if new else []), row.values()]))
 
 
 def read(folder: Path) -> list[dict[str, str]]:

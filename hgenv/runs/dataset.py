@@ -6,8 +6,6 @@ Its line in samples.csv is written once its files are whole: what is listed is t
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -19,7 +17,7 @@ from numpy.typing import NDArray
 from hgenv import interpreter
 from hgenv.beta.box import Box, Spreading, spread_about
 from hgenv.beta.noise import stream_keys
-from hgenv.files import append, read_json, whole, write_json, write_text
+from hgenv.files import append, as_csv, read_json, whole, write_json, write_text
 from hgenv.runs.folder import OpenRun, start_at
 from hgenv.runs.sample_files import Format, Plane, check_format, described, files, planes
 from hgenv.runs.writer import LOCK, WRITER, sole_writer
@@ -123,7 +121,7 @@ def _manifest(made: Source, about: dict[str, Any]) -> dict[str, Any]:
 def _lines(made: Source, path: Path) -> list[str]:
     """The lines of samples.csv that are whole, its header first."""
     names = made.task.layout.names if made.each_its_own else []
-    header = _text([["index", "file", "seed", *(f"beta.{name}" for name in names)]])
+    header = as_csv([["index", "file", "seed", *(f"beta.{name}" for name in names)]])
     if not path.is_file():
         return [header]
     with path.open(newline="", encoding="utf-8") as file:
@@ -169,10 +167,4 @@ def _keep(drawn: Drawn, first: int, stop: int, out: Path) -> None:
             (out / name).parent.mkdir(exist_ok=True)
             with whole(out / name) as partial:
                 partial.write_bytes(content)
-    append(out / SAMPLES, _text(kept))
-
-
-def _text(rows: list[list[Any]]) -> str:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue()
+    append(out / SAMPLES, as_csv(kept))
