@@ -51,7 +51,7 @@ def trained(
     estimator: Estimator | None, matching: Matching,
 ) -> Trained:  # fmt: skip
     """The training of a committed step at an action (d,), with a record of the estimator's window."""
-    recent = None if o.gradient is None or o.gradient.horizon is None else Recent(now.gradients)
+    recent = Recent(now.gradients) if o.gradient is not None and o.gradient.looks_ahead else None
     points = plain_points if o.gradient is None else o.gradient.points
     first = o.train_steps - (0 if estimator is None else estimator.window(o.train_steps))
     state, average, tape, kept = now.weights, now.average, Tape(o.inner), []
@@ -82,6 +82,7 @@ def gradient_rows(now: Episode, o: EnvOptions) -> Batch:
 def loss_by_weights(learner: Learner, o: EnvOptions, estimator: Estimator, end: Ended, rows: Batch) -> Tensor:
     """dL/dw (p,) of validation rows at the end of a training, or what an estimator's horizon puts in its place."""
     by_weights = learner.gradient(end.weights.weights if estimator.weights == "last" else end.average, rows)
-    if estimator.horizon is None or end.gradients is None:
+    horizon = estimator.horizon_after(end.weights.taken)
+    if not horizon or end.gradients is None:
         return by_weights
-    return long_response(by_weights, o.inner.rates(end.weights), end.gradients, o.batch_size, estimator.horizon)
+    return long_response(by_weights, o.inner.rates(end.weights), end.gradients, o.batch_size, horizon)

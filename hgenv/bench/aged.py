@@ -40,7 +40,7 @@ def aged(task: Task, options: EnvOptions, age: int, seed: Seed) -> tuple[DataGen
 def aged_for(estimator: Estimator, task: Task, options: EnvOptions, age: int, seed: Seed) -> dict[str, Any]:
     """The state of `aged`, with the gradients of batches that the estimator needs if it has a horizon."""
     state = aged(task, options, age, seed)[1]
-    return state if estimator.horizon is None else state | {"gradients": _gradients(task, options, age, seed)}
+    return state if not estimator.looks_ahead else state | {"gradients": _gradients(task, options, age, seed)}
 
 
 @lru_cache(2)

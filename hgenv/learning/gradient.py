@@ -51,12 +51,25 @@ class Estimator(ABC):
     horizon: Natural | None = None
     """Further training steps after which the loss is to be low, by the response of a long training; None: it is to be
     low at once."""
+    until: Natural | None = None
+    """Training steps after which a run ends: the horizon is what remains of them, and with the last step none."""
 
     needs_density: ClassVar[bool] = False
     """Whether it needs d log p(draws) / d beta."""
 
     def __post_init__(self) -> None:
         check(self)
+        if self.horizon is not None and self.until is not None:
+            raise ValueError(f"the horizon is fixed or what remains, not both: got {self.horizon} and {self.until}")
+
+    @property
+    def looks_ahead(self) -> bool:
+        """Whether it has a horizon."""
+        return self.horizon is not None or self.until is not None
+
+    def horizon_after(self, taken: int) -> int:
+        """The horizon after so many training steps; 0: the loss is to be low at once."""
+        return self.horizon or max(0, (self.until or 0) - taken)
 
     def window(self, train_steps: int) -> int:
         """How many training steps, the last ones of an environment step, the estimate goes through."""

@@ -8,10 +8,15 @@ import numpy as np
 import pytest
 import torch
 from kept_rows import rows_of
+from numpy.typing import NDArray
 
 from hgenv.cli.main import main
+from hgenv.env import DataGenEnv
 from hgenv.learning import response
+from hgenv.learning.gradient import Score
 from hgenv.learning.response import Recent, long_response
+from hgenv.options import EnvOptions, build
+from hgenv.tasks.toy_shading import ToyShading
 
 SIZE, BATCH = 40, 8
 
@@ -110,3 +115,22 @@ def test_a_run_goes_on_with_its_gradients(tmp_path: Path) -> None:
     assert main([*plain, "--max-steps", "5", "--out", str(short)]) == 0
     assert rows_of(short)[1]["val_loss"] == rows_of(whole)[1]["val_loss"]
     assert rows_of(short)[-1] != rows_of(whole)[-1], "the horizon changes nothing"
+
+
+def test_the_horizon_is_what_remains() -> None:
+    """The first step of two that end the run is 8 training steps before its end, the second at it."""
+
+    def gradients(**options: int) -> list[NDArray[np.float64]]:
+        env = DataGenEnv(ToyShading(), build(EnvOptions, {"gradient": "score", "train_steps": 8, **options}))
+        env.reset(seed=1)
+        return [env.step(env.start)[4]["hybrid_gradient"] for _ in range(2)]
+
+    remaining = gradients(gradient_until=16)
+    np.testing.assert_array_equal(remaining[0], gradients(gradient_horizon=8)[0])
+    np.testing.assert_array_equal(remaining[1], gradients()[1])
+    assert not np.array_equal(remaining[0], gradients()[0])
+
+
+def test_a_horizon_is_fixed_or_what_remains() -> None:
+    with pytest.raises(ValueError, match="not both: got 30 and 100"):
+        Score(horizon=30, until=100)
