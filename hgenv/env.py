@@ -22,7 +22,8 @@ from hgenv.domains.domain import measured
 from hgenv.episode import Episode, Failure, Ledger, charged, failure, observed, random_state, random_words
 from hgenv.fields import check
 from hgenv.generator import TaskGenerator
-from hgenv.learning.gradient import Signal, cosine, direction_of
+from hgenv.learning.directions import cosine, direction_of
+from hgenv.learning.gradient import Signal
 from hgenv.learning.learner import Learner
 from hgenv.learning.matching import Matching
 from hgenv.learning.training import FlatNetwork

@@ -118,7 +118,7 @@ def validation_rows(
     """The validation images of one loss, which are charged: a draw of their own for every stream and counter, of all of
     them or of the first or the second half."""
     device, wanted = torch.device(options.device), options.validation_images
-    batch = task.domain.on("validation", device)
+    batch = task.domain.on("examined", device)
     count = len(batch.image)
     if half is not None and count > 1:
         batch = batch.rows(slice(count // 2) if half == 0 else slice(count // 2, count))

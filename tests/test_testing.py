@@ -76,6 +76,10 @@ def test_our_tasks_are_right(id: str) -> None:
     check_task(hgenv.TASKS[id](**SMALL.get(id, {})))
 
 
+def test_beta_with_the_light_is_right() -> None:
+    check_task(hgenv.TASKS["hgenv/ShapeNormals-v0"](**SMALL["hgenv/ShapeNormals-v0"], light="learned"))
+
+
 def test_a_task_that_fails_on_some_keys_is_right() -> None:
     check_task(changed("Lucky", sample=seldom)())
 

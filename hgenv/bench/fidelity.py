@@ -27,7 +27,7 @@ from hgenv.bench.aged import aged, aged_for, with_other_samples
 from hgenv.env import DataGenEnv
 from hgenv.fields import MOST, AtLeast, Length, Natural, OnDisk, Seed, check
 from hgenv.files import append, as_csv, read_json, whole, write_json, write_text
-from hgenv.learning.gradient import cosine
+from hgenv.learning.directions import cosine
 from hgenv.options import EnvOptions, flat, in_place
 from hgenv.run import measured_step
 from hgenv.runs.writer import LOCK, WRITER, sole_writer

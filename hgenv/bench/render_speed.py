@@ -170,7 +170,7 @@ def _need_embree() -> None:
 
 
 def _shapes(o: RenderOptions) -> Iterator[str]:
-    layout, noise = ShapeNormals.layout, Noise(np.arange(o.count))
+    layout, noise = ShapeNormals().layout, Noise(np.arange(o.count))
     betas = np.tile(layout.initial, (o.count, 1))
     shapes = derive(layout, betas, noise, 3)
     lights = unit_vector(noise.uniform("light", (2,)) * [0.5, 1.0] + [0.5, 0.0])

@@ -1,4 +1,4 @@
-"""Photographs of single objects cut to a square about the object, and back."""
+"""How pictures of single objects are exposed, and cut to a square about the object, and back."""
 
 from __future__ import annotations
 
@@ -9,6 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
+MARGIN = 0.05
+"""Border about an object, as a share of its own extent on either side."""
+
+
+def exposed(image: NDArray, mask: NDArray[np.bool_]) -> NDArray:
+    """A picture (..., h, w) whose 99th percentile inside the mask (h, w) is 1, clipped to [0, 1]; one that is black
+    there as it is."""
+    bright = np.percentile(image[..., mask], 99.0) if mask.any() else 0.0
+    return (image / bright).clip(0.0, 1.0) if bright > 0 else image
 
 
 class Square(NamedTuple):

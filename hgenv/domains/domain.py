@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 import torch
 from numpy.typing import NDArray
@@ -26,16 +26,22 @@ class Domain(ABC):
     def batch(self, split: Split) -> Batch:
         """The whole split at the network's resolution."""
 
-    def on(self, split: Split, device: torch.device) -> Batch:
-        """The whole split on a device, where it stays once it has been sent there."""
+    def examined(self) -> Batch:
+        """What the validation loss is of: the validation split, or more that follows from it."""
+        return self.batch("validation")
+
+    def on(self, what: Split | Literal["examined"], device: torch.device) -> Batch:
+        """A whole split, or what is examined, on a device, where it stays once it has been sent there."""
+        if device.type != "cpu" and (what, device) in self._resident:
+            return self._resident[what, device]
+        batch = self.examined() if what == "examined" else self.batch(what)
         if device.type == "cpu":
-            return self.batch(split)
-        if (split, device) not in self._resident:
-            self._resident[split, device] = self.batch(split).to(device)
-        return self._resident[split, device]
+            return batch
+        self._resident[what, device] = batch.to(device)
+        return self._resident[what, device]
 
     @cached_property
-    def _resident(self) -> dict[tuple[Split, torch.device], Batch]:
+    def _resident(self) -> dict[tuple[str, torch.device], Batch]:
         return {}
 
     def __getstate__(self) -> dict[str, Any]:

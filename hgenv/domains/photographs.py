@@ -12,27 +12,31 @@ from numpy.typing import NDArray
 
 from hgenv.batch import Batch, Split
 from hgenv.data import mit_berkeley
-from hgenv.domains.crop import crop, square_about, uncrop
+from hgenv.domains.crop import MARGIN, crop, exposed, square_about, uncrop
 from hgenv.domains.domain import Domain, Pictures
 from hgenv.domains.objects import INTRINSICS_OF_OBJECTS
 from hgenv.quantities import metrics
 from hgenv.quantities.normals import facing, unit_where
-
-_MARGIN = 0.05  # border about the object, as a share of the square's side
 
 
 @dataclass(frozen=True)
 class Photographs(Domain):
     """Normals of ten photographs a split, cut to a square about the object, scored at their full resolution.
 
-    The network sees the textureless shading image, divided by its 99th percentile inside the mask.
+    The network sees the textureless shading image, exposed as the training images are (`exposed`). With `turned`, the
+    validation loss is of eight copies of each photograph, mirrored and turned by quarters with their normals; the
+    originals alone are scored.
     """
 
     folder: str
     resolution: int
+    turned: bool = False
 
     def batch(self, split: Split) -> Batch:
         return self._batches[split]
+
+    def examined(self) -> Batch:
+        return self._turned if self.turned else self.batch("validation")
 
     def truth(self, split: Split) -> Sequence[Batch]:
         return [_whole(p) for p in self.photographs[split]]
@@ -40,7 +44,7 @@ class Photographs(Domain):
     def enlarged(self, prediction: NDArray, split: Split) -> Sequence[NDArray]:
         maps = np.moveaxis(prediction.astype(np.float64), 1, -1)
         pairs = zip(maps, self.photographs[split], strict=True)
-        return [uncrop(m, square_about(p.mask, _MARGIN), p.mask.shape) for m, p in pairs]
+        return [uncrop(m, square_about(p.mask, MARGIN), p.mask.shape) for m, p in pairs]
 
     def answers(self, split: Split) -> dict[str, Sequence[NDArray]]:
         """A normal toward the viewer, and a dome over the silhouette."""
@@ -59,17 +63,43 @@ class Photographs(Domain):
     def _batches(self) -> dict[Split, Batch]:
         return {split: self._cut(photographs) for split, photographs in self.photographs.items()}
 
+    @cached_property
+    def _turned(self) -> Batch:
+        return turned(self.batch("validation"))
+
     def _cut(self, photographs: list[mit_berkeley.Photograph]) -> Batch:
         image, target, mask = [], [], []
         for p in photographs:
-            cut = partial(crop, square=square_about(p.mask, _MARGIN), resolution=self.resolution)
-            image.append(cut(p.shading * p.mask / np.percentile(p.shading[p.mask], 99.0)).clip(0.0, 1.0))
+            cut = partial(crop, square=square_about(p.mask, MARGIN), resolution=self.resolution)
+            image.append(cut(exposed(p.shading, p.mask) * p.mask))
             share = cut(p.valid.astype(np.float64))
             normal, inside = unit_where(np.stack([cut(channel) for channel in p.normal]), share > 0.5)
             target.append(normal)
             mask.append(inside)
         stacked = (np.stack(image)[:, None], np.stack(target), np.stack(mask)[:, None])
         return Batch(*(torch.from_numpy(part.astype(np.float32)) for part in stacked))
+
+
+def turned(batch: Batch) -> Batch:
+    """Pictures of normals (n) and their mirror images, turned by quarters: 8 n, those of one picture in a row, so that
+    an object is whole in one half."""
+    copies = [_quarters(each, k) for each in (batch, _mirrored(batch)) for k in range(4)]
+    parts = (torch.stack(parts, 1).flatten(0, 1) for parts in zip(*copies, strict=True))
+    return Batch(*parts)
+
+
+def _mirrored(batch: Batch) -> Batch:
+    """Left and right exchanged."""
+    image, target, mask = (part.flip(-1) for part in batch)
+    return Batch(image, target * torch.tensor([-1.0, 1.0, 1.0])[:, None, None], mask)
+
+
+def _quarters(batch: Batch, count: int) -> Batch:
+    """Turned counterclockwise by quarters: what points right then points up."""
+    image, target, mask = (torch.rot90(part, count, (-2, -1)) for part in batch)
+    for _ in range(count):
+        target = torch.stack([-target[:, 1], target[:, 0], target[:, 2]], 1)
+    return Batch(image, target, mask)
 
 
 def _whole(p: mit_berkeley.Photograph) -> Batch:
@@ -100,7 +130,7 @@ def _intrinsics(p: mit_berkeley.Intrinsics, resolution: int) -> Batch:
     shading = p.shading * np.median(image[:, inside][bright] / product[bright])
     brightest = max(1.0, float(np.percentile(shading[inside], 99.0)))
     image, shading = image / brightest, shading / brightest
-    square = square_about(inside, _MARGIN)
+    square = square_about(inside, MARGIN)
     share = crop(inside.astype(np.float64), square, resolution)
     # Averages over the object's part of a pixel, which its edge shares with the background.
     channels = [

@@ -20,7 +20,7 @@ from hgenv.fields import MOST, AtLeast, AtMost, Over, Under
 from hgenv.registry import register
 from hgenv.rotations import rotation, unit_quaternion
 from hgenv.task import Task
-from hgenv.tasks.single_object import ObjectNormals, as_batch
+from hgenv.tasks.single_object import ObjectNormals, as_batch, from_anywhere
 
 AXES = ("x", "y", "z")
 
@@ -90,7 +90,7 @@ class ShapeEvolution(ObjectNormals):
         return {"population": len(self.population)}
 
     def sample(self, beta: NDArray[np.float64], noise: Noise) -> Batch:
-        return as_batch(self.photograph(self._placed(self._shapes(beta, noise), noise), noise))
+        return as_batch(self.photograph(self._placed(self._shapes(beta, noise), noise), from_anywhere(noise)))
 
     def _shapes(self, beta: NDArray[np.float64], noise: Noise) -> Shapes:
         """n shapes: the composition of row i's beta, or any member of the population."""

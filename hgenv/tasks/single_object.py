@@ -13,9 +13,11 @@ from torch import nn
 
 from hgenv.batch import Batch
 from hgenv.beta.noise import Noise
+from hgenv.csg.framing import framed
 from hgenv.csg.raycast import Images, render
 from hgenv.csg.shapes import Shapes
 from hgenv.domains.blobs import blobs
+from hgenv.domains.crop import MARGIN, exposed
 from hgenv.domains.domain import Domain
 from hgenv.domains.photographs import Photographs
 from hgenv.fields import AtLeast, AtMost, Natural, OnDisk, Processes, Share, Side, check
@@ -29,14 +31,15 @@ from hgenv.task import Task
 class ObjectNormals(Task):
     """One shape a picture, orthographic, Lambertian under a random directional light with shadows."""
 
-    resolution: Side = 32
-    """Side of the training images in pixels."""
+    resolution: Side | None = None
+    """Side of the training images in pixels; None: 32, and 64 for photographs."""
     antialias: Annotated[int, AtLeast(1), AtMost(8)] = 1
     """Subpixels a side; 1 keeps the ground truth exact at pixel centres."""
     ambient: Share = 0.1
     """Share of light that comes from everywhere."""
     target: Literal["blobs", "mit-berkeley"] = "blobs"
-    """Target domain: built-in smooth objects, or photographs from `data`."""
+    """Target domain: built-in smooth objects, or photographs from `data`, as which the training images then are exposed
+    and cut to the object."""
     data: OnDisk | None = None
     """Folder of the MIT-Berkeley photographs."""
     validation_size: Natural = 64
@@ -52,24 +55,43 @@ class ObjectNormals(Task):
 
     def __post_init__(self) -> None:
         check(self)
-        self.hourglass.check_side(self.resolution)
+        self.hourglass.check_side(self.side)
         if (self.target == "blobs") != (self.data is None):
             raise ValueError("target='mit-berkeley' needs data='FOLDER', and target='blobs' reads no data")
 
     @cached_property
     def domain(self) -> Domain:
         if self.data is None:
-            return blobs(self.resolution, self.validation_size, self.test_size)
-        return Photographs(self.data, self.resolution)
+            return blobs(self.side, self.validation_size, self.test_size)
+        return Photographs(self.data, self.side, self.turned)
 
-    def photograph(self, shapes: Shapes, noise: Noise) -> Images:
-        """Render n shapes, each under a light of its own from the viewer's hemisphere, uniformly."""
-        u = noise.uniform("light", (2,))
-        light = unit_vector(np.stack([0.5 + 0.5 * u[:, 0], u[:, 1]], axis=-1))
-        return render(shapes, light, self.resolution, self.ambient, antialias=self.antialias, threads=self.threads)
+    @property
+    def side(self) -> int:
+        """Of the training images, in pixels."""
+        return self.resolution or (32 if self.data is None else 64)
+
+    @property
+    def turned(self) -> bool:
+        """Whether the validation loss is over turned and mirrored photographs as well."""
+        return True
+
+    def photograph(self, shapes: Shapes, light: NDArray[np.float64]) -> Images:
+        """Render n shapes, each under a light (n, 3) of its own, as pictures of the target domain are taken."""
+        shown = shapes if self.data is None else framed(shapes, MARGIN)
+        images = render(shown, light, self.side, self.ambient, antialias=self.antialias, threads=self.threads)
+        if self.data is None:
+            return images
+        taken = [exposed(image, mask > 0) for image, mask in zip(images.image, images.mask, strict=True)]
+        return images._replace(image=np.stack(taken))
 
     def network(self) -> nn.Module:
         return StackedHourglass(1, 3, self.hourglass)
+
+
+def from_anywhere(noise: Noise) -> NDArray[np.float64]:
+    """Lights (n, 3) from the viewer's hemisphere, uniformly."""
+    u = noise.uniform("light", (2,))
+    return unit_vector(np.stack([0.5 + 0.5 * u[:, 0], u[:, 1]], axis=-1))
 
 
 def as_batch(images: Images) -> Batch:

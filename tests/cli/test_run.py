@@ -89,7 +89,7 @@ def test_the_snapshot_is_the_best_validated_state(tmp_path: Path) -> None:
     best = folder.best_row(folder.read_rows(out), "mae")
     snapshot = load_snapshot(out)
     assert snapshot["step"] == best["step"]
-    assert snapshot["beta"].tolist() == [best[f"beta.{name}"] for name in ShapeNormals.layout.names]
+    assert snapshot["beta"].tolist() == [best[f"beta.{name}"] for name in ShapeNormals().layout.names]
     task = ShapeNormals(validation_size=6, test_size=4)
     env = DataGenEnv(task, EnvOptions(train_steps=2, batch_size=2, validation_images=4))
     folder.restore(env, snapshot)
@@ -248,7 +248,7 @@ def test_a_start_by_hand(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     start.write_text('{"expand.probability": 0.9}')
     assert hgenv("run", "fixed", *TINY, "--max-steps", "1", "--start", str(start), "--out", str(tmp_path / "run")) == 0
     row = folder.read_rows(tmp_path / "run")[-1]
-    layout = ShapeNormals.layout
+    layout = ShapeNormals().layout
     assert row["beta.expand.probability"] == pytest.approx(0.9)
     assert row["beta.primitive.cube"] == layout.initial[layout.names.index("primitive.cube")]
     for text in ('{"expand.probability": 2}', '{"nothing": 1}', "[1]", "{", '{"expand.probability": "x"}'):
@@ -261,7 +261,7 @@ def test_a_start_by_hand(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
 def test_list_show_baselines_plot_and_doctor(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert hgenv("list", "-v") == 0
     listed = capsys.readouterr().out
-    assert all(name in listed for name in ShapeNormals.layout.names)
+    assert all(name in listed for name in ShapeNormals().layout.names)
     assert "weight of sphere" in listed
     assert hgenv("baselines") == 0
     assert "dome" in capsys.readouterr().out
