@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from hgenv.batch import Batch
 from hgenv.beta.noise import Noise
 from hgenv.domains.domain import Answer, Pictures
+from hgenv.domains.shading import shading_of
 from hgenv.kernels import kernel
 from hgenv.quantities.normals import constant_normal, dome_normals
 from hgenv.rotations import unit_quaternion
@@ -135,5 +136,8 @@ def blobs(resolution: int, validation_size: int, test_size: int) -> Pictures:
     image, normal, mask = render_blobs(np.arange(validation_size + test_size), resolution)
     whole = Batch(torch.from_numpy(image)[:, None], torch.from_numpy(normal), torch.from_numpy(mask)[:, None])
     cut = validation_size
-    ladder: dict[str, Answer] = {"constant normal": constant_normal, "dome": dome_normals}
-    return Pictures(whole.rows(slice(0, cut)), whole.rows(slice(cut, None)), ladder)
+    validation, test = whole.rows(slice(0, cut)), whole.rows(slice(cut, None))
+    ladder: dict[str, Answer] = {
+        "constant normal": constant_normal, "dome": dome_normals, "shape from shading": shading_of(validation),
+    }  # fmt: skip
+    return Pictures(validation, test, ladder)

@@ -68,7 +68,7 @@ class Domain(ABC):
 
 
 Answer = Callable[[Batch], NDArray]
-"""One picture, a batch of one row, -> a prediction (t, h, w)."""
+"""Pictures (n) -> predictions (n, t, h, w)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +84,7 @@ class Pictures(Domain):
         return self.validation if split == "validation" else self.test
 
     def answers(self, split: Split) -> dict[str, Sequence[NDArray]]:
-        return {name: [answer(one) for one in self.truth(split)] for name, answer in self.ladder.items()}
+        return {name: list(answer(self.batch(split))) for name, answer in self.ladder.items()}
 
 
 def measured(quantity: Quantity, domain: Domain, prediction: Tensor, split: Split) -> Scores:

@@ -28,14 +28,14 @@ def albedo_and_shading(picture: Rendered) -> NDArray[np.float32]:
     return np.concatenate([picture.albedo, picture.shading[None]])
 
 
-def _image_is_albedo(one: Batch) -> NDArray:
-    image = one.image[0].numpy()
-    return np.concatenate([image / np.float32(0.7), np.full_like(image[:1], 0.7)])
+def _image_is_albedo(batch: Batch) -> NDArray:
+    image = batch.image
+    return torch.cat([image / 0.7, torch.full_like(image[:, :1], 0.7)], 1).numpy()
 
 
-def _even_albedo(one: Batch) -> NDArray:
-    image = one.image
-    return torch.cat([torch.full_like(image, 0.5), image.mean(1, keepdim=True) / 0.5], 1)[0].numpy()
+def _even_albedo(batch: Batch) -> NDArray:
+    image = batch.image
+    return torch.cat([torch.full_like(image, 0.5), image.mean(1, keepdim=True) / 0.5], 1).numpy()
 
 
 INTRINSICS_OF_OBJECTS: dict[str, Answer] = {"image is albedo": _image_is_albedo, "even albedo": _even_albedo}

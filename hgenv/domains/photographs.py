@@ -15,8 +15,12 @@ from hgenv.data import mit_berkeley
 from hgenv.domains.crop import MARGIN, crop, exposed, square_about, uncrop
 from hgenv.domains.domain import Domain, Pictures
 from hgenv.domains.objects import INTRINSICS_OF_OBJECTS
+from hgenv.domains.shading import shading_of
 from hgenv.quantities import metrics
 from hgenv.quantities.normals import facing, unit_where
+
+_SHADED = 64
+"""Side of the pictures of which shape from shading is, in pixels."""
 
 
 @dataclass(frozen=True)
@@ -47,9 +51,16 @@ class Photographs(Domain):
         return [uncrop(m, square_about(p.mask, MARGIN), p.mask.shape) for m, p in pairs]
 
     def answers(self, split: Split) -> dict[str, Sequence[NDArray]]:
-        """A normal toward the viewer, and a dome over the silhouette."""
-        masks = [p.mask for p in self.photographs[split]]
-        return {"constant normal": [facing(m) for m in masks], "dome": [metrics.dome(m) for m in masks]}
+        """A normal toward the viewer, a dome over the silhouette, and shape from shading."""
+        photographs = self.photographs[split]
+        masks = [p.mask for p in photographs]
+        shading = shading_of(self._cut(self.photographs["validation"], _SHADED))
+        seen = Batch.join([_seen(p) for p in photographs])
+        return {
+            "constant normal": [facing(m) for m in masks],
+            "dome": [metrics.dome(m) for m in masks],
+            "shape from shading": self.enlarged(shading(seen), split),
+        }
 
     @cached_property
     def photographs(self) -> dict[Split, list[mit_berkeley.Photograph]]:
@@ -61,16 +72,16 @@ class Photographs(Domain):
 
     @cached_property
     def _batches(self) -> dict[Split, Batch]:
-        return {split: self._cut(photographs) for split, photographs in self.photographs.items()}
+        return {split: self._cut(photographs, self.resolution) for split, photographs in self.photographs.items()}
 
     @cached_property
     def _turned(self) -> Batch:
         return turned(self.batch("validation"))
 
-    def _cut(self, photographs: list[mit_berkeley.Photograph]) -> Batch:
+    def _cut(self, photographs: list[mit_berkeley.Photograph], resolution: int) -> Batch:
         image, target, mask = [], [], []
         for p in photographs:
-            cut = partial(crop, square=square_about(p.mask, MARGIN), resolution=self.resolution)
+            cut = partial(crop, square=square_about(p.mask, MARGIN), resolution=resolution)
             image.append(cut(exposed(p.shading, p.mask) * p.mask))
             share = cut(p.valid.astype(np.float64))
             normal, inside = unit_where(np.stack([cut(channel) for channel in p.normal]), share > 0.5)
@@ -100,6 +111,14 @@ def _quarters(batch: Batch, count: int) -> Batch:
     for _ in range(count):
         target = torch.stack([-target[:, 1], target[:, 0], target[:, 2]], 1)
     return Batch(image, target, mask)
+
+
+def _seen(p: mit_berkeley.Photograph) -> Batch:
+    """What shape from shading sees: a picture and the mask of the object, without ground truth."""
+    cut = partial(crop, square=square_about(p.mask, MARGIN), resolution=_SHADED)
+    image, mask = cut(exposed(p.shading, p.mask) * p.mask), cut(p.mask.astype(np.float64)) > 0.5
+    parts = (image[None, None], np.zeros((1, 3, *mask.shape)), mask[None, None].astype(np.float64))
+    return Batch(*(torch.from_numpy(part) for part in parts))
 
 
 def _whole(p: mit_berkeley.Photograph) -> Batch:

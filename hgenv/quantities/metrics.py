@@ -45,12 +45,17 @@ def normal_metrics(errors: Sequence[Array]) -> dict[str, float]:
 
 
 def dome(mask: NDArray[np.bool_]) -> Array:
-    """Normals (3, h, w) of a dome over a silhouette: z = 0.7 sqrt(d (2 r - d)), d the distance to the mask's edge."""
+    """Normals (3, h, w) of a dome over a silhouette."""
+    return sobel_normals(dome_height(mask))
+
+
+def dome_height(mask: NDArray[np.bool_]) -> Array:
+    """Height (h, w) in pixels of a dome over a silhouette: 0.7 sqrt(d (2 r - d)), d the distance to the mask's edge."""
     from scipy.ndimage import distance_transform_edt
 
     distance = distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
     peak = max(float(distance.max()), 1e-6)
-    return sobel_normals(0.7 * np.sqrt(distance * (2.0 * peak - distance)))
+    return np.asarray(0.7 * np.sqrt(distance * (2.0 * peak - distance)))
 
 
 def sobel_normals(height: Array) -> Array:

@@ -48,14 +48,14 @@ def facing(mask: NDArray[np.bool_]) -> NDArray[np.float64]:
     return np.broadcast_to(np.array([0.0, 0.0, 1.0])[:, None, None], (3, *mask.shape))
 
 
-def constant_normal(one: Batch) -> NDArray[np.float64]:
-    """An answer without learning for the one picture of a batch: everything faces the viewer."""
-    return facing(one.mask[0, 0].numpy() > 0)
+def constant_normal(batch: Batch) -> NDArray[np.float64]:
+    """An answer without learning for pictures: everything faces the viewer."""
+    return np.stack([facing(mask) for mask in batch.mask[:, 0].numpy() > 0])
 
 
-def dome_normals(one: Batch) -> NDArray[np.floating]:
-    """An answer without learning for the one picture of a batch: a dome over its silhouette."""
-    return metrics.dome(one.mask[0, 0].numpy() > 0)
+def dome_normals(batch: Batch) -> NDArray[np.floating]:
+    """An answer without learning for pictures: a dome over the silhouette of each."""
+    return np.stack([metrics.dome(mask) for mask in batch.mask[:, 0].numpy() > 0])
 
 
 def unit_where(normals: NDArray, counts: NDArray[np.bool_]) -> tuple[NDArray, NDArray[np.bool_]]:
