@@ -317,7 +317,9 @@ def learner_of(task: Task, options: EnvOptions, seed: int) -> Learner:
     """What trains the network of an episode of a seed."""
     device = torch.device(options.device)
     model = FlatNetwork(fresh_network(task, seed, device))
-    return Learner(model, task.quantity, options.inner, options.weight_average, device, options.precision)
+    return Learner(
+        model, task.quantity, options.inner, options.weight_average, device, options.precision, options.validation
+    )
 
 
 @in_turn

@@ -18,7 +18,7 @@ from hgenv.beta.box import Coordinates
 from hgenv.devices import check_device
 from hgenv.fields import MOST, AtLeast, Decay, Many, MisfitError, Natural, Threads, check, plain
 from hgenv.learning.gradient import ESTIMATORS, Estimator
-from hgenv.learning.learner import Precision
+from hgenv.learning.learner import Precision, Validation
 from hgenv.learning.training import INNER_OPTIMIZERS, Adam, InnerOptimizer
 from hgenv.registry import load_plugins
 from hgenv.workers import check as check_workers
@@ -54,6 +54,9 @@ class EnvOptions:
     """Inner optimizer."""
     weight_average: Decay = 0.98
     """Decay of the averaged weights that are scored and kept; 0 scores the weights themselves."""
+    validation: Validation = "loss"
+    """What L is: the loss that trains the network, on validation images, or an error as the literature has it, of which
+    Yang & Deng take the gradient: the mean angle of normals, the sum of both errors of albedo and shading."""
     validation_images: Natural | None = 16
     """Validation images a step, a fresh draw each step, and for its gradient as many others, of one half of all and of
     the other in turn, so that two successive gradients share none. None takes all for both."""

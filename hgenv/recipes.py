@@ -18,14 +18,19 @@ FROM_SCRATCH = " --probes initial --probe-steps 50"
 """A probe is a short training of the initial network: a function of beta that does not move."""
 _BY_NEVERGRAD = "by nevergrad; probes begin at the current network"
 _BY_OPTUNA = "by Optuna; probes begin at the initial network, so that losses of all steps can be compared"
+_AS_THE_PAPER = (
+    "--rule rmsprop --decay-after None --inner sgd --inner-momentum 0 --inner-learning-rate 0.1 --weight-average 0 "
+    "--validation error"
+)
 RECIPES = {
     "paper": Recipe(
-        "hybrid-gradient --gradient image --gradient-weights last --rule rmsprop --decay-after None",
+        "hybrid-gradient --gradient image --gradient-steps all --gradient-weights last --gradient-scaling paper "
+        + _AS_THE_PAPER,
         "hybrid gradient (Yang & Deng 2020)",
-        "Adam trains the network; 4 directions, 4 differentiated steps and their length are ours",
+        "4 directions, their length, the steps of an update and of beta are ours: the paper does not say",
     ),
     "basic-random-search": Recipe(
-        "random-search --variant BRS --rule rmsprop --train-steps 10",
+        "random-search --variant BRS --train-steps 10 " + _AS_THE_PAPER,
         "basic random search (Mania et al. 2018) in the setting of Yang & Deng (2020)",
         "2 directions, their length and the training of a probe are ours",
     ),

@@ -81,7 +81,7 @@ def gradient_rows(now: Episode, o: EnvOptions) -> Batch:
 
 def loss_by_weights(learner: Learner, o: EnvOptions, estimator: Estimator, end: Ended, rows: Batch) -> Tensor:
     """dL/dw (p,) of validation rows at the end of a training, or what an estimator's horizon puts in its place."""
-    by_weights = learner.gradient(end.weights.weights if estimator.weights == "last" else end.average, rows)
+    by_weights = learner.validation_gradient(end.weights.weights if estimator.weights == "last" else end.average, rows)
     horizon = estimator.horizon_after(end.weights.taken)
     if not horizon or end.gradients is None:
         return by_weights

@@ -17,10 +17,10 @@ Rule = Literal["plain", "rmsprop", "adam", "momentum"]
 class Descent(Optimizer):
     """Base of the optimizers that move along an estimated gradient; its fields are the update rule's.
 
-    "plain" takes the gradient as it is. "rmsprop" is the paper's: each coordinate is divided by a running root mean
-    square of its own. "adam" averages the gradient besides (Kingma & Ba 2015). "momentum" averages it, and divides it
-    by one running root mean square of its length. The t-th update has the step size step (1 + t / decay_after)^-0.75,
-    so that beta settles.
+    "plain" takes the gradient as it is. "rmsprop" is the paper's and torch's: each coordinate is divided by a running
+    root mean square of its own, which begins at 0. "adam" averages the gradient besides (Kingma & Ba 2015). "momentum"
+    averages it, and divides it by one running root mean square of its length. The t-th update has the step size
+    step (1 + t / decay_after)^-0.75, so that beta settles.
     """
 
     rule: Rule = "momentum"
@@ -64,7 +64,7 @@ class Averages:
         square = np.full_like(gradient, np.mean(gradient**2)) if o.rule == "momentum" else gradient**2
         self._square = o.decay * self._square + (1 - o.decay) * square
         self._mean = o.decay * self._mean + (1 - o.decay) * gradient
-        correction = 1 - o.decay**self._count
+        correction = 1.0 if o.rule == "rmsprop" else 1 - o.decay**self._count
         root = np.sqrt(self._square / correction)
         wanted = gradient if o.rule == "rmsprop" else self._mean / correction
         return -step * np.divide(wanted, root, out=np.zeros_like(gradient), where=root > 0)

@@ -39,7 +39,7 @@ Keyed = Callable[[int, int], Seeds]
 class Estimator(ABC):
     """A way to estimate dL/d(action)."""
 
-    steps: Natural | None = None
+    steps: Natural | Literal["all"] | None = None
     """Training steps that the estimate goes through, the last ones of an environment step; None: 4 with curvature, all
     without."""
     curvature: bool = False
@@ -73,9 +73,9 @@ class Estimator(ABC):
 
     def window(self, train_steps: int) -> int:
         """How many training steps, the last ones of an environment step, the estimate goes through."""
-        if self.steps is not None:
-            return self.steps
-        return min(4, train_steps) if self.curvature else train_steps
+        if self.steps is None:
+            return min(4, train_steps) if self.curvature else train_steps
+        return train_steps if self.steps == "all" else self.steps
 
     def check(self, train_steps: int, batch_size: int, spread: Spread) -> None:
         """Raise ValueError unless a training like this can be differentiated."""

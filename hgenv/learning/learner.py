@@ -17,6 +17,7 @@ from hgenv.learning.training import FlatNetwork, InnerOptimizer, Loss, State, we
 from hgenv.quantities.quantity import Quantity
 
 Precision = Literal["float32", "tf32", "bfloat16"]
+Validation = Literal["loss", "error"]
 _CHUNK = 64  # images a forward pass when predicting
 
 
@@ -38,6 +39,8 @@ class Learner:
     device: torch.device
     precision: Precision = "float32"
     """Of plain steps, which nothing differentiates: `plain_gradient`, `gradients`, `trained`, `trained_together`."""
+    validation: Validation = "loss"
+    """What the validation loss is: that which trains, or the quantity's `error_loss`."""
 
     def start(self) -> State:
         """The state before the first step."""
@@ -47,12 +50,17 @@ class Learner:
         """Losses of the rows, (n,), at weights (p,)."""
         return self._losses(self.model.predict(weights, batch.image), batch)
 
-    def _losses(self, prediction: Tensor, batch: Batch) -> Tensor:
-        losses = self.quantity.loss(prediction, batch)
+    def validation_loss(self, weights: Tensor, batch: Batch) -> Tensor:
+        """Validation losses of the rows, (n,), at weights (p,)."""
+        return self._losses(self.model.predict(weights, batch.image), batch, self.validation)
+
+    def _losses(self, prediction: Tensor, batch: Batch, which: Validation = "loss") -> Tensor:
+        given = self.quantity.loss if which == "loss" else self.quantity.error_loss
+        losses = given(prediction, batch)
         if losses.shape != (len(batch.image),):
             raise ValueError(
-                f"{type(self.quantity).__name__}.loss must give a loss a row, ({len(batch.image)},), got shape "
-                f"{tuple(losses.shape)}"
+                f"{type(self.quantity).__name__}.{given.__name__} must give a loss a row, ({len(batch.image)},), got "
+                f"shape {tuple(losses.shape)}"
             )
         return losses
 
@@ -81,9 +89,14 @@ class Learner:
             state = self.rule.update(state, self.plain_gradient(state.weights, batch))
         return state
 
+    def validation_gradient(self, weights: Tensor, batch: Batch) -> Tensor:
+        """grad_w of the mean validation loss of a batch, (p,)."""
+        return weight_gradient(self.validation_loss, weights, batch)
+
     def losses(self, weights: Tensor, batch: Batch) -> Tensor:
-        """The mean losses (k,) at weights (k, p), each of a batch of its own (k, n, ...) or all of one (n, ...)."""
-        return means(self.loss, weights, batch)
+        """The mean validation losses (k,) at weights (k, p), each of a batch of its own (k, n, ...) or all of one
+        (n, ...)."""
+        return means(self.validation_loss, weights, batch)
 
     def gradients(self, weights: Tensor, batch: Batch) -> Tensor:
         """grad_w of the mean losses of k batches (k, n, ...), each at weights of its own (k, p): (k, p)."""
@@ -106,15 +119,15 @@ class Learner:
         return average * decay + state.weights * (1.0 - decay)
 
     def validate(self, weights: Tensor, batch: Batch) -> float:
-        """The mean loss of a batch."""
+        """The mean validation loss of a batch."""
         with torch.no_grad():
-            (found,) = on_host([self.loss(weights, batch).mean()])
+            (found,) = on_host([self.validation_loss(weights, batch).mean()])
         return float(found)
 
     def outcome(self, state: State, batch: Batch) -> Outcome:
         """What a training has come to: the one moment of a step at which the host waits for the device."""
         with torch.no_grad():
-            loss = self.loss(state.weights, batch).mean()
+            loss = self.validation_loss(state.weights, batch).mean()
             finite = torch.stack([part.isfinite().all() for part in (state.weights, *state.moments)]).all()
         found, whole = on_host([loss, finite])
         return Outcome(float(found), bool(whole))

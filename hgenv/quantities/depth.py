@@ -31,6 +31,11 @@ class Depth(Quantity):
         """Mean squared error over the pixels of the mask, normalised by a constant."""
         return (batch.mask * (prediction - batch.target) ** 2).mean((0, 2, 3, 4))
 
+    def error_loss(self, prediction: Tensor, batch: Batch) -> Tensor:
+        """Mean |d - d*| / d* of the last stack over the pixels of the mask."""
+        off = (prediction[-1] - batch.target).abs() / batch.target.clamp_min(1e-12)
+        return (batch.mask * off).sum((1, 2, 3)) / batch.mask.sum((1, 2, 3)).clamp_min(1e-12)
+
     def metrics(self, prediction: Sequence[NDArray], truth: Sequence[Batch]) -> dict[str, float]:
         valid = [b.mask[0].numpy() > 0 for b in truth]
         pairs = zip(prediction, truth, valid, strict=True)

@@ -24,6 +24,12 @@ class Intrinsics(Quantity):
         off = batch.mask * (prediction - batch.target) ** 2
         return 0.5 * (off[:, :, :3].mean((0, 2, 3, 4)) + off[:, :, 3:].mean((0, 2, 3, 4)))
 
+    def error_loss(self, prediction: Tensor, batch: Batch) -> Tensor:
+        """The sum of the mean absolute errors of albedo and of shading, of the last stack, inside the mask."""
+        off = (batch.mask * (prediction[-1] - batch.target)).abs()
+        inside = batch.mask.mean((1, 2, 3)).clamp_min(1e-12)
+        return (off[:, :3].mean((1, 2, 3)) + off[:, 3:].mean((1, 2, 3))) / inside
+
     def metrics(self, prediction: Sequence[NDArray], truth: Sequence[Batch]) -> dict[str, float]:
         wanted, images = [b.target[0].numpy() for b in truth], [b.image[0].numpy() for b in truth]
         return metrics.intrinsic_metrics(prediction, wanted, images, [b.mask[0, 0].numpy() > 0 for b in truth])

@@ -35,9 +35,9 @@ def normal_metrics(errors: Sequence[Array]) -> dict[str, float]:
     return {
         "mae": float(pooled.mean()),
         "median": float(np.median(pooled)),
-        "within_11": 100.0 * float(np.mean(pooled < 11.25)),
-        "within_22": 100.0 * float(np.mean(pooled < 22.5)),
-        "within_30": 100.0 * float(np.mean(pooled < 30.0)),
+        "within_11": 100.0 * float(np.mean(pooled <= 11.25)),
+        "within_22": 100.0 * float(np.mean(pooled <= 22.5)),
+        "within_30": 100.0 * float(np.mean(pooled <= 30.0)),
         "mse": float(np.mean(np.radians(pooled) ** 2)),
         "image_mae": float(means.mean()),
         "n_mae": float(np.exp(np.log(np.maximum(np.radians(means), 1e-12)).mean())),

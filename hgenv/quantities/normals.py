@@ -25,6 +25,14 @@ class Normals(Quantity):
         cosine = (unit * batch.target).sum(2, keepdim=True)
         return (batch.mask * (1.0 - cosine)).mean((0, 2, 3, 4))
 
+    def error_loss(self, prediction: Tensor, batch: Batch) -> Tensor:
+        """Mean angle in radians of the last stack, over the pixels of the mask (Yang & Deng 2020, section 4.1)."""
+        last, mask = prediction[-1], batch.mask[:, 0]
+        across = torch.linalg.cross(last, batch.target, dim=1).square().sum(1)
+        # atan2 has a slope everywhere but at no angle at all, where the root would have none.
+        angle = torch.atan2((across + 1e-12).sqrt(), (last * batch.target).sum(1))
+        return (angle * mask).sum((1, 2)) / mask.sum((1, 2)).clamp_min(1e-12)
+
     def metrics(self, prediction: Sequence[NDArray], truth: Sequence[Batch]) -> dict[str, float]:
         pairs = zip(prediction, truth, strict=True)
         return metrics.normal_metrics(

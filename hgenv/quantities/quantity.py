@@ -41,6 +41,11 @@ class Quantity(ABC):
     def loss(self, prediction: Tensor, batch: Batch) -> Tensor:
         """Losses of the rows, (n,), of predictions (stacks, n, t, h, w); twice differentiable. The mean is trained."""
 
+    def error_loss(self, prediction: Tensor, batch: Batch) -> Tensor:
+        """What L is with `validation="error"`: an error of the answer as the literature has it, (n,), where it differs
+        from the loss; once differentiable."""
+        return self.loss(prediction, batch)
+
     def metrics(self, prediction: Sequence[NDArray], truth: Sequence[Batch]) -> dict[str, float]:
         """Metrics, the lower the better for `primary`, of predictions (t, h, w) against batches of one row each.
 
