@@ -98,9 +98,9 @@ def intrinsic_metrics(
     (3, h, w), at the valid (h, w).
 
     For albedo_ and shading_: abs, the mean absolute error; rmse; si_rmse, the rmse after the best scale of each image
-    (Grosse et al. 2009). si_rmse is the mean of both. reconstruction: rmse of albedo x shading against the image.
-    abs, rmse and reconstruction pool over all pixels, si_rmse is the mean over images. Raises ValueError for an image
-    without pixels.
+    (Grosse et al. 2009). si_rmse is the mean of both. reconstruction_abs and reconstruction: mean absolute error and
+    rmse of albedo x shading against the image. abs, rmse and reconstruction pool over all pixels, si_rmse is the mean
+    over images. Raises ValueError for an image without pixels.
     """
     if not len(valid) or not all(v.any() for v in valid):
         raise ValueError("every image needs at least one valid pixel")
@@ -115,5 +115,6 @@ def intrinsic_metrics(
         found[f"{name}_rmse"] = float(np.sqrt(np.mean(off**2)))
         found[f"{name}_si_rmse"] = float(np.mean(scaled))
     product = [(p[i][:3] * p[i][3:] - np.asarray(image[i], np.float64))[:, v].ravel() for i, v in enumerate(valid)]
-    found["reconstruction"] = float(np.sqrt(np.mean(np.concatenate(product) ** 2)))
+    off = np.concatenate(product)
+    found |= {"reconstruction_abs": float(np.mean(np.abs(off))), "reconstruction": float(np.sqrt(np.mean(off**2)))}
     return found | {"si_rmse": 0.5 * (found["albedo_si_rmse"] + found["shading_si_rmse"])}

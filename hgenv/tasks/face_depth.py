@@ -88,7 +88,7 @@ class FaceDepth(RenderedTask):
         ends = np.cumsum([len(part) - COMPONENTS for part in (model.geometry, model.expression, model.texture)])
         uniform = np.sqrt(3.0) * (2.0 * noise.uniform("other components", (int(ends[-1]),)) - 1.0)
         more_geometry, more_expression, more_texture = np.split(uniform, ends[:-1], axis=1)
-        light = unit_vector(np.stack([0.6 + 0.4 * noise.uniform("light"), noise.uniform("light about")], axis=-1))
+        light = unit_vector(np.stack([0.5 + 0.5 * noise.uniform("light"), noise.uniform("light about")], axis=-1))
         rotations, camera = turns(poses), self.camera
         geometry = np.concatenate([first[:, :COMPONENTS], more_geometry], axis=1)
         texture = np.concatenate([first[:, COMPONENTS : 2 * COMPONENTS], more_texture], axis=1)

@@ -56,5 +56,6 @@ def test_intrinsic_metrics_by_hand() -> None:
     scale = 0.5 / (0.36 + 0.16)
     assert found["shading_si_rmse"] == pytest.approx(np.sqrt(np.mean((scale * np.array([0.6, 0.4]) - 0.5) ** 2)))
     assert found["reconstruction"] == pytest.approx(np.sqrt(np.mean((np.array([0.6, 0.4]) - 0.25) ** 2)))
+    assert found["reconstruction_abs"] == pytest.approx(0.25)
     with pytest.raises(ValueError, match="valid pixel"):
         intrinsic_metrics(prediction, target, target[:, :3], np.zeros((1, 1, 2), bool))
