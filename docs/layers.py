@@ -5,6 +5,7 @@ from pathlib import Path
 ROWS = (
     (("cli", "the command line"),),
     (("dashboard", "a local page of runs, a playground of beta"),),
+    (("reproduce", "the paper's tables"),),
     (("bench", "comparisons, fidelity, speed"),),
     (("runs", "run folder, figures, agents"),),
     (("run", "the one loop: rows, checkpoints"),),

@@ -45,9 +45,10 @@ class EnvOptions:
     """Inner training steps a probe; None: as many as an environment step's."""
     coordinates: Coordinates = "all"
     """Coordinates of beta that the action moves; the others stay at the start."""
-    spread: Annotated[float, AtLeast(0), MOST] | typing.Literal["uniform", "found"] | None = None
-    """Beta of the samples: the action itself, action + spread N(0, 1) a sample, or anywhere in the box; found: with the
-    standard deviations of the answer that the run starts from, where that is a distribution."""
+    spread: Annotated[float, AtLeast(0), MOST] | typing.Literal["uniform", "several", "found"] | None = None
+    """Beta of the samples: the action itself, action + spread N(0, 1) a sample, or anywhere in the box; several: one of
+    ten from there, always the same ones; found: with the standard deviations of the answer that the run starts from,
+    where that is a distribution."""
     batch_size: Natural = 8
     """Samples an inner step."""
     inner: InnerOptimizer = dataclasses.field(default=Adam(), metadata={"choices": INNER_OPTIMIZERS})

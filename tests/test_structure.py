@@ -24,6 +24,7 @@ LAYERS = (
     ("run", "pages"),
     ("runs",),
     ("bench",),
+    ("reproduce",),
     ("dashboard",),
     ("cli",),
     ("testing",),

@@ -16,10 +16,12 @@ from hgenv.beta.noise import Draw, Noise
 Array = NDArray[np.float64]
 Seeds = NDArray[np.uint64]
 Coordinates = Literal["all", "continuous"]
-Spread = float | Literal["uniform", "found"] | None
+Spread = float | Literal["uniform", "several", "found"] | None
 """Of samples about an action, as the options say it."""
 Spreading = float | Array | Literal["uniform"] | None
-"""The same, with the standard deviations (d,) that were found in their place."""
+"""The same, with the standard deviations (d,) that were found in their place, and several actions (k, d)."""
+SEVERAL = 10
+"""Random betas that a dataset of several has."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -75,6 +77,8 @@ class Box:
 
     def spreading(self, spread: Spread) -> Spreading:
         """What an option stands for here."""
+        if spread == "several":
+            return 2.0 * Noise(np.arange(SEVERAL)).uniform("several", (len(self.movable),)) - 1.0
         return self.found_spread if spread == "found" else spread
 
     def whole(self, spread: Array) -> Array:
@@ -110,11 +114,14 @@ class Box:
 
 
 def spread_about(action: Array, seeds: Seeds, spread: Spreading) -> Array:
-    """Actions (n, d) of samples with the seeds (n,): the action (d,) itself, about it, or anywhere in the box.
+    """Actions (n, d) of samples with the seeds (n,): the action (d,) itself, about it, one of several, or anywhere in
+    the box.
 
     What is outside the box is clipped when it is rendered.
     """
     if spread is None:
         return np.tile(action, (len(seeds), 1))
+    if isinstance(spread, np.ndarray) and spread.ndim == 2:
+        return spread[(len(spread) * Noise(seeds).uniform("which")).astype(int)]
     u = Noise(seeds).uniform("spread", action.shape)
     return 2.0 * u - 1.0 if isinstance(spread, str) else action + spread * ndtri(u)

@@ -81,8 +81,8 @@ class Estimator(ABC):
         """Raise ValueError unless a training like this can be differentiated."""
         if not 1 <= self.window(train_steps) <= train_steps:
             raise ValueError(f"gradient_steps must be in 1..{train_steps}, the training steps, got {self.steps}")
-        if spread == "uniform":
-            raise ValueError("with spread='uniform' the samples do not depend on the action: there is no gradient")
+        if spread in ("uniform", "several"):
+            raise ValueError(f"with spread={spread!r} the samples do not depend on the action: there is no gradient")
 
     def points(self, action: Array, counter: int, count: int, keyed: Keyed, spread: Spreading) -> tuple[Array, Seeds]:
         """Actions (count, d) and seeds (count,) that training step `counter` trains on."""

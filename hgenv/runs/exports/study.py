@@ -87,7 +87,7 @@ def _task(runs: list[FoundRun]) -> Task:
 
 def _trial(optuna: Any, run: FoundRun, runs: list[FoundRun], task: Task, value: Value) -> Any:
     """The trial of a run; None if it is left out."""
-    if ending(run.folder) != "budget" or run.config["training"].get("spread") == "uniform":
+    if ending(run.folder) != "budget" or run.config["training"].get("spread") in ("uniform", "several"):
         return None
     metric, distribution = task.quantity.primary, optuna.distributions.FloatDistribution
     try:
