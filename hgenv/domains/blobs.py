@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from hgenv.batch import Batch
 from hgenv.beta.noise import Noise
 from hgenv.domains.domain import Answer, Pictures
-from hgenv.domains.shading import shading_of
+from hgenv.domains.shading import ShapeFromShading
 from hgenv.kernels import kernel
 from hgenv.quantities.normals import constant_normal, dome_normals
 from hgenv.rotations import unit_quaternion
@@ -138,6 +138,6 @@ def blobs(resolution: int, validation_size: int, test_size: int) -> Pictures:
     cut = validation_size
     validation, test = whole.rows(slice(0, cut)), whole.rows(slice(cut, None))
     ladder: dict[str, Answer] = {
-        "constant normal": constant_normal, "dome": dome_normals, "shape from shading": shading_of(validation),
+        "constant normal": constant_normal, "dome": dome_normals, "shape from shading": ShapeFromShading(validation),
     }  # fmt: skip
     return Pictures(validation, test, ladder)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from hgenv.batch import Batch, Split
 from hgenv.data import nyu
 from hgenv.domains.domain import Domain, Pictures
-from hgenv.domains.shading import shading_of
+from hgenv.domains.shading import ShapeFromShading
 from hgenv.quantities.normals import constant_normal, facing, unit_where
 from hgenv.render.raster import render
 from hgenv.render.renderer import Rendered, batch_of
@@ -39,7 +39,7 @@ def other_rooms(size: tuple[int, int], validation_size: int, test_size: int) -> 
         _developed(batch_of((_photograph(first + i, size) for i in range(count)), attrgetter("normal")), first)
         for first, count in ((FIRST_ROOM, validation_size), (2 * FIRST_ROOM, test_size))
     )
-    shading = shading_of(validation, silhouette=False)
+    shading = ShapeFromShading(validation, silhouette=False)
     return Pictures(validation, test, {"constant normal": constant_normal, "shape from shading": shading})
 
 
@@ -109,7 +109,7 @@ class IndoorFrames(Domain):
 
     def answers(self, split: Split) -> dict[str, Sequence[NDArray]]:
         """A normal toward the viewer, and shape from shading."""
-        shading = shading_of(self.batch("validation"), silhouette=False)
+        shading = ShapeFromShading(self.batch("validation"), silhouette=False)
         return {
             "constant normal": [facing(f.valid) for f in self.frames[split]],
             "shape from shading": self.enlarged(shading(self.batch(split)), split),

@@ -15,7 +15,7 @@ from hgenv.data import mit_berkeley
 from hgenv.domains.crop import MARGIN, crop, exposed, square_about, uncrop
 from hgenv.domains.domain import Domain, Pictures
 from hgenv.domains.objects import INTRINSICS_OF_OBJECTS
-from hgenv.domains.shading import shading_of
+from hgenv.domains.shading import ShapeFromShading
 from hgenv.quantities import metrics
 from hgenv.quantities.normals import facing, unit_where
 
@@ -54,7 +54,7 @@ class Photographs(Domain):
         """A normal toward the viewer, a dome over the silhouette, and shape from shading."""
         photographs = self.photographs[split]
         masks = [p.mask for p in photographs]
-        shading = shading_of(self._cut(self.photographs["validation"], _SHADED))
+        shading = ShapeFromShading(self._cut(self.photographs["validation"], _SHADED))
         seen = Batch.join([_seen(p) for p in photographs])
         return {
             "constant normal": [facing(m) for m in masks],

@@ -10,8 +10,7 @@ the ten validation photographs of MIT-Berkeley have chosen.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -24,8 +23,8 @@ from hgenv.quantities.metrics import dome_height
 
 _SHADING, _SMOOTHNESS, _CONTOUR, _ISOTROPY, _LIGHT = 4.2, 0.15, 0.2, 0.05, 4e-4
 """Weights of the terms; that of the light's is a precision a pixel."""
-_ROUND = {"shading": 0.02, "curvature": 0.066}
-"""Differences below are squared, those above count as they are."""
+_UNLIKE, _BENT = 0.02, 0.066
+"""Differences of shading and of curvature below count by their squares, those above as they are."""
 _LEVELS, _ITERATIONS = 4, 60
 _SOBEL = torch.tensor([[1.0, 0.0, -1.0], [2.0, 0.0, -2.0], [1.0, 0.0, -1.0]], dtype=torch.float64) / 8.0
 
@@ -74,38 +73,31 @@ def from_shading(pictures: Batch, lights: Lights, silhouette: bool = True) -> ND
     return np.stack([_Surface(image, mask, lights, silhouette).solved() for image, mask in rows])
 
 
-def shading_of(validation: Batch, silhouette: bool = True) -> Callable[[Batch], NDArray[np.float64]]:
-    """`from_shading` with the lights of the validation pictures, which are fitted when it is asked."""
-    return lambda pictures: from_shading(pictures, Lights.of(validation), silhouette)
-
-
 @dataclass(frozen=True)
+class ShapeFromShading:
+    """`from_shading` of any pictures, with the lights of the validation pictures, which are fitted when it is asked."""
+
+    validation: Batch
+    silhouette: bool = True
+
+    def __call__(self, pictures: Batch) -> NDArray[np.float64]:
+        return from_shading(pictures, Lights.of(self.validation), self.silhouette)
+
+
 class _Surface:
     """A picture (h, w), the mask of its object, and the height that is sought, in units of half the picture's width."""
 
-    image: Tensor
-    mask: Tensor
-    lights: Lights
-    silhouette: bool
-    start: Tensor = field(init=False)
-    inside: Tensor = field(init=False)
-    outward: Tensor = field(init=False)
-
-    def __post_init__(self) -> None:
-        counts = self.mask.double()
-        start = torch.from_numpy(self._unit * dome_height(self.mask.numpy()))
-        padded = functional.pad(1.0 - counts[None, None], (1, 1, 1, 1), value=1.0)
-        blurred = functional.avg_pool2d(functional.pad(counts[None, None], (3, 3, 3, 3)), 7, 1)[0, 0]
-        along = -torch.stack(_slopes(blurred))
-        edge = counts * functional.max_pool2d(padded, 3, 1)[0, 0]
-        object.__setattr__(self, "start", start if self.silhouette else torch.zeros_like(start))
-        object.__setattr__(self, "inside", counts - edge)
-        outward = edge * along / along.norm(dim=0).clamp_min(1e-9) if self.silhouette else 0.0 * along
-        object.__setattr__(self, "outward", outward)
-
-    @property
-    def _unit(self) -> float:
-        return 2.0 / self.image.shape[-1]
+    def __init__(self, image: Tensor, mask: Tensor, lights: Lights, silhouette: bool) -> None:
+        self.image, self.mask, self.lights, self._unit = image, mask, lights, 2.0 / image.shape[-1]
+        counts = mask.double()
+        edge = counts * functional.max_pool2d(functional.pad(1.0 - counts, (1, 1, 1, 1), value=1.0)[None], 3, 1)[0]
+        self._inside = counts - edge
+        self._start, self._outward = torch.zeros_like(counts), torch.zeros(2, *counts.shape, dtype=counts.dtype)
+        if silhouette:
+            self._start = torch.from_numpy(self._unit * dome_height(mask.numpy()))
+            blurred = functional.avg_pool2d(functional.pad(counts, (3, 3, 3, 3))[None], 7, 1)[0]
+            along = -torch.stack(_slopes(blurred))
+            self._outward = edge * along / along.norm(dim=0).clamp_min(1e-9)
 
     def solved(self) -> NDArray[np.float64]:
         """Normals (3, h, w) of the surface that L-BFGS comes to from a dome over the silhouette."""
@@ -126,7 +118,7 @@ class _Surface:
 
     def _height(self, parts: list[Tensor]) -> Tensor:
         size = self.image.shape
-        return self.start + sum(functional.interpolate(p, size, mode="bilinear")[0, 0] for p in parts)
+        return self._start + sum(functional.interpolate(p, size, mode="bilinear")[0, 0] for p in parts)
 
     def _normals(self, height: Tensor) -> Tensor:
         right, up = (slope / self._unit for slope in _slopes(height))
@@ -139,11 +131,11 @@ class _Surface:
         basis = harmonics(normal[None])[0]
         light = self.lights.fitted(basis.detach(), self.image, self.mask)
         unlike = torch.einsum("k,khw->hw", light, basis) - self.image
-        shading = (_robust(unlike, _ROUND["shading"]) * self.mask).sum()
-        bends = sum((_robust(bend, _ROUND["curvature"])).sum() for bend in self._bends(normal))
+        shading = (_robust(unlike, _UNLIKE) * self.mask).sum()
+        bends = sum(_robust(bend, _BENT).sum() for bend in self._bends(normal))
         flat = -(torch.log(normal[2]) * self.mask).sum()
-        away = 1.0 - (normal[:2] * self.outward).sum(0)
-        edge = self.outward.any(0)
+        away = 1.0 - (normal[:2] * self._outward).sum(0)
+        edge = self._outward.any(0)
         contour = ((away.clamp_min(0.0) + 1e-3) ** 0.75 * edge).sum() / edge.sum().clamp_min(1)
         return (_SHADING * shading + _SMOOTHNESS * bends + _ISOTROPY * flat) / pixels + _CONTOUR * contour
 
@@ -151,7 +143,7 @@ class _Surface:
         """Changes of the mean curvature from a pixel to the next, down and right, where both have all neighbours."""
         curvature = -0.5 * (_slopes(normal[0])[0] + _slopes(normal[1])[1]) / self._unit
         return [
-            (curvature.roll(-1, axis) - curvature) * self.inside * self.inside.roll(-1, axis) for axis in (0, 1)
+            (curvature.roll(-1, axis) - curvature) * self._inside * self._inside.roll(-1, axis) for axis in (0, 1)
         ]  # fmt: skip
 
 

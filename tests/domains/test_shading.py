@@ -1,5 +1,6 @@
 """Shape from shading, which learns nothing."""
 
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import torch
 from hgenv.batch import Batch
 from hgenv.domains import baselines
 from hgenv.domains.blobs import blobs
-from hgenv.domains.shading import Lights, from_shading, harmonics, shading_of
+from hgenv.domains.shading import Lights, ShapeFromShading, from_shading, harmonics
 from hgenv.quantities.normals import Normals, dome_normals
 from hgenv.tasks.scene_normals import SceneNormals
 from hgenv.tasks.shape_normals import ShapeNormals
@@ -72,7 +73,14 @@ def test_every_picture_is_looked_at_by_itself_and_its_normals_are_not() -> None:
 def test_it_beats_a_dome_on_objects_that_nobody_has_tuned_it_for() -> None:
     domain = blobs(SIDE, 16, 8)
     test = domain.batch("test")
-    assert error(shading_of(domain.batch("validation"))(test), test) < 0.8 * error(dome_normals(test), test)
+    assert error(ShapeFromShading(domain.batch("validation"))(test), test) < 0.8 * error(dome_normals(test), test)
+
+
+def test_a_domain_goes_to_other_processes_with_its_answers() -> None:
+    domain = blobs(SIDE, 3, 2)
+    there = pickle.loads(pickle.dumps(domain))
+    test = domain.batch("test")
+    np.testing.assert_array_equal(there.ladder["shape from shading"](test), domain.ladder["shape from shading"](test))
 
 
 @pytest.mark.slow
@@ -80,7 +88,7 @@ def test_rooms_have_no_silhouette() -> None:
     """A room is no dome: it starts flat, and the edge of what is known says nothing."""
     domain = SceneNormals(validation_size=24, test_size=6).domain
     validation, test = domain.batch("validation"), domain.batch("test")
-    flat, bulging = (error(shading_of(validation, silhouette)(test), test) for silhouette in (False, True))
+    flat, bulging = (error(ShapeFromShading(validation, silhouette)(test), test) for silhouette in (False, True))
     assert flat < bulging - 10.0
 
 
