@@ -1,11 +1,12 @@
-"""hgenv reproduce: a table of the paper, played here, beside the published one."""
+"""hgenv reproduce: a table or a figure of the paper, played here, beside the published one."""
 
 from __future__ import annotations
 
 import dataclasses
 import shlex
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import tyro
 
@@ -15,19 +16,27 @@ from hgenv.cli.progress import Progress
 from hgenv.cli.run import parse_run, players
 from hgenv.fields import OnDisk, check
 
+if TYPE_CHECKING:
+    from hgenv.bench.playing import Played
+
+What = Literal[
+    "table1", "table2", "table3", "table4", "table5", "fig3", "fig4", "fig5", "fig6", "figB1", "figC1", "figC2",
+    "figD1", "figE1",
+]  # fmt: skip
+
 
 @dataclasses.dataclass(frozen=True)
 class ReproduceOptions:
-    """A table of the paper with our rows beside the published ones. Options after -- go to every run, as the folders of
-    real data, which the scales small and paper need."""
+    """A table of the paper with our rows beside the published ones, or a figure of ours. Options after -- go to every
+    run, as the folders of real data, which the scales small and paper need."""
 
-    what: tyro.conf.Positional[Literal["table1", "table2", "table3", "table4", "table5"]]
-    """What to reproduce."""
+    what: tyro.conf.Positional[What]
+    """What to reproduce. Figures of trainings draw the cells of their table."""
     scale: Literal["demo", "small", "paper"] = "demo"
     """demo: minutes, on built-in domains; small: hours, on real samples; paper: the published sizes, for a GPU or a
     cluster."""
     out: OnDisk | None = None
-    """Folder of the cells, the page and the values; reproduced/WHAT-SCALE, if not given."""
+    """Folder of the cells, the page and the values; reproduced/TABLE-SCALE, if not given, or reproduced/FIGURE."""
     workers: str = "auto"
     """Where cells run: so many processes at a time; auto, one a core; ray or ray://HOST:PORT, a Ray cluster."""
 
@@ -37,34 +46,43 @@ class ReproduceOptions:
 
 def command(words: list[str]) -> int:
     cut = words.index("--") if "--" in words else len(words)
-    o = parse("reproduce", words[:cut], reproduce=ReproduceOptions).reproduce
-    from hgenv.bench import playing as cells
+    o, options = parse("reproduce", words[:cut], reproduce=ReproduceOptions).reproduce, words[cut + 1 :]
     from hgenv.bench.statistics import Result
     from hgenv.domains.domain import baselines
-    from hgenv.reproduce import page
-    from hgenv.reproduce.playing import plans, results, shown
+    from hgenv.reproduce import figures, page, playing
     from hgenv.reproduce.scales import SCALES
     from hgenv.reproduce.tables import TABLES
 
-    table, scale = TABLES[o.what], SCALES[o.scale]
-    out = Path(o.out or f"reproduced/{o.what}-{o.scale}")
-    found, status = dict[Path, Result](), 0
-    choices = players()
+    figure, scale, told = figures.FIGURES.get(o.what), SCALES[o.scale], shlex.join(["hgenv", "reproduce", *words])
+    name = figure.table if figure else o.what
+    out, status, results = Path(o.out or f"reproduced/{f'{name}-{o.scale}' if name else o.what}"), 0, list[Result]()
+    env = figure.env if figure else TABLES[name].env
+    common = [*scale.options, *scale.targets.get(env, ())] if name else []
+    task = parse_run(players(), ["fixed", "--env", env, *common, *options]).task  # a mistake shows before the work
+    if name:
+        status = _play(playing.play(TABLES[name], scale, out, options, o.workers))
+        results = playing.found(TABLES[name], scale, out, options)
+    if figure:
+        print(figures.write(out, figure, scale, told, [r for r in results if r.env == figure.env], task))
+        return status
+    table = TABLES[name]
+    answers = baselines(task.quantity, task.domain, "test") if any(row.answer for row in table.rows) else {}
+    rows = page.measured(table, playing.shown(table, scale, results), results, answers)
+    print(page.write(out, table, scale, told, rows))
+    return status
+
+
+def _play(played: Iterator[Played]) -> int:
+    """Play cells and tell how far they are; the exit status."""
+    status = 0
     with Progress("cells") as progress:
         try:
-            for plan in plans(table, scale, out, words[cut + 1 :], o.workers):
-                task = parse_run(choices, plan.cells()[0].words).task
-                for done, total, cell, failure in cells.play(plan):
-                    progress.show(done, total, cell.folder.name)
-                    if failure is not None:
-                        status = 1
-                        progress.say(f"not measured: {cell.folder.name}: {failure.reason}")
-                found |= {result.folder: result for result in results(plan)}
+            for done, total, cell, failure in played:
+                progress.show(done, total, cell.folder.name)
+                if failure is not None:
+                    status = 1
+                    progress.say(f"not measured: {cell.folder.name}: {failure.reason}")
         except KeyboardInterrupt as interruption:
             progress.say("interrupted: the same command goes on")
-            status = interruption_status(interruption)
-    told = shlex.join(["hgenv", "reproduce", *words])
-    answers = baselines(task.quantity, task.domain, "test") if any(row.answer for row in table.rows) else {}
-    mine = list(found.values())
-    print(page.write(out, table, scale, told, page.measured(table, shown(table, scale, mine), mine, answers)))
+            return interruption_status(interruption)
     return status

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from hgenv.bench import playing as cells
 from hgenv.bench.compare import CONTROLS, CompareOptions
 from hgenv.bench.plan import Plan
+from hgenv.bench.playing import Played
 from hgenv.bench.statistics import Result, read
 from hgenv.registry import short
 from hgenv.reproduce.scales import Scale
@@ -22,6 +24,18 @@ def plans(table: PaperTable, scale: Scale, out: Path, options: Sequence[str], wo
     if table.then is not None:
         played = list(results(_plan(table, scale, out, options, workers, table.env, rows)))
         yield _plan(table, scale, out, options, workers, table.env, (*rows, *table.then(played)))
+
+
+def play(table: PaperTable, scale: Scale, out: Path, options: Sequence[str], workers: str) -> Iterator[Played]:
+    """Play all cells of a table that are not over."""
+    for plan in plans(table, scale, out, options, workers):
+        yield from cells.play(plan)
+
+
+def found(table: PaperTable, scale: Scale, out: Path, options: Sequence[str]) -> list[Result]:
+    """The results of all cells of a table that are over."""
+    known = {r.folder: r for plan in plans(table, scale, out, options, "1") for r in results(plan)}
+    return list(known.values())
 
 
 def first(table: PaperTable, scale: Scale) -> tuple[Row, ...]:

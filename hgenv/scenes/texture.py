@@ -22,6 +22,7 @@ from hgenv.kernels import kernel
 Array = NDArray[np.float64]
 MAX_POLYGONS = 40
 MAX_VERTICES = 6
+ROUGHNESS = 0.15
 _LATTICE = 6
 
 
@@ -121,11 +122,26 @@ def _paint_each(
         first += counts[row]
 
 
-def paint(bound: SimpleNamespace, noise: Noise, side: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Canvases (n, side, side, 3) uint8 of n samples, and how often each is repeated (n,)."""
+def stages(bound: SimpleNamespace, noise: Noise, side: int) -> list[NDArray[np.uint8]]:
+    """How textures (n, side, side, 3) come about: bare canvases, polygons, rough edges, the canvas repeated (the
+    paper's Fig. E.1)."""
+    bare, smooth = (paint(bound, noise, side, most, 0.0)[0] for most in (0, MAX_POLYGONS))
+    canvases, repeats = paint(bound, noise, side)
+    places = [np.arange(side) * times % side for times in repeats]
+    repeated = np.stack([canvas[at][:, at] for canvas, at in zip(canvases, places, strict=True)])
+    return [bare, smooth, canvases, repeated]
+
+
+def paint(
+    bound: SimpleNamespace, noise: Noise, side: int, most: int = MAX_POLYGONS, roughness: float = ROUGHNESS
+) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Canvases (n, side, side, 3) uint8 of n samples, and how often each is repeated (n,).
+
+    most: polygons a canvas; roughness: of the roughest edge, in canvases.
+    """
     slots = (MAX_POLYGONS,)
     wanted = noise.draw(bound.polygons, "polygons")
-    count = np.minimum(wanted, MAX_POLYGONS)
+    count = np.minimum(wanted, most)
     repeats = noise.draw(bound.repetitions, "repetitions")
     used = np.arange(MAX_POLYGONS) < count[:, None]
     vertices = 3 + noise.draw(bound.vertices, "vertices", slots, used=used)
@@ -134,7 +150,7 @@ def paint(bound: SimpleNamespace, noise: Noise, side: int) -> tuple[NDArray[np.u
     y = noise.draw(bound.y, "y", (*slots, MAX_VERTICES), used=corner)
     colours, base = (_level(noise.uniform(*place)) for place in (("colours", (*slots, 3)), ("base", (3,))))
     angles = 2.0 * np.pi * noise.uniform("lattice", (_LATTICE, _LATTICE))
-    rough = 0.15 * noise.uniform("roughness", slots) ** 2
+    rough = roughness * noise.uniform("roughness", slots) ** 2
     canvases = np.empty((len(count), side, side, 3), np.uint8)
     canvases[:] = base[:, None, None]
     _paint_each(canvases, *_simple(x[used], y[used], vertices[used]), vertices[used], colours, angles, rough, count)

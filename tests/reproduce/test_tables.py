@@ -8,13 +8,19 @@ import numpy as np
 import pytest
 
 from hgenv.bench.statistics import Result
+from hgenv.beta.box import spread_about
+from hgenv.beta.noise import Noise
 from hgenv.cli.main import main
 from hgenv.cli.run import parse_run, players
+from hgenv.env import make
 from hgenv.registry import find
-from hgenv.reproduce import page, scales
+from hgenv.reproduce import figures, page, scales
+from hgenv.reproduce.figures import FIGURES
 from hgenv.reproduce.playing import plans, shown
 from hgenv.reproduce.scales import SCALES
 from hgenv.reproduce.tables import TABLES, from_best_median_and_worst
+from hgenv.scenes.texture import TextureBeta, paint, stages
+from hgenv.tasks.toy_shading import ToyShading
 
 TINY = dataclasses.replace(SCALES["demo"], seeds=2, betas=3, train_steps=20, report_every=1)
 
@@ -86,12 +92,8 @@ def test_values_are_of_the_rows_and_seeds_of_the_table(tmp_path: Path) -> None:
 
 def test_several_random_betas_are_ten() -> None:
     """The paper's control: a dataset of several random betas that stay."""
-    from hgenv.env import make
-
     env = make("hgenv/ToyShading-v0", spread="several")
     env.reset(seed=0)
-    from hgenv.beta.box import spread_about
-
     spreading = env.box.spreading("several")
     points = [spread_about(env.start, np.arange(500 * k, 500 * (k + 1), dtype=np.uint64), spreading) for k in (0, 1)]
     betas = [{tuple(row) for row in part} for part in points]
@@ -111,6 +113,37 @@ def test_a_table_needs_its_data(capsys: pytest.CaptureFixture[str], tmp_path: Pa
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(name for name, figure in FIGURES.items() if not figure.table))
+def test_figures_of_samples_are_drawn(name: str, tmp_path: Path) -> None:
+    assert main(["reproduce", name, "--out", str(tmp_path)]) == 0
+    text = (tmp_path / figures.PAGE).read_text()
+    assert text.count("<img") >= 1
+    assert FIGURES[name].title in text
+
+
+def test_a_texture_is_made_in_stages() -> None:
+    """A bare canvas has one colour, polygons change it, noise their edges only, and the last is what samples wear."""
+    layout = TextureBeta()
+    bound = layout.bind(np.tile(layout.named({"polygons.rate": 8.0}), (6, 1)))
+    bare, smooth, rough, repeated = stages(bound, Noise(np.arange(6)), 48)
+    assert all(len(np.unique(canvas.reshape(-1, 3), axis=0)) == 1 for canvas in bare)
+    painted, moved = ((one != other).any(-1).mean() for one, other in ((smooth, bare), (rough, smooth)))
+    assert painted > 0.2 > moved > 0.0
+    canvases, times = paint(bound, Noise(np.arange(6)), 48)
+    np.testing.assert_array_equal(rough, canvases)
+    assert (times > 1).any()
+    for canvas, texture, count in zip(canvases, repeated, times, strict=True):
+        np.testing.assert_array_equal(
+            texture[: 48 // count, : 48 // count], canvas[::count, ::count][: 48 // count, : 48 // count]
+        )
+
+
+def test_a_figure_of_trainings_needs_them(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="no cell of table2 is over"):
+        figures.write(tmp_path, FIGURES["fig4"], TINY, "", [], ToyShading())
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(TABLES))
 def test_a_demonstration_runs(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(scales.SCALES, "demo", TINY)
@@ -121,6 +154,9 @@ def test_a_demonstration_runs(name: str, tmp_path: Path, monkeypatch: pytest.Mon
     played = [row for row in rows if int(row["seeds"])]
     assert all(np.isfinite(float(row["ours"])) for row in played)
     assert ", published" in text
+    for figure in (figure for figure, known in FIGURES.items() if known.table == name):
+        assert main(["reproduce", figure, "--out", str(tmp_path), "--workers", "2"]) == 0  # of the same cells
+        assert FIGURES[figure].title in (tmp_path / figures.PAGE).read_text()
     if name == "table1":
         assert [row["row"] for row in rows[:: len(TABLES[name].columns)]] == [
             row.said for row in from_best_median_and_worst([result(f"random-{k}", 0, k) for k in range(3)])
