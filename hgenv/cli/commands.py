@@ -35,7 +35,7 @@ COMMANDS = {
     "export": Command("export", "FORMAT FOLDER ...", "runs for other tools: rows as CSV or Parquet, a study of Optuna"),
     "generate": Command("generate", "RUN", "a dataset of what a run has found: pictures, ground truth, beta"),
     "bench": Command("bench", "ENV [ENV ...]", "optimizers against the controls at an equal budget: tables, figures"),
-    "reproduce": Command("reproduce", "WHAT", "a table of the paper, played here beside the published one, or a figure"),
+    "reproduce": Command("reproduce", "WHAT", "a table of the paper, played beside the published one, or a figure"),
     "dashboard": Command("dashboard", "[FOLDER ...]", "a local page of runs as they go, and a playground of beta"),
     "doctor": Command("doctor", "", "what is installed and whether it works"),
     "completion": Command("completion", "SHELL", "a script that lets bash, zsh or fish complete commands and names"),
