@@ -80,7 +80,7 @@ def test_any_quantity_scores_any_pictures() -> None:
     toward = torch.zeros(3, 3, 4, 4)
     toward[:, 2] = 1.0
     batch = Batch(image, toward, mask)
-    domain = Pictures(batch, batch.rows(slice(0, 2)), {"the truth": lambda one: one.target[0].numpy()})
+    domain = Pictures(batch, batch.rows(slice(0, 2)), {"the truth": lambda batch: batch.target.numpy()})
     assert measured(Normals(), domain, toward, "validation")["mae"] == 0.0
     assert measured(SquaredError(), domain, toward + 2.0, "validation")["loss"] == pytest.approx(4.0)
     assert baselines(Normals(), domain, "test") == {"the truth": measured(Normals(), domain, toward[:2], "test")}
