@@ -18,8 +18,8 @@ from optimizers import OPTIMIZERS
 TOY = ["--env", "hgenv/ToyShading-v0"]
 PAGE = Path(__file__).parents[1] / "docs" / "optimizers.md"
 LONG = (
-    "gp", "tpe", "cma", "cma-initial", "tbpsa", "tbpsa-initial", "one-plus-one", "one-plus-one-initial", "image", "influence",
-    "score", "mixed", "autosimulate",
+    "gp", "tpe", "cma", "cma-initial", "tbpsa", "tbpsa-initial", "one-plus-one", "one-plus-one-initial", "image",
+    "influence", "score", "mixed", "autosimulate",
 )  # fmt: skip
 """What is slow on the toy, or much like another."""
 
@@ -50,8 +50,8 @@ def test_recipes_find_the_optimum_of_toy_shading(name: str) -> None:
     steps = 1000 if name == "dataset-policy-gradient" else steps  # which it differentiates through
     seeds = {"cma": range(5), "cma-initial": range(3), "basic-random-search": range(3)}.get(name, range(1))
     left = [toy_regret(s.optimizer, s.training, steps, seed) for seed in seeds]
-    # From the current network CMA compares losses of different ages, and finds it from some seeds only; from the initial
-    # one slowly from one of three. A step that does not fall leaves beta about the optimum.
+    # From the current network CMA compares losses of different ages, and finds it from some seeds only; from the
+    # initial one slowly from one of three. A step that does not fall leaves beta about the optimum.
     assert (min(left) if name == "cma" else np.median(left)) < (0.3 if name == "basic-random-search" else 0.2)
 
 
