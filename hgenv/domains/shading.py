@@ -104,7 +104,8 @@ class _Surface:
         # A pyramid of heights, whose sum is sought: what is far apart then moves together, as theirs does.
         sizes = [[max(2, side >> k) for side in self.image.shape] for k in range(_LEVELS)]
         parts = [torch.zeros(1, 1, *size, dtype=torch.float64, requires_grad=True) for size in sizes]
-        search = torch.optim.LBFGS(parts, max_iter=_ITERATIONS, history_size=10, line_search_fn="strong_wolfe")
+        iterations = min(_ITERATIONS, *self.image.shape)  # more would follow the noise of a small picture
+        search = torch.optim.LBFGS(parts, max_iter=iterations, history_size=10, line_search_fn="strong_wolfe")
 
         def energy() -> Tensor:
             search.zero_grad()
