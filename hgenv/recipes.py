@@ -18,19 +18,23 @@ FROM_SCRATCH = " --probes initial --probe-steps 50"
 """A probe is a short training of the initial network: a function of beta that does not move."""
 _BY_NEVERGRAD = "by nevergrad; probes begin at the current network"
 _BY_OPTUNA = "by Optuna; probes begin at the initial network, so that losses of all steps can be compared"
-_AS_THE_PAPER = (
-    "--rule rmsprop --decay-after None --inner sgd --inner-momentum 0 --inner-learning-rate 0.1 --weight-average 0 "
-    "--validation error"
+PAPER_RULE = "--rule rmsprop --decay-after None --step 0.02"
+"""On beta (Yang & Deng 2020); the step is ours."""
+PAPER_GRADIENT = (
+    "hybrid-gradient --gradient image --gradient-steps all --gradient-weights last --gradient-scaling paper "
+    + PAPER_RULE
 )
+PAPER_SEARCH = "random-search --variant BRS --train-steps 10 " + PAPER_RULE
+PAPER_TRAINING = "--inner sgd --inner-momentum 0 --inner-learning-rate 0.1 --weight-average 0 --validation error"
+"""Of the network."""
 RECIPES = {
     "paper": Recipe(
-        "hybrid-gradient --gradient image --gradient-steps all --gradient-weights last --gradient-scaling paper "
-        + _AS_THE_PAPER,
+        f"{PAPER_GRADIENT} {PAPER_TRAINING}",
         "hybrid gradient (Yang & Deng 2020)",
         "4 directions, their length, the steps of an update and of beta are ours: the paper does not say",
     ),
     "basic-random-search": Recipe(
-        "random-search --variant BRS --train-steps 10 " + _AS_THE_PAPER,
+        f"{PAPER_SEARCH} {PAPER_TRAINING}",
         "basic random search (Mania et al. 2018) in the setting of Yang & Deng (2020)",
         "2 directions, their length and the training of a probe are ours",
     ),

@@ -14,7 +14,7 @@ import tyro
 from hgenv.bench.processes import Failure
 from hgenv.fields import AtLeast, AtMost, Many, Natural, OnDisk, check
 from hgenv.files import read_json
-from hgenv.recipes import FROM_SCRATCH, expanded
+from hgenv.recipes import FROM_SCRATCH, PAPER_GRADIENT, expanded
 from hgenv.registry import find, short
 from hgenv.run import Budget
 from hgenv.runs.folder import ending
@@ -22,16 +22,13 @@ from hgenv.workers import check as check_workers
 
 FIXED = "fixed"
 CONTROLS = (FIXED, "random-beta")
-_PAPER = (  # the gradient of the paper; the training is that of all others
-    "hybrid-gradient --gradient image --gradient-steps all --gradient-weights last --rule rmsprop --decay-after None"
-)
 _SEARCH, _EVOLUTION = "random-search --train-steps 10 --variant BRS --step 5", "evolution --train-steps 10"
 METHODS = (
     f"random-search={_SEARCH}", f"random-search-initial={_SEARCH}{FROM_SCRATCH}",
     f"evolution={_EVOLUTION}", f"evolution-initial={_EVOLUTION}{FROM_SCRATCH}",
     "cma", "cma-initial", "tbpsa", "tbpsa-initial", "one-plus-one", "one-plus-one-initial",
     "population-based=population-based --train-steps 10", "learning-to-simulate", "reinforce", "random-step",
-    f"paper={_PAPER}", "image", "influence", "score", "mixed", "perturbed", "ppo", "sac", "td3",
+    f"paper={PAPER_GRADIENT}", "image", "influence", "score", "mixed", "perturbed", "ppo", "sac", "td3",
 )  # fmt: skip
 GOOD = "good"
 RANDOM_FIXED = "random-fixed"

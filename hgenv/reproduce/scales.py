@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from hgenv.recipes import PAPER_TRAINING
+
 _TARGETS = {
     "hgenv/ShapeNormals-v0": ("--target", "mit-berkeley"),
     "hgenv/ShapeEvolution-v0": ("--target", "mit-berkeley"),
 }
-_PAPER = (
-    "--size", "paper", "--inner", "sgd", "--inner-momentum", "0", "--inner-learning-rate", "0.1", "--weight-average",
-    "0", "--validation", "error",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -40,6 +38,6 @@ SCALES = {
     ),
     "paper": Scale(
         "The paper's network and resolution, plain SGD, the weights themselves. How long it trained is not published: "
-        "100,000 steps are ours.", 3, 10, 100_000, 50, _PAPER, _TARGETS,
+        "100,000 steps are ours.", 3, 10, 100_000, 50, ("--size", "paper", *PAPER_TRAINING.split()), _TARGETS,
     ),
 }  # fmt: skip

@@ -11,12 +11,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from hgenv.bench.statistics import Result
+from hgenv.recipes import PAPER_GRADIENT, PAPER_SEARCH
 
-GRADIENT = (
-    "hybrid-gradient --gradient image --gradient-steps all --gradient-weights last --gradient-scaling paper "
-    "--rule rmsprop --decay-after None"
-)
-SEARCH = "random-search --variant BRS --train-steps 10 --rule rmsprop --decay-after None"
 OURS = "hybrid-gradient"
 
 
@@ -71,8 +67,8 @@ def _of_search_and_gradient(random: Row, search: Mapping[str, float], hybrid: Ma
     return (
         random,
         EVERYWHERE,
-        Row("basic random search", search, "search", SEARCH),
-        Row("hybrid gradient, the paper's", hybrid, "paper", GRADIENT),
+        Row("basic random search", search, "search", PAPER_SEARCH),
+        Row("hybrid gradient, the paper's", hybrid, "paper", PAPER_GRADIENT),
         Row("hybrid gradient, ours", label="ours", words=OURS),
     )
 
@@ -97,7 +93,7 @@ def from_best_median_and_worst(results: Sequence[Result]) -> tuple[Row, ...]:
         fixed, hybrid = _PLACES[place]
         start = f"--start random --start-seed {label.removeprefix('random-')}"
         rows.append(Row(f"fixed beta, the {place} of {len(order)}", {"MAE °": fixed}, label))
-        rows.append(Row("hybrid gradient from it", {"MAE °": hybrid}, f"from-{place}", f"{GRADIENT} {start}"))
+        rows.append(Row("hybrid gradient from it", {"MAE °": hybrid}, f"from-{place}", f"{PAPER_GRADIENT} {start}"))
     return tuple(rows)
 
 
@@ -129,7 +125,7 @@ TABLES = {
             Row("original scenes", {"MAE °": 28.8, "median °": 22.7}, "fixed"),
             Row("small random beta for each image", {"MAE °": 29.2, "median °": 23.2}, "random", "fixed --spread 0.1"),
             EVERYWHERE,
-            Row("hybrid gradient, the paper's", {"MAE °": 28.1, "median °": 21.1}, "paper", GRADIENT),
+            Row("hybrid gradient, the paper's", {"MAE °": 28.1, "median °": 21.1}, "paper", PAPER_GRADIENT),
             Row("hybrid gradient, ours", label="ours", words=OURS),
         ),
         "The paper's scenes are SUNCG's, which has been withdrawn: here, rooms of ours or a folder in its layout. Its "
