@@ -13,7 +13,6 @@ import tyro
 
 from hgenv.cli import commands
 from hgenv.cli.commands import BENCHES
-from hgenv.cli.interruption import interruption_status
 from hgenv.cli.options import BenchBudget, EnvChoice, EnvId, chosen_task, parse, size_of
 from hgenv.cli.progress import Progress
 from hgenv.cli.run import parse_run, players
@@ -50,12 +49,13 @@ def command(words: list[str]) -> int:
 def _compare(words: list[str]) -> int:
     from hgenv.bench import compare, playing, report
     from hgenv.bench.plan import Plan
+    from hgenv.cli import cells
 
     choices, cut = players(), words.index("--") if "--" in words else len(words)
     s = parse("bench ENV ...", words[:cut], bench=compare.CompareOptions, budget=BenchBudget)
     imports = [word for what in loaded() for word in ("--import", what)]
     plan = Plan(s.bench, s.budget, words[cut + 1 :], shlex.join(["hgenv", "bench", *imports, *words]))
-    todo, failed = plan.cells(), 0
+    todo = plan.cells()
     tasks = {}
     for cell in todo:
         if cell.seed == 0:  # a mistake in an option shows before anything is run
@@ -63,20 +63,10 @@ def _compare(words: list[str]) -> int:
     for task in tasks.values():
         if on_disk(task):  # and so does what cannot be read
             DataGenEnv(task)
-    status = 0
-    with Progress("cells") as progress:
-        try:
-            for done, total, cell, failure in playing.play(plan):
-                progress.show(done, total, cell.folder.name)
-                if failure is not None:
-                    failed += 1
-                    progress.say(f"not measured: {cell.folder.name}: {failure.reason}")
-        except KeyboardInterrupt as interruption:
-            progress.say("interrupted: the same command goes on")
-            status = interruption_status(interruption)
-    if status == 0 or any(compare.finished(cell.folder) for cell in todo):
+    status = cells.play(playing.play(plan))
+    if status <= 1 or any(compare.finished(cell.folder) for cell in todo):
         print(report.write(plan))
-    return status or (1 if failed else 0)
+    return status
 
 
 def _fidelity(words: list[str]) -> int:

@@ -4,20 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import shlex
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import tyro
 
-from hgenv.cli.interruption import interruption_status
 from hgenv.cli.options import parse
-from hgenv.cli.progress import Progress
 from hgenv.cli.run import parse_run, players
 from hgenv.fields import OnDisk, check
-
-if TYPE_CHECKING:
-    from hgenv.bench.playing import Played
 
 What = Literal[
     "table1", "table2", "table3", "table4", "table5", "fig3", "fig4", "fig5", "fig6", "figB1", "figC1", "figC2",
@@ -48,6 +42,7 @@ def command(words: list[str]) -> int:
     cut = words.index("--") if "--" in words else len(words)
     o, options = parse("reproduce", words[:cut], reproduce=ReproduceOptions).reproduce, words[cut + 1 :]
     from hgenv.bench.statistics import Result
+    from hgenv.cli import cells
     from hgenv.domains.domain import baselines
     from hgenv.reproduce import figures, page, playing
     from hgenv.reproduce.scales import SCALES
@@ -60,7 +55,7 @@ def command(words: list[str]) -> int:
     common = [*scale.options, *scale.targets.get(env, ())] if name else []
     task = parse_run(players(), ["fixed", "--env", env, *common, *options]).task  # a mistake shows before the work
     if name:
-        status = _play(playing.play(TABLES[name], scale, out, options, o.workers))
+        status = cells.play(playing.play(TABLES[name], scale, out, options, o.workers))
         results = playing.found(TABLES[name], scale, out, options)
     if figure:
         print(figures.write(out, figure, scale, told, [r for r in results if r.env == figure.env], task))
@@ -69,20 +64,4 @@ def command(words: list[str]) -> int:
     answers = baselines(task.quantity, task.domain, "test") if any(row.answer for row in table.rows) else {}
     rows = page.measured(table, playing.shown(table, scale, results), results, answers)
     print(page.write(out, table, scale, told, rows))
-    return status
-
-
-def _play(played: Iterator[Played]) -> int:
-    """Play cells and tell how far they are; the exit status."""
-    status = 0
-    with Progress("cells") as progress:
-        try:
-            for done, total, cell, failure in played:
-                progress.show(done, total, cell.folder.name)
-                if failure is not None:
-                    status = 1
-                    progress.say(f"not measured: {cell.folder.name}: {failure.reason}")
-        except KeyboardInterrupt as interruption:
-            progress.say("interrupted: the same command goes on")
-            return interruption_status(interruption)
     return status

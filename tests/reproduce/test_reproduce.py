@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from hgenv.bench.statistics import Result
 from hgenv.beta.box import spread_about
 from hgenv.beta.noise import Noise
 from hgenv.cli.main import main
+from hgenv.cli.reproduce import What
 from hgenv.cli.run import parse_run, players
 from hgenv.env import make
 from hgenv.registry import find
@@ -104,6 +106,10 @@ def test_several_random_betas_are_ten() -> None:
     assert min(counts) > 25
     with pytest.raises(ValueError, match="do not depend on the action"):
         make("hgenv/ToyShading-v0", spread="several", gradient="score")
+
+
+def test_every_table_and_figure_can_be_asked_for() -> None:
+    assert set(get_args(What)) == {*TABLES, *FIGURES}
 
 
 def test_a_table_needs_its_data(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
