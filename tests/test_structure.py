@@ -14,7 +14,7 @@ LAYERS = (
     ("render", "csg", "quantities", "snapshot"),
     ("pictures", "learning", "scenes"),
     ("data",),
-    ("domains",),
+    ("domains", "process"),
     ("task",),
     ("options", "episode", "clock", "calls"),
     ("generator", "sizes"),

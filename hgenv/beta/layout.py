@@ -168,6 +168,18 @@ class Layout:
         return np.where(mask, terms, 0.0)
 
 
+@dataclasses.dataclass(frozen=True)
+class DeclaredLayout(Layout):
+    """A layout whose distributions are data, as a file has them, instead of fields of a class."""
+
+    members: tuple[tuple[str, Distribution], ...]
+    """Names and distributions, in the order of beta."""
+
+    @cached_property
+    def distributions(self) -> dict[str, Distribution]:
+        return dict(self.members)
+
+
 def divergence(layout: Layout, beta: ArrayLike, start: ArrayLike) -> dict[str, float]:
     """KL(beta || start) in nats of one draw of every field, by its name, for physical beta (d,): how much narrower than
     the start it is, or how far from it. Draws are independent, so that those of all fields add up.

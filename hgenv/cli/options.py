@@ -31,6 +31,8 @@ from hgenv.snapshot import load_snapshot
 from hgenv.task import Task
 
 DEFAULT_ENV = "hgenv/ShapeNormals-v0"
+OF_GENERATORS = "hgenv/OwnGenerator-v0"
+"""The environment if there is a --generator, and nothing else is said."""
 AsJson = tyro.conf.FlagCreatePairsOff[bool]
 
 
@@ -194,16 +196,22 @@ def field_docs(cls: Any) -> dict[str, str]:
     return found
 
 
+def _env_of(words: list[str]) -> str:
+    """The environment that words name, or the default."""
+    declared = value_of(words, "generator", None) is not None
+    return str(value_of(words, "env", OF_GENERATORS if declared else DEFAULT_ENV))
+
+
 def chosen_task(words: list[str]) -> type[Task]:
     """The task named by --env, whose fields are options too."""
-    cls = find(str(value_of(words, "env", DEFAULT_ENV)))
+    cls = find(_env_of(words))
     split_options(cls, {})
     return cls
 
 
 def size_of(words: list[str]) -> dict[str, Any]:
-    """What --size makes the defaults of the task named by --env."""
-    return of_size(chosen_task(words), str(value_of(words, "size", SMALL)))
+    """What --size makes the defaults of the task named by --env; and that name."""
+    return of_size(chosen_task(words), str(value_of(words, "size", SMALL))) | {"env": _env_of(words)}
 
 
 def start_from(env: DataGenEnv, where: str, seed: int) -> None:

@@ -106,3 +106,14 @@ class StackedHourglass(nn.Module):
             if i < len(self.features):
                 x = x + self.features[i](y) + self.feedback[i](p)
         return torch.stack(predictions)
+
+
+class Positive(nn.Module):
+    """A network whose predictions are positive: softplus, the paper's ReLU made smooth, about where they begin."""
+
+    def __init__(self, body: nn.Module, begin: float) -> None:
+        super().__init__()
+        self.body, self.begin = body, begin
+
+    def forward(self, image: Tensor) -> Tensor:
+        return functional.softplus(self.body(image) + self.begin)

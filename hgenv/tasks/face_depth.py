@@ -8,8 +8,7 @@ from functools import cached_property, partial
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import nn
 
 from hgenv.beta.layout import Layout
 from hgenv.beta.mixtures import NormalMixture, VonMisesMixture
@@ -18,7 +17,7 @@ from hgenv.data.face_models import load_face_model
 from hgenv.domains.domain import Domain
 from hgenv.domains.heads import depth_of, head_scans, procedural_heads
 from hgenv.fields import OnDisk, Share, Side
-from hgenv.learning.networks import HourglassSize, StackedHourglass
+from hgenv.learning.networks import HourglassSize, Positive, StackedHourglass
 from hgenv.quantities.depth import Depth
 from hgenv.registry import register
 from hgenv.render.renderer import Camera, Rendered, Scene
@@ -104,21 +103,10 @@ class FaceDepth(RenderedTask):
         return depth_of(picture)
 
     def network(self) -> nn.Module:
-        return _Depth(StackedHourglass(3, 1, self.hourglass))
+        return Positive(StackedHourglass(3, 1, self.hourglass), DISTANCE)
 
     @cached_property
     def domain(self) -> Domain:
         if self.data is None:
             return procedural_heads(self.camera, self.ambient)
         return head_scans(self.data, self.camera, self.ambient)
-
-
-class _Depth(nn.Module):
-    """Depths are positive: softplus, the paper's ReLU made smooth, about the distance at which heads stand."""
-
-    def __init__(self, body: nn.Module) -> None:
-        super().__init__()
-        self.body = body
-
-    def forward(self, image: Tensor) -> Tensor:
-        return functional.softplus(self.body(image) + DISTANCE)

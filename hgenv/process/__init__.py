@@ -1,0 +1,1 @@
+"""Generators in processes of their own: how they are declared, started and asked."""
