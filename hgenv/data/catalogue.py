@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from hgenv.data import face_models, head_scans, mit_berkeley, nyu, shapenet, suncg, sweethome
+from hgenv.data import convention, face_models, head_scans, mit_berkeley, nyu, pairs, shapenet, suncg, sweethome
 from hgenv.data.bare_shapes import find_objects
 from hgenv.data.model import load_obj
 from hgenv.data.selection import evenly, read_each
@@ -152,6 +152,17 @@ def _scans(folder: Path, most: int) -> Content:
     return Content(f"{len([head_scans.load_scan(folder, split) for split in head_scans.SCANS])} heads")
 
 
+def _own(folder: Path, most: int) -> Content:
+    problems: list[str] = []
+    texts = list[str]()
+    for parts in pairs.kinds(folder):
+        try:
+            texts.append(f"{' and '.join(parts)}: {pairs.described(pairs.load(folder, parts, pairs.KINDS[parts]))}")
+        except (OSError, ValueError) as error:
+            problems.append(str(error))
+    return Content("; ".join(texts) or "no ground truth that is read", problems)
+
+
 DATASETS = (
     Dataset(
         "mit-berkeley",
@@ -200,6 +211,15 @@ DATASETS = (
         "/usr/share/sweethome3d/furniture",
         ("*.sh3f",),
         _catalogues,
+    ),
+    Dataset(
+        "folder",
+        "your own pictures with normals, depth, or albedo and shading",
+        "--target folder --data FOLDER (all but ToyShading)",
+        pairs.EXPECTED,
+        "yours",
+        (convention.CONVENTION, "validation/*-image.*", "validation.txt"),
+        _own,
     ),
     Dataset(
         "face-model",

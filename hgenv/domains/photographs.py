@@ -81,7 +81,7 @@ class Photographs(Domain):
     def _cut(self, photographs: list[mit_berkeley.Photograph], resolution: int) -> Batch:
         image, target, mask = [], [], []
         for p in photographs:
-            cut = partial(crop, square=square_about(p.mask, MARGIN), resolution=resolution)
+            cut = partial(crop, window=square_about(p.mask, MARGIN), size=(resolution, resolution))
             image.append(cut(exposed(p.shading, p.mask) * p.mask))
             share = cut(p.valid.astype(np.float64))
             normal, inside = unit_where(np.stack([cut(channel) for channel in p.normal]), share > 0.5)
@@ -115,7 +115,7 @@ def _quarters(batch: Batch, count: int) -> Batch:
 
 def _seen(p: mit_berkeley.Photograph) -> Batch:
     """What shape from shading sees: a picture and the mask of the object, without ground truth."""
-    cut = partial(crop, square=square_about(p.mask, MARGIN), resolution=_SHADED)
+    cut = partial(crop, window=square_about(p.mask, MARGIN), size=(_SHADED, _SHADED))
     image, mask = cut(exposed(p.shading, p.mask) * p.mask), cut(p.mask.astype(np.float64)) > 0.5
     parts = (image[None, None], np.zeros((1, 3, *mask.shape)), mask[None, None].astype(np.float64))
     return Batch(*(torch.from_numpy(part) for part in parts))
@@ -149,11 +149,11 @@ def _intrinsics(p: mit_berkeley.Intrinsics, resolution: int) -> Batch:
     shading = p.shading * np.median(image[:, inside][bright] / product[bright])
     brightest = max(1.0, float(np.percentile(shading[inside], 99.0)))
     image, shading = image / brightest, shading / brightest
-    square = square_about(inside, MARGIN)
-    share = crop(inside.astype(np.float64), square, resolution)
+    square, size = square_about(inside, MARGIN), (resolution, resolution)
+    share = crop(inside.astype(np.float64), square, size)
     # Averages over the object's part of a pixel, which its edge shares with the background.
     channels = [
-        crop(channel.clip(0.0, 1.0) * inside, square, resolution) / np.maximum(share, 1e-6)
+        crop(channel.clip(0.0, 1.0) * inside, square, size) / np.maximum(share, 1e-6)
         for channel in (*image, *albedo, shading)
     ]
     mask = share > 0.5

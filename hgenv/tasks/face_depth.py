@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,7 @@ from hgenv.beta.mixtures import NormalMixture, VonMisesMixture
 from hgenv.beta.noise import Noise
 from hgenv.data.face_models import load_face_model
 from hgenv.domains.domain import Domain
+from hgenv.domains.folder import Folder, check_named
 from hgenv.domains.heads import depth_of, head_scans, procedural_heads
 from hgenv.fields import OnDisk, Share, Side
 from hgenv.learning.networks import HourglassSize, Positive, StackedHourglass
@@ -56,9 +58,11 @@ class FaceDepth(RenderedTask):
     model: OnDisk | None = None
     """Folder of a morphable model: the ICT Face Kit, light or whole, or the Basel Face Model; built in: a procedural
     head."""
+    target: Literal["head-scans", "folder"] = "head-scans"
+    """What `data` holds: james and LeePerrySmith, or scans in the layout of Basel's with views.csv; or your own
+    pictures with their depth."""
     data: OnDisk | None = None
-    """Folder of the head scans of the target domain: james and LeePerrySmith, or the layout of Basel's with views.csv;
-    built in: other heads of the procedural model."""
+    """Folder of the target domain; built in: other heads of the procedural model."""
     ambient: Share = 0.15
     hourglass: HourglassSize = HourglassSize()
     """Size of the network."""
@@ -68,6 +72,7 @@ class FaceDepth(RenderedTask):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        check_named(self.target, self.data)
         self.hourglass.check_side(self.resolution)
 
     @cached_property
@@ -109,4 +114,6 @@ class FaceDepth(RenderedTask):
     def domain(self) -> Domain:
         if self.data is None:
             return procedural_heads(self.camera, self.ambient)
+        if self.target == "folder":
+            return Folder(self.data, self.quantity, 1, 3, (self.resolution, self.resolution))
         return head_scans(self.data, self.camera, self.ambient)

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -19,6 +19,7 @@ from hgenv.beta.distributions import Categorical
 from hgenv.beta.layout import DeclaredLayout
 from hgenv.beta.noise import Noise, keys
 from hgenv.domains.domain import Domain, Pictures
+from hgenv.domains.folder import Folder, check_named
 from hgenv.fields import Natural, OnDisk, Processes, Side, check
 from hgenv.learning.networks import HourglassSize, Positive, StackedHourglass
 from hgenv.process.child import Arrays, Child, RefusedError
@@ -48,6 +49,10 @@ class OwnGenerator(Task):
     """Width of the images in pixels."""
     height: Side | None = None
     """Height of the images in pixels; None: as their width."""
+    target: Literal["itself", "folder"] = "itself"
+    """Target domain: the generator at the beta of its [target], or your own pictures with ground truth in `data`."""
+    data: OnDisk | None = None
+    """Folder of the pictures."""
     processes: Processes = 1
     """Processes of the generator that make the samples of a batch; they change no bit."""
     validation_size: Natural = 32
@@ -59,6 +64,7 @@ class OwnGenerator(Task):
 
     def __post_init__(self) -> None:
         check(self)
+        check_named(self.target, self.data)
         for side in self.size:
             self.hourglass.check_side(side)
 
@@ -143,6 +149,8 @@ class OwnGenerator(Task):
 
     @cached_property
     def domain(self) -> Domain:
+        if self.data is not None:
+            return Folder(self.data, self.quantity, self.declared.targets, self.declared.options.channels, self.size)
         if not self.declared.target:
             raise ValueError(f"{self.declared.path} has no [target]: expected that, or target='folder', data='FOLDER'")
         beta = self.layout.named(self.declared.target)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from hgenv.beta.noise import Noise
 from hgenv.data.selection import evenly, read_each, say_left_out
 from hgenv.data.suncg import find_houses, load_house
 from hgenv.domains.domain import Domain
+from hgenv.domains.folder import Folder, check_named
 from hgenv.domains.indoor import FIRST_ROOM, IndoorFrames, other_rooms
 from hgenv.fields import MOST, AtLeast, AtMost, OnDisk, Share, Side
 from hgenv.learning.networks import HourglassSize, StackedHourglass
@@ -53,8 +54,10 @@ class SceneNormals(RenderedTask):
     speed."""
     rooms: _Number = 24
     """Number of procedural rooms, each with four views, where there are no `scenes`."""
+    target: Literal["nyu", "folder"] = "nyu"
+    """What `data` holds: NYU Depth V2, or your own pictures with their normals."""
     data: OnDisk | None = None
-    """Folder of NYU Depth V2, the target domain; built in: other rooms."""
+    """Folder of the target domain; built in: other rooms."""
     frames: _Number = 40
     """Frames of each split of `data` that are used, evenly over all."""
     validation_size: _Number = 48
@@ -76,6 +79,7 @@ class SceneNormals(RenderedTask):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        check_named(self.target, self.data)
         multiple = self.hourglass.multiple
         step = np.lcm(4, 4 * multiple // np.gcd(3, multiple))  # its three quarters are a multiple, and so is it
         if self.resolution < step or self.resolution % step:
@@ -157,6 +161,8 @@ class SceneNormals(RenderedTask):
     def domain(self) -> Domain:
         if self.data is None:
             return other_rooms(self.size, self.validation_size, self.test_size)
+        if self.target == "folder":
+            return Folder(self.data, self.quantity, 3, 3, self.size)
         return IndoorFrames(self.data, self.size, self.frames)
 
     def prepare(self) -> None:

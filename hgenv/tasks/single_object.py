@@ -19,6 +19,7 @@ from hgenv.csg.shapes import Shapes
 from hgenv.domains.blobs import blobs
 from hgenv.domains.crop import MARGIN, exposed
 from hgenv.domains.domain import Domain
+from hgenv.domains.folder import Folder
 from hgenv.domains.photographs import Photographs
 from hgenv.fields import AtLeast, AtMost, Natural, OnDisk, Processes, Share, Side, check
 from hgenv.learning.networks import HourglassSize, StackedHourglass
@@ -37,11 +38,11 @@ class ObjectNormals(Task):
     """Subpixels a side; 1 keeps the ground truth exact at pixel centres."""
     ambient: Share = 0.1
     """Share of light that comes from everywhere."""
-    target: Literal["blobs", "mit-berkeley"] = "blobs"
+    target: Literal["blobs", "mit-berkeley", "folder"] = "blobs"
     """Target domain: built-in smooth objects, or photographs from `data`, as which the training images then are exposed
-    and cut to the object."""
+    and cut to the object; folder: your own, with their normals."""
     data: OnDisk | None = None
-    """Folder of the MIT-Berkeley photographs."""
+    """Folder of the photographs."""
     validation_size: Natural = 64
     """Number of validation images of the built-in domain."""
     test_size: Natural = 128
@@ -57,12 +58,14 @@ class ObjectNormals(Task):
         check(self)
         self.hourglass.check_side(self.side)
         if (self.target == "blobs") != (self.data is None):
-            raise ValueError("target='mit-berkeley' needs data='FOLDER', and target='blobs' reads no data")
+            raise ValueError(f"target={self.target!r} needs data='FOLDER', and target='blobs' reads no data")
 
     @cached_property
     def domain(self) -> Domain:
         if self.data is None:
             return blobs(self.side, self.validation_size, self.test_size)
+        if self.target == "folder":
+            return Folder(self.data, self.quantity, 3, 1, (self.side, self.side), objects=True, turn=self.turned)
         return Photographs(self.data, self.side, self.turned)
 
     @property

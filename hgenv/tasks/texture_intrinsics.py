@@ -14,6 +14,7 @@ from torch import nn
 from hgenv.beta.noise import Noise
 from hgenv.data.bare_shapes import load_shapes
 from hgenv.domains.domain import Domain
+from hgenv.domains.folder import Folder, check_named
 from hgenv.domains.objects import albedo_and_shading, objects, pots
 from hgenv.domains.photographs import intrinsic_photographs
 from hgenv.fields import MOST, AtLeast, Natural, OnDisk, Side
@@ -45,8 +46,9 @@ class TextureIntrinsics(RenderedTask):
     tables, chairs, cabinets, lamps and pots."""
     shape_count: Natural = 64
     """Shapes of `shapes` that are used, evenly over all; of these, broken ones are left out."""
-    target: Literal["objects", "mit-berkeley"] = "objects"
-    """What `data` holds: textured models in ShapeNetCore's layout, or the MIT-Berkeley photographs."""
+    target: Literal["objects", "mit-berkeley", "folder"] = "objects"
+    """What `data` holds: textured models in ShapeNetCore's layout, the MIT-Berkeley photographs, or your own pictures
+    of objects with their albedo and shading."""
     data: OnDisk | None = None
     """Folder of the target domain; built in: pots in stripes and checks."""
     models: Annotated[int, AtLeast(4), MOST] = 50
@@ -63,6 +65,7 @@ class TextureIntrinsics(RenderedTask):
         self.hourglass.check_side(self.resolution)
         if self.target == "mit-berkeley" and self.data is None:
             raise ValueError("target='mit-berkeley' needs data='FOLDER'")
+        check_named(self.target, self.data)
 
     @cached_property
     def painted(self) -> Sequence[Mesh] | None:
@@ -94,6 +97,8 @@ class TextureIntrinsics(RenderedTask):
     def domain(self) -> Domain:
         if self.data is None:
             return pots(self.resolution, self.ambient)
+        if self.target == "folder":
+            return Folder(self.data, self.quantity, 4, 3, (self.resolution, self.resolution), objects=True)
         if self.target == "mit-berkeley":
             return intrinsic_photographs(self.data, self.resolution)
         return objects(self.data, self.models, self.resolution, self.ambient)
