@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from pathlib import Path
 from typing import Any, ClassVar
 
 import gymnasium
@@ -26,6 +27,7 @@ from hgenv.learning.directions import cosine, direction_of
 from hgenv.learning.gradient import Signal
 from hgenv.learning.learner import Learner
 from hgenv.learning.matching import Matching
+from hgenv.learning.own_network import check_fits, load_weights, own_network
 from hgenv.learning.training import FlatNetwork
 from hgenv.options import EnvOptions, build, split_options
 from hgenv.pictures import sheet
@@ -81,6 +83,10 @@ class DataGenEnv(gymnasium.Env[Observation, Observation]):
         check(task)
         task.domain.prepare()
         task.prepare()
+        if self.options.network is not None or self.options.network_weights is not None:
+            check_fits(
+                network_of(task, self.options, 0, torch.device("cpu")), task.domain.batch("validation").rows(slice(1))
+            )
         self.device = torch.device(self.options.device)
         self.box = Box.of(task.layout, self.options.coordinates)
         d = len(self.box.movable)
@@ -313,10 +319,23 @@ class DataGenEnv(gymnasium.Env[Observation, Observation]):
         self._episode, self._first_task = episode, episode.first_task
 
 
+def network_of(task: Task, options: EnvOptions, seed: int, device: torch.device) -> nn.Module:
+    """The network with which an episode of a seed begins: the task's, or the user's."""
+    if options.network is None:
+        network = fresh_network(task, seed, device)
+    else:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            network = own_network(options.network)
+    if options.network_weights is not None:
+        load_weights(network, Path(options.network_weights))
+    return network.to(device)
+
+
 def learner_of(task: Task, options: EnvOptions, seed: int) -> Learner:
     """What trains the network of an episode of a seed."""
     device = torch.device(options.device)
-    model = FlatNetwork(fresh_network(task, seed, device))
+    model = FlatNetwork(network_of(task, options, seed, device))
     return Learner(
         model, task.quantity, options.inner, options.weight_average, device, options.precision, options.validation
     )

@@ -16,7 +16,7 @@ import torch
 
 from hgenv.beta.box import Coordinates
 from hgenv.devices import check_device
-from hgenv.fields import MOST, AtLeast, Decay, Many, MisfitError, Natural, Threads, check, plain
+from hgenv.fields import MOST, AtLeast, Decay, Many, MisfitError, Natural, OnDisk, Threads, check, plain
 from hgenv.learning.gradient import ESTIMATORS, Estimator
 from hgenv.learning.learner import Precision, Validation
 from hgenv.learning.training import INNER_OPTIMIZERS, Adam, InnerOptimizer
@@ -49,6 +49,11 @@ class EnvOptions:
     """Beta of the samples: the action itself, action + spread N(0, 1) a sample, or anywhere in the box; several: one of
     ten from there, always the same ones; found: with the standard deviations of the answer that the run starts from,
     where that is a distribution."""
+    network: str | None = None
+    """Your own network, MODULE:FUNCTION or FILE.py:FUNCTION: what this makes takes images (n, channels, height, width)
+    and gives maps (n, targets, height, width). None: the task's."""
+    network_weights: OnDisk | None = None
+    """Checkpoint that the network starts from: .safetensors, or .pt or .pth of a state dict; nothing is unpickled."""
     batch_size: Natural = 8
     """Samples an inner step."""
     inner: InnerOptimizer = dataclasses.field(default=Adam(), metadata={"choices": INNER_OPTIMIZERS})

@@ -57,10 +57,14 @@ class FlatNetwork:
     """A network as a function of one flat weight vector (p,)."""
 
     def __init__(self, network: nn.Module) -> None:
-        if any(isinstance(m, nn.modules.dropout._DropoutNd) and m.p > 0 for m in network.modules()):
+        training = [m for m in network.modules() if m.training]  # in eval mode, neither draws nor learns anything
+        if any(isinstance(m, nn.modules.dropout._DropoutNd) and m.p > 0 for m in training):
             raise ValueError("the network has dropout, whose noise the reverse of training cannot replay")
-        if any(isinstance(m, nn.modules.batchnorm._NormBase) and m.running_mean is not None for m in network.modules()):
-            raise ValueError("the network has BatchNorm, whose buffers training cannot be reversed through: GroupNorm")
+        if any(isinstance(m, nn.modules.batchnorm._NormBase) and m.running_mean is not None for m in training):
+            raise ValueError(
+                "the network has BatchNorm, whose buffers training cannot be reversed through: take GroupNorm, or "
+                "freeze it by its eval()"
+            )
         named = [(name, p) for name, p in network.named_parameters() if p.requires_grad]  # others stay as they are
         if not named:
             raise ValueError("the network has no parameter that is trained")

@@ -33,7 +33,7 @@ CONFIG, METRICS, CHECKPOINT, BEST, SUMMARY, LOGS = (
 
 def described(id: str, task: Task, options: EnvOptions) -> dict[str, Any]:
     """The environment as plain values that JSON holds; what lies on disk by its absolute path."""
-    return {"env": id, "imports": registry.loaded(), "task": flat(absolute(task)), "training": flat(options)}
+    return {"env": id, "imports": registry.loaded(), "task": flat(absolute(task)), "training": flat(absolute(options))}
 
 
 @dataclass(frozen=True)
