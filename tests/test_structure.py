@@ -10,12 +10,12 @@ ROOT = Path(__file__).parents[1]
 # From the ground up: a module may import from its own line and from those above it.
 LAYERS = (
     ("fields", "files", "cache", "interpreter", "devices", "batch", "registry", "recipes"),
-    ("kernels", "beta", "rotations", "workers"),
+    ("kernels", "beta", "rotations", "workers", "process"),
     ("render", "csg", "quantities", "snapshot"),
     ("pictures", "scenes"),
     ("data",),
     ("learning",),
-    ("domains", "process"),
+    ("domains", "generators"),
     ("task",),
     ("options", "episode", "clock", "calls"),
     ("generator", "sizes"),

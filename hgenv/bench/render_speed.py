@@ -245,6 +245,7 @@ def _draw(meshes: list[trimesh.Trimesh], lights: Array, resolution: int) -> None
     import pyrender
 
     from hgenv.render import opengl
+    from hgenv.render.lights import facing
 
     camera_pose = np.eye(4)
     camera_pose[2, 3] = 5.0
@@ -252,5 +253,5 @@ def _draw(meshes: list[trimesh.Trimesh], lights: Array, resolution: int) -> None
         scene = pyrender.Scene(ambient_light=[0.1] * 3)
         scene.add(pyrender.Mesh.from_trimesh(mesh, smooth=False))
         scene.add(pyrender.OrthographicCamera(1.0, 1.0, znear=0.1, zfar=10.0), pose=camera_pose)
-        scene.add(pyrender.DirectionalLight(intensity=3.0), pose=opengl.facing(light))
+        scene.add(pyrender.DirectionalLight(intensity=3.0), pose=facing(light))
         opengl.shot(scene, resolution, resolution)

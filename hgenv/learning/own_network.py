@@ -53,7 +53,7 @@ def _attribute(module: str, name: str) -> Callable[[], Any]:
     found = getattr(sys.modules[known], name, None)
     if not callable(found):
         raise ValueError(f"{module} has no function {name}")
-    return found  # type: ignore[no-any-return]
+    return found
 
 
 def check_fits(network: nn.Module, batch: Batch) -> None:
@@ -79,7 +79,7 @@ def load_weights(network: nn.Module, path: Path) -> None:
     """
     state = _safetensors(path) if path.suffix == ".safetensors" else _torch(path)
     body = network.body if isinstance(network, Stacked) else network
-    ours = body.state_dict()  # type: ignore[operator, union-attr]
+    ours = body.state_dict()
     lacking, unknown = sorted(ours.keys() - state.keys()), sorted(state.keys() - ours.keys())
     if lacking or unknown:
         told = [f"it lacks {', '.join(lacking[:3])}"] if lacking else []
@@ -91,7 +91,7 @@ def load_weights(network: nn.Module, path: Path) -> None:
             raise ValueError(f"{path}: {name} is {given}, expected {tuple(ours[name].shape)}")
         if not torch.isfinite(tensor).all():
             raise ValueError(f"{path}: {name} has numbers that are not finite")
-    body.load_state_dict(state)  # type: ignore[operator, union-attr]
+    body.load_state_dict(state)
 
 
 def _safetensors(path: Path) -> Mapping[str, Any]:

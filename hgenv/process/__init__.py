@@ -1,1 +1,1 @@
-"""Generators in processes of their own: how they are declared, started and asked."""
+"""Programs that make pictures in processes of their own, asked over pipes; sdk/ is what they may import."""

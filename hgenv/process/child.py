@@ -1,13 +1,14 @@
-"""The process of a generator: asked for one sample after another over a pipe, within a time each.
+"""The process of a generator or a renderer: asked for one picture after another over a pipe, within a time each.
 
-What is said, a line of JSON at a time:
+What is said to a generator, a line of JSON at a time:
     hgenv      {"protocol": "hgenv 1", "height": 32, "width": 32, "channels": 3, "targets": 3}
     generator  {"protocol": "hgenv 1"}                  what it prints before this is no mistake
     hgenv      {"seed": 5, "beta": {"radius.mean": -0.5, ...}, "draws": {"radius": 0.61, ...}}
     generator  {"image": [3, 32, 32], "target": [3, 32, 32], "mask": [1, 32, 32]}
                and then, as raw little-endian float32, the numbers of image, target and mask;
                or {"error": "why it cannot be made"}
-and so on, until the generator's standard input ends.
+and so on, until the generator's standard input ends. To a renderer, a request has "arrays": {"uv": [12, 3, 2], ...}
+besides, whose numbers, little-endian float32 too, follow the line.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,14 +50,22 @@ class RefusedError(GeneratorError):
     """It says that it cannot make this sample, or makes one that is not finite."""
 
 
+class Request(NamedTuple):
+    """What is asked for: the header, the shapes of the parts that are wanted, in their order, and arrays that go with
+    it."""
+
+    header: Mapping[str, Any]
+    wanted: Mapping[str, tuple[int, ...]]
+    arrays: Mapping[str, NDArray] = {}
+
+
 class Child:
-    """A running generator. hello: the first line; shapes: of the parts of a sample, in their order."""
+    """A running one. hello: the first line."""
 
     def __init__(
-        self, words: Sequence[str], folder: Path, hello: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]],
-        start_seconds: float, sample_seconds: float,
-    ) -> None:  # fmt: skip
-        self.name, self.shapes, self.seconds = os.path.basename(words[-1]), shapes, sample_seconds
+        self, words: Sequence[str], folder: Path, hello: Mapping[str, Any], start_seconds: float, seconds: float
+    ) -> None:
+        self.name, self.seconds = os.path.basename(words[-1]), seconds
         self._heard, self._last_words = b"", deque[str](maxlen=_LAST_LINES)
         self._process = _started(words, folder)
         self._requests, self._answers, errors = _pipes(self._process)
@@ -65,20 +74,20 @@ class Child:
         with self._ended_if_it_fails():
             self._greet(hello, start_seconds)
 
-    def ask(self, request: Mapping[str, Any]) -> Arrays:
-        """The parts of a sample. Raises LostError, RefusedError, or GeneratorError for what is not the protocol; then
+    def ask(self, request: Request) -> Arrays:
+        """The parts of a picture. Raises LostError, RefusedError, or GeneratorError for what is not the protocol; then
         it has been ended, but for RefusedError."""
         with self._ended_if_it_fails():
             until = time.monotonic() + self.seconds
-            self._send(request, until)
+            self._send(request.header, until, request.arrays)
             line = self._line(until)
             header = _json(line)
             if isinstance(header, dict) and isinstance(header.get("error"), str):
                 raise RefusedError(f"{self.name} says: {header['error']}")
-            if header != {name: list(shape) for name, shape in self.shapes.items()}:
-                expected = json.dumps({name: list(shape) for name, shape in self.shapes.items()})
+            if header != {name: list(shape) for name, shape in request.wanted.items()}:
+                expected = json.dumps({name: list(shape) for name, shape in request.wanted.items()})
                 raise GeneratorError(f"{self.name} answers {_quoted(line)}, expected {expected}{self._said()}")
-            found = {name: self._array(shape, until) for name, shape in self.shapes.items()}
+            found = {name: self._array(shape, until) for name, shape in request.wanted.items()}
         for name, array in found.items():
             if not np.isfinite(array).all():
                 raise RefusedError(f"{self.name} gives numbers in {name} that are not finite")
@@ -119,8 +128,10 @@ class Child:
         if found["protocol"] != PROTOCOL:
             raise GeneratorError(f"{self.name} speaks {shown(found['protocol'])}, expected {PROTOCOL!r}")
 
-    def _send(self, what: Mapping[str, Any], until: float) -> None:
-        left = memoryview(json.dumps(what).encode() + b"\n")
+    def _send(self, what: Mapping[str, Any], until: float, arrays: Mapping[str, NDArray] = {}) -> None:
+        shapes = {"arrays": {name: array.shape for name, array in arrays.items()}} if arrays else {}
+        numbers = [np.ascontiguousarray(array, "<f4").tobytes() for array in arrays.values()]
+        left = memoryview(b"".join([json.dumps({**what, **shapes}).encode() + b"\n", *numbers]))
         while left:
             self._wait([], [self._requests], until)
             try:

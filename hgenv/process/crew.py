@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import atexit
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from hgenv.cache import say_once
-from hgenv.process.child import Arrays, Child, GeneratorError, LostError, RefusedError
+from hgenv.process.child import Arrays, Child, GeneratorError, LostError, RefusedError, Request
 
 ATTEMPTS = 3
 """How often a sample may lose the process that makes it; the next time, it counts as one that cannot be made."""
@@ -24,7 +24,7 @@ class Crew:
         self._works = False  # whether any process has come as far as to be asked
         atexit.register(self.close)
 
-    def ask(self, request: Mapping[str, Any]) -> Arrays:
+    def ask(self, request: Request) -> Arrays:
         """The parts of a sample. Raises RefusedError for one that cannot be made, GeneratorError if none can."""
         for attempt in range(1, ATTEMPTS + 1):
             try:
@@ -37,7 +37,7 @@ class Crew:
         self._lost = True
         raise RefusedError(f"a sample was lost {ATTEMPTS} times: {reason}")
 
-    def _asked(self, request: Mapping[str, Any]) -> Arrays:
+    def _asked(self, request: Request) -> Arrays:
         with self._lock:
             child = self._idle.pop() if self._idle else None
         child = child or self._started()

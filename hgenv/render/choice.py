@@ -7,7 +7,7 @@ from typing import Literal, cast, get_args
 
 from hgenv.render.renderer import Renderer
 
-Backend = Literal["raster", "opengl"]
+Backend = Literal["raster", "opengl", "blender", "mitsuba"]
 
 
 def find_renderer(name: Backend) -> Renderer:

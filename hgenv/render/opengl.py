@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hgenv.render import raster
+from hgenv.render.lights import facing
 from hgenv.render.mesh import Mesh, SharedMesh, Textures, face_normals
 from hgenv.render.renderer import Rendered, Scene
 
@@ -56,7 +57,7 @@ def _linear(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 def draw(scene: Scene) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
     """What OpenGL draws: colours (h, w, 3), and depths (h, w), 0 where nothing is. Shadows are thrown by all faces."""
-    mesh, camera, light, ambient, textures, shadow, _ = scene
+    mesh, camera, light, ambient, textures, shadow, _, _ = scene
     stage = pyrender.Scene(ambient_light=[ambient] * 3, bg_color=[0.0] * 4)
     for primitive in _primitives(mesh, textures):
         stage.add(pyrender.Mesh([primitive]))
@@ -140,12 +141,3 @@ def _toward_camera(mesh: Mesh | SharedMesh) -> Array:
     away = np.einsum("fk,fk->f", flat, mesh.corners.mean(1)) > 0.0
     aligned = np.einsum("fik,fk->f", normals, flat) >= 0.0
     return np.where((away == aligned)[:, None, None], -normals, normals)
-
-
-def facing(light: Array) -> Array:
-    """A pose (4, 4) whose z axis points toward the light, as lights of OpenGL shine along -z."""
-    pose = np.eye(4)
-    across = np.cross([0.0, 1.0, 0.0] if abs(light[1]) < 0.9 else [1.0, 0.0, 0.0], light)
-    pose[:3, 0] = across / np.linalg.norm(across)
-    pose[:3, 1], pose[:3, 2] = np.cross(light, pose[:3, 0]), light
-    return pose

@@ -39,7 +39,7 @@ class _Surface(NamedTuple):
 def render(scene: Scene) -> Rendered:
     """Draw; see `hgenv.render.renderer.Renderer`."""
     check_scene(scene)
-    mesh, camera, light, ambient, textures, shadow, casters = scene
+    mesh, camera, light, ambient, textures, shadow, casters, _ = scene
     size, lens = (camera.height, camera.width), np.array((camera.focal, camera.centre), np.float64)
     towards = np.ascontiguousarray(light, np.float64)
     out = _blank(*size)

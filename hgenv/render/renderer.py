@@ -50,11 +50,19 @@ class Rendered(NamedTuple):
     shading: NDArray[np.float32]
 
 
+class Tracing(NamedTuple):
+    """What renderers know that trace paths: samples a pixel, and the share of light that scatters below a surface."""
+
+    samples: int = 16
+    subsurface: float = 0.0
+
+
 class Scene(NamedTuple):
     """What a backend draws: a mesh in camera coordinates, Lambertian, under a directional light.
 
     light (3,): unit vector toward it, in camera coordinates. textures: those that mesh.texture refers to. shadow: side
-    of the shadow map in pixels, 0 for no shadows; casters (f,): the faces that throw them, all if not given.
+    of the shadow map in pixels, 0 for no shadows; casters (f,): the faces that throw them, all if not given. tracing:
+    for renderers that trace paths, which have all shadows.
     """
 
     mesh: Mesh | SharedMesh
@@ -64,11 +72,12 @@ class Scene(NamedTuple):
     textures: Textures = NO_TEXTURES
     shadow: int = 0
     casters: NDArray[np.bool_] | None = None
+    tracing: Tracing = Tracing()
 
 
 class Renderer(Protocol):
     """A backend. shading = ambient + (1 - ambient) max(0, normal . light), and image = albedo x shading, but for the
-    colours that OpenGL makes.
+    colours that others than the default make.
 
     Ground truth is that of pixel centres. Raises ValueError for a scene that `check_scene` refuses.
     """
@@ -78,7 +87,7 @@ class Renderer(Protocol):
 
 def check_scene(scene: Scene) -> None:
     """Raise ValueError for shapes that do not fit, numbers that are not finite, or a texture that does not exist."""
-    mesh, camera, light, ambient, textures, _, casters = scene
+    mesh, camera, light, ambient, textures, _, casters, _ = scene
     count = len(mesh.faces) if isinstance(mesh, SharedMesh) else len(mesh.corners)
     parts = _checked_shapes(mesh, count)
     if not (_all_finite(*map(_flat, parts)) and np.isfinite(light).all()):

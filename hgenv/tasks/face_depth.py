@@ -22,7 +22,7 @@ from hgenv.fields import OnDisk, Share, Side
 from hgenv.learning.networks import HourglassSize, Positive, StackedHourglass
 from hgenv.quantities.depth import Depth
 from hgenv.registry import register
-from hgenv.render.renderer import Camera, Rendered, Scene
+from hgenv.render.renderer import Camera, Rendered, Scene, Tracing
 from hgenv.rotations import turns, unit_vector
 from hgenv.scenes.faces import COMPONENTS, DISTANCE, FOCAL, FaceModel, procedural_head
 from hgenv.tasks.rendered import Maker, RenderedTask
@@ -64,6 +64,8 @@ class FaceDepth(RenderedTask):
     data: OnDisk | None = None
     """Folder of the target domain; built in: other heads of the procedural model."""
     ambient: Share = 0.15
+    subsurface: Share = 0.0
+    """Share of light that scatters below the skin, for blender (the paper's Appendix D)."""
     hourglass: HourglassSize = HourglassSize()
     """Size of the network."""
 
@@ -102,6 +104,9 @@ class FaceDepth(RenderedTask):
 
     def _scene(self, head: Sequence[Array], camera: Camera, light: Array) -> Scene:
         return Scene(self.face_model.posed(*head), camera, light, self.ambient)
+
+    def traced(self, scene: Scene) -> Scene:
+        return scene._replace(tracing=Tracing(self.samples, self.subsurface))
 
     def ground_truth(self, picture: Rendered) -> NDArray[np.float32]:
         """Depth (1, h, w)."""

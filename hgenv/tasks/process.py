@@ -21,16 +21,16 @@ from hgenv.beta.noise import Noise, keys
 from hgenv.domains.domain import Domain, Pictures
 from hgenv.domains.folder import Folder, check_named
 from hgenv.fields import Natural, OnDisk, Processes, Side, check
+from hgenv.generators.declaration import Declared, read
 from hgenv.learning.networks import HourglassSize, Positive, StackedHourglass
-from hgenv.process.child import Arrays, Child, RefusedError
+from hgenv.process.child import Arrays, Child, RefusedError, Request
 from hgenv.process.crew import Crew, crew_of
-from hgenv.process.declaration import Declared, read
 from hgenv.quantities.quantity import Quantity
 from hgenv.registry import register
 from hgenv.task import Task, sampled
 
 Array = NDArray[np.float64]
-EXAMPLE = Path(__file__).parents[1] / "process" / "example" / "balls.toml"
+EXAMPLE = Path(__file__).parents[1] / "generators" / "example" / "balls.toml"
 
 
 @register("hgenv/OwnGenerator-v0")
@@ -39,8 +39,8 @@ class OwnGenerator(Task):
     """A generator in a process of its own, declared by a file: its samples, and what it says is to be learned.
 
     hgenv draws what beta says of every sample and asks for it; `hgenv.process.child` has the protocol,
-    `hgenv.process.declaration` the file. A process that dies or hangs is started again and asked again, which changes
-    no bit. A sample that cannot be made is drawn anew, and counted as redrawn.
+    `hgenv.generators.declaration` the file. A process that dies or hangs is started again and asked again, which
+    changes no bit. A sample that cannot be made is drawn anew, and counted as redrawn.
     """
 
     generator: OnDisk | None = None
@@ -95,7 +95,7 @@ class OwnGenerator(Task):
 
         def asked(row: int) -> Arrays | None:
             try:
-                return self._crew.ask(requests[row])
+                return self._crew.ask(Request(requests[row], self._shapes))
             except RefusedError as error:
                 refused[row] = str(error)
                 return None
@@ -137,10 +137,10 @@ class OwnGenerator(Task):
     @property
     def _crew(self) -> Crew:
         """Its processes, which it shares with every task of this process that asks for the same."""
-        o, (height, width), shapes = self.declared.options, self.size, self._shapes
+        o, (height, width) = self.declared.options, self.size
         words, folder = self.declared.words, self.declared.path.parent
         hello = {"height": height, "width": width, "channels": o.channels, "targets": self.declared.targets}
-        start = partial(Child, words, folder, hello, shapes, o.start_seconds, o.sample_seconds)
+        start = partial(Child, words, folder, hello, o.start_seconds, o.sample_seconds)
         return crew_of((folder, *words, *hello.values(), o.start_seconds, o.sample_seconds), start)
 
     def network(self) -> nn.Module:

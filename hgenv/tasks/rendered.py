@@ -6,15 +6,16 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hgenv.batch import Batch
 from hgenv.beta.noise import Noise
-from hgenv.fields import Processes, Share, check
+from hgenv.fields import AtLeast, AtMost, Processes, Share, check
 from hgenv.render.choice import Backend, find_renderer
-from hgenv.render.renderer import Rendered, Scene, batch_of
+from hgenv.render.renderer import Rendered, Scene, Tracing, batch_of
 from hgenv.task import Task
 
 Array = NDArray[np.float64]
@@ -28,7 +29,10 @@ class RenderedTask(Task):
     ambient: Share = 0.2
     """Share of light that comes from everywhere."""
     renderer: Backend = "raster"
-    """Backend that draws the training images: opengl, which needs pyrender and EGL, makes colours of its own."""
+    """Backend that draws the training images. Others than raster make colours of their own, with its ground truth:
+    opengl, which needs pyrender and EGL; blender, by Cycles, and mitsuba, which trace paths."""
+    samples: Annotated[int, AtLeast(1), AtMost(4096)] = 16
+    """Samples a pixel of renderers that trace paths."""
     threads: Processes = 1
     """Threads that make and draw the pictures of a batch; they change no bit. OpenGL draws in one."""
 
@@ -49,6 +53,10 @@ class RenderedTask(Task):
         """n scenes of physical beta (n, d) and keyed noise of n seeds."""
         return (make() for make in self.makers(beta, noise))
 
+    def traced(self, scene: Scene) -> Scene:
+        """A scene, with what renderers know that trace paths."""
+        return scene._replace(tracing=Tracing(self.samples))
+
     @abstractmethod
     def ground_truth(self, picture: Rendered) -> NDArray[np.float32]:
         """What is learned of a picture, (t, h, w)."""
@@ -61,7 +69,7 @@ class RenderedTask(Task):
         render = find_renderer(self.renderer)
 
         def picture(make: Maker) -> Rendered:
-            return render(make())
+            return render(self.traced(make()))
 
         if self.threads == 1:
             return batch_of(map(picture, makers), self.ground_truth)

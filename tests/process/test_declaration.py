@@ -12,7 +12,7 @@ import torch
 from generators import TOML, written
 
 from hgenv.beta import Categorical, Noise, Normal, Value
-from hgenv.process.declaration import DISTRIBUTIONS, read
+from hgenv.generators.declaration import DISTRIBUTIONS, read
 from hgenv.quantities import Depth, Intrinsics, Normals
 from hgenv.quantities.quantity import SquaredError
 from hgenv.tasks.process import EXAMPLE, OwnGenerator

@@ -13,7 +13,7 @@ import json
 import os
 import sys
 import traceback
-from typing import IO, Any, Callable, Dict, Tuple
+from typing import IO, Any, Callable, Dict, Iterator, Tuple
 
 import numpy as np
 
@@ -27,20 +27,52 @@ def serve(sample: Callable[..., Any]) -> None:
     the latter None if every pixel counts. What it raises makes hgenv draw another sample instead.
     What is printed goes to the standard error, as the standard output is the protocol's.
     """
-    requests, answers = _pipes()
-    hello = json.loads(requests.readline())
-    _say(answers, {"protocol": hello["protocol"]})
-    for line in requests:
-        request = json.loads(line)
+    connection = Connection()
+    height, width = connection.hello["height"], connection.hello["width"]
+    for request, _ in connection:
         rng = np.random.default_rng(request["seed"])
         try:
-            found = sample(_arrays(request["draws"]), rng, hello["height"], hello["width"])
-            parts = _parts(*found)
+            parts = _parts(*sample(_arrays(request["draws"]), rng, height, width))
         except Exception as error:
-            traceback.print_exc()
-            _say(answers, {"error": f"{type(error).__name__}: {error}"})
-            continue
-        _say(answers, {name: part.shape for name, part in parts.items()}, *parts.values())
+            connection.refuse(error)
+        else:
+            connection.answer(parts)
+
+
+class Connection:
+    """hgenv's end of the pipe: requests with the arrays that go with them, one after the other.
+
+    What is printed goes to the standard error from now on, as the standard output is the protocol's.
+    """
+
+    def __init__(self) -> None:
+        self._requests, self._answers = _pipes()
+        self.hello = json.loads(self._requests.readline())
+        """The first line: sizes, for a generator."""
+        self._say({"protocol": self.hello["protocol"]})
+
+    def __iter__(self) -> Iterator[Tuple[Dict[str, Any], Dict[str, Any]]]:
+        for line in self._requests:
+            request = json.loads(line)
+            arrays = {}
+            for name, shape in request.get("arrays", {}).items():
+                numbers = self._requests.read(4 * int(np.prod(shape)))
+                arrays[name] = np.frombuffer(numbers, "<f4").reshape(shape)
+            yield request, arrays
+
+    def answer(self, parts: Dict[str, Any]) -> None:
+        """The arrays that were asked for, by name, in their order."""
+        arrays = {name: np.ascontiguousarray(part, "<f4") for name, part in parts.items()}
+        self._say({name: array.shape for name, array in arrays.items()}, *arrays.values())
+
+    def refuse(self, error: Exception) -> None:
+        """Why what was asked for cannot be made."""
+        traceback.print_exc()
+        self._say({"error": f"{type(error).__name__}: {error}"})
+
+    def _say(self, header: Dict[str, Any], *arrays: Any) -> None:
+        self._answers.write(json.dumps(header).encode() + b"\n" + b"".join(array.tobytes() for array in arrays))
+        self._answers.flush()
 
 
 def _pipes() -> Tuple[IO[bytes], IO[bytes]]:
@@ -62,14 +94,9 @@ def _arrays(draws: Dict[str, Any]) -> Dict[str, Any]:
 
 
 def _parts(image: Any, target: Any, mask: Any = None) -> Dict[str, Any]:
-    """What a sample consists of, as little-endian float32, in the order of the protocol."""
-    image, target = (np.ascontiguousarray(part, "<f4") for part in (image, target))
+    """What a sample consists of, in the order of the protocol."""
+    image = np.asarray(image)
     if mask is None:
         mask = np.ones(image.shape[-2:])
-    mask = np.ascontiguousarray(mask, "<f4")
+    mask = np.asarray(mask)
     return {"image": image, "target": target, "mask": mask if mask.ndim == 3 else mask[None]}
-
-
-def _say(answers: IO[bytes], header: Dict[str, Any], *arrays: Any) -> None:
-    answers.write(json.dumps(header).encode() + b"\n" + b"".join(array.tobytes() for array in arrays))
-    answers.flush()

@@ -1,0 +1,1 @@
+"""Generators of your own: the files that declare them, and one that is built in."""
