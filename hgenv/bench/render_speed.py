@@ -20,8 +20,8 @@ from hgenv.csg.grammar import derive
 from hgenv.csg.shapes import Shapes
 from hgenv.fields import Natural, OnDisk, Side, check
 from hgenv.render import raster
-from hgenv.render.choice import find_renderer
-from hgenv.render.renderer import Camera, Scene
+from hgenv.render.choice import Backend, find_renderer
+from hgenv.render.renderer import Camera, Scene, Tracing
 from hgenv.rotations import unit_vector
 from hgenv.tasks.face_depth import FaceDepth
 from hgenv.tasks.rendered import RenderedTask
@@ -31,6 +31,8 @@ from hgenv.tasks.texture_intrinsics import TextureIntrinsics
 
 Array = NDArray[np.float64]
 Frame = Callable[[], object]
+_SAMPLES = (1, 4, 16)
+"""A pixel, of renderers that trace paths."""
 
 
 @dataclass(frozen=True)
@@ -79,27 +81,30 @@ def _table(title: str, resolutions: list[int]) -> str:
     return f"\n| {title} |{columns}\n|---{'|---' * len(resolutions)}|"
 
 
-def _row(name: str, frames: list[Frame], o: RenderOptions) -> str:
+def _row(name: str, frames: list[Frame], o: RenderOptions, clock: Callable[[], float] = time.process_time) -> str:
     """One frame a resolution."""
-    return f"| {name} |" + "".join(f" {o.count / _seconds(frame, o.repeats):.0f} |" for frame in frames)
+    return f"| {name} |" + "".join(f" {o.count / _seconds(frame, o.repeats, clock):.0f} |" for frame in frames)
 
 
-def _rival(name: str, check: Callable[[], object], frames: list[Frame], o: RenderOptions) -> str:
+def _rival(
+    name: str, check: Callable[[], object], frames: list[Frame], o: RenderOptions,
+    clock: Callable[[], float] = time.process_time,
+) -> str:  # fmt: skip
     """The row of a renderer that may not be installed, which `check` says by ImportError or ValueError."""
     try:
         check()
     except (ImportError, ValueError) as error:
         return f"| {name} | not measured: {error} |"
-    return _row(name, frames, o)
+    return _row(name, frames, o, clock)
 
 
-def _seconds(frame: Frame, repeats: Natural) -> float:
+def _seconds(frame: Frame, repeats: Natural, clock: Callable[[], float]) -> float:
     frame()  # compiles, makes contexts
     seconds = []
     for _ in range(repeats):
-        begin = time.process_time()
+        begin = clock()
         frame()
-        seconds.append(time.process_time() - begin)
+        seconds.append(clock() - begin)
     return float(np.median(seconds))
 
 
@@ -122,6 +127,13 @@ def _meshes_of(title: str, cls: type[RenderedTask], knobs: dict[str, Any], o: Re
     yield _rival(what, _need_embree, [partial(_all, cast, scenes) for scenes in drawn], o)
     what = "pyrender (EGL): colour and depth, without shadow"
     yield _rival(what, partial(find_renderer, "opengl"), [partial(_all, _opengl, scenes) for scenes in drawn], o)
+    traced: tuple[Backend, ...] = ("blender", "mitsuba")
+    for backend in traced:
+        for samples in _SAMPLES:
+            seen = [[scene._replace(tracing=Tracing(samples)) for scene in scenes] for scenes in drawn]
+            what = f"{backend}: image by {samples} samples a pixel, all of the default's ground truth, a wall second"
+            frames: list[Frame] = [partial(_traced, backend, scenes) for scenes in seen]
+            yield _rival(what, partial(_try, backend, seen[0][0]), frames, o, time.perf_counter)
 
 
 def _enlarged(scene: Scene, factor: float) -> Scene:
@@ -137,6 +149,15 @@ def _enlarged(scene: Scene, factor: float) -> Scene:
 def _all(draw: Callable[[Scene], object], scenes: list[Scene]) -> None:
     for scene in scenes:
         draw(scene)
+
+
+def _try(backend: Backend, scene: Scene) -> None:
+    find_renderer(backend)(scene)
+
+
+def _traced(backend: Backend, scenes: list[Scene]) -> None:
+    """In another process, or with no other thread at work: wall seconds are those of one core."""
+    _all(find_renderer(backend), scenes)
 
 
 def _opengl(scene: Scene) -> object:

@@ -70,7 +70,7 @@ def _header(scene: Scene, passes: bool) -> dict[str, Any]:
     return {
         "height": camera.height, "width": camera.width, "focal": camera.focal, "centre": camera.centre,
         "far": max(2.0, 1.1 * far), "sun": facing(scene.light).tolist(), "ambient": scene.ambient, "passes": passes,
-        "samples": scene.tracing.samples, "subsurface": scene.tracing.subsurface, "shadows": scene.shadow > 0,
+        "samples": scene.tracing.samples, "subsurface": scene.tracing.subsurface,
     }  # fmt: skip
 
 

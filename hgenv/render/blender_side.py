@@ -45,7 +45,7 @@ class Stage:
         """The parts that are asked for, by name."""
         self._look(request)
         textures = [_picture(i, arrays[name]) for i, name in enumerate(n for n in arrays if n.startswith("texture "))]
-        meshes = [self._filled(*part, textures, request) for part in _parts(request, arrays)]
+        meshes = [self._filled(*part, textures, request) for part in _parts(arrays)]
         try:
             found = {"image": self._shot(request)}
             if request["passes"]:
@@ -75,7 +75,6 @@ class Stage:
         lens.clip_start, lens.clip_end = 1e-3, request["far"]
         self.sun.matrix_world = Matrix(request["sun"])
         self.sun.data.energy = np.pi * (1.0 - request["ambient"])
-        self.sun.data.use_shadow = bool(request["shadows"])
         self.background.inputs["Color"].default_value = (*[request["ambient"]] * 3, 1.0)
         self.background.inputs["Strength"].default_value = 1.0
 
@@ -100,7 +99,7 @@ class Stage:
         mesh.polygons.foreach_set("material_index", np.searchsorted(kinds, indices).astype(np.int32))
         mesh.update()
         thing = bpy.data.objects.new("mesh", mesh)
-        thing.visible_shadow = casts
+        thing.visible_shadow = thing.visible_diffuse = casts  # what throws no shadow hides no sky either
         self.scene.collection.objects.link(thing)
         return thing
 
@@ -141,10 +140,10 @@ class Stage:
         return {"normal": normal[:3], "depth": np.where(depth < 1e9, depth, 0.0)}
 
 
-def _parts(request, arrays):
+def _parts(arrays):
     """The triangles that throw shadows, and those that do not."""
     faces = {name: arrays[name] for name in ("corners", "normals", "albedo", "uv", "texture")}
-    casts = arrays["casters"] > 0 if "casters" in arrays else np.full(len(faces["corners"]), bool(request["shadows"]))
+    casts = arrays["casters"] > 0 if "casters" in arrays else np.ones(len(faces["corners"]), bool)
     for which in (True, False):
         if (casts == which).any():
             yield {name: part[casts == which] for name, part in faces.items()}, which

@@ -16,6 +16,7 @@ from hgenv.beta.noise import Noise
 from hgenv.csg.framing import framed
 from hgenv.csg.raycast import Images, render
 from hgenv.csg.shapes import Shapes
+from hgenv.csg.traced import traced
 from hgenv.domains.blobs import blobs
 from hgenv.domains.crop import MARGIN, exposed
 from hgenv.domains.domain import Domain
@@ -24,6 +25,7 @@ from hgenv.domains.photographs import Photographs
 from hgenv.fields import AtLeast, AtMost, Natural, OnDisk, Processes, Share, Side, check
 from hgenv.learning.networks import HourglassSize, StackedHourglass
 from hgenv.quantities.normals import Normals
+from hgenv.render.choice import find_renderer
 from hgenv.rotations import unit_vector
 from hgenv.task import Task
 
@@ -36,6 +38,10 @@ class ObjectNormals(Task):
     """Side of the training images in pixels; None: 32, and 64 for photographs."""
     antialias: Annotated[int, AtLeast(1), AtMost(8)] = 1
     """Subpixels a side; 1 keeps the ground truth exact at pixel centres."""
+    renderer: Literal["raycast", "blender", "mitsuba"] = "raycast"
+    """What draws the training images. Others than raycast trace paths; ground truth is raycast's."""
+    samples: Annotated[int, AtLeast(1), AtMost(4096)] = 16
+    """Samples a pixel of renderers that trace paths."""
     ambient: Share = 0.1
     """Share of light that comes from everywhere."""
     target: Literal["blobs", "mit-berkeley", "folder"] = "blobs"
@@ -57,6 +63,8 @@ class ObjectNormals(Task):
     def __post_init__(self) -> None:
         check(self)
         self.hourglass.check_side(self.side)
+        if self.renderer != "raycast":
+            find_renderer(self.renderer)
         if (self.target == "blobs") != (self.data is None):
             raise ValueError(f"target={self.target!r} needs data='FOLDER', and target='blobs' reads no data")
 
@@ -67,6 +75,10 @@ class ObjectNormals(Task):
         if self.target == "folder":
             return Folder(self.data, self.quantity, 3, 1, (self.side, self.side), objects=True, turn=self.turned)
         return Photographs(self.data, self.side, self.turned)
+
+    @property
+    def slow(self) -> bool:
+        return self.renderer != "raycast"
 
     @property
     def side(self) -> int:
@@ -82,6 +94,9 @@ class ObjectNormals(Task):
         """Render n shapes, each under a light (n, 3) of its own, as pictures of the target domain are taken."""
         shown = shapes if self.data is None else framed(shapes, MARGIN)
         images = render(shown, light, self.side, self.ambient, antialias=self.antialias, threads=self.threads)
+        if self.renderer != "raycast":
+            drawn = traced(shown, light, self.side, self.ambient, self.renderer, self.samples)
+            images = images._replace(image=drawn * images.mask)
         if self.data is None:
             return images
         taken = [exposed(image, mask > 0) for image, mask in zip(images.image, images.mask, strict=True)]
