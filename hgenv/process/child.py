@@ -188,7 +188,7 @@ def _started(words: Sequence[str], folder: Path) -> subprocess.Popen[bytes]:
     try:
         return subprocess.Popen(
             words, cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            start_new_session=True, env=os.environ | {"PYTHONPATH": search, "HGENV_SDK": str(SDK)},
+            start_new_session=True, env=os.environ | {"PYTHONPATH": search, "HGENV_SDK": str(SDK), "PWD": str(folder)},
         )  # fmt: skip
     except OSError as error:
         raise GeneratorError(f"{words[0]} cannot be started in {folder}: {error.strerror}") from error

@@ -2,16 +2,14 @@
 
 import os
 import sys
-import tempfile
 
 import bpy
 import numpy as np
 from mathutils import Matrix
 
 sys.path.insert(0, os.environ["HGENV_SDK"])
+from hgenv_blender import colours, ground_truth, prepare
 from hgenv_generator import Connection
-
-_NARROW = 0.01  # pixels: passes are of pixel centres
 
 
 class Stage:
@@ -19,17 +17,9 @@ class Stage:
 
     def __init__(self):
         bpy.ops.wm.read_factory_settings(use_empty=True)
+        prepare()
         self.scene = scene = bpy.context.scene
-        scene.render.engine = "CYCLES"
-        scene.cycles.device, scene.cycles.use_denoising = "CPU", False
-        scene.cycles.use_adaptive_sampling = False
-        scene.cycles.seed = 0  # always: pictures of two scenes then differ by what is in them
-        scene.cycles.pixel_filter_type = "BOX"
-        scene.render.threads_mode, scene.render.threads = "FIXED", 1
-        scene.render.film_transparent, scene.render.use_persistent_data = True, False
-        scene.render.resolution_percentage = 100
-        scene.render.image_settings.file_format = "OPEN_EXR"
-        scene.render.image_settings.color_depth = "32"
+        scene.render.use_persistent_data = False
         scene.world = bpy.data.worlds.new("world")
         scene.world.use_nodes = True
         self.background = scene.world.node_tree.nodes["Background"]
@@ -39,7 +29,6 @@ class Stage:
         for thing in (self.camera, self.sun):
             scene.collection.objects.link(thing)
         scene.camera = self.camera
-        self.folder = tempfile.mkdtemp(prefix="hgenv-blender-", dir="/dev/shm" if os.path.isdir("/dev/shm") else None)
 
     def draw(self, request, arrays):
         """The parts that are asked for, by name."""
@@ -47,9 +36,11 @@ class Stage:
         textures = [_picture(i, arrays[name]) for i, name in enumerate(n for n in arrays if n.startswith("texture "))]
         meshes = [self._filled(*part, textures, request) for part in _parts(arrays)]
         try:
-            found = {"image": self._shot(request)}
+            height, width = request["height"], request["width"]
+            found = {"image": colours(height, width, request["samples"])}
             if request["passes"]:
-                found.update(self._passes(request))
+                found["normal"], depth, _ = ground_truth(height, width)
+                found["depth"] = depth[None]
         finally:
             for thing in meshes:
                 mesh = thing.data
@@ -64,7 +55,6 @@ class Stage:
     def _look(self, request):
         scene, lens = self.scene, self.camera.data
         height, width = request["height"], request["width"]
-        scene.render.resolution_x, scene.render.resolution_y = width, height
         fx, fy = request["focal"]
         # Pixels are as wide as 1 / fx and as high as 1 / fy of the depth.
         scene.render.pixel_aspect_x, scene.render.pixel_aspect_y = (1.0, fx / fy) if fx >= fy else (fy / fx, 1.0)
@@ -102,42 +92,6 @@ class Stage:
         thing.visible_shadow = thing.visible_diffuse = casts  # what throws no shadow hides no sky either
         self.scene.collection.objects.link(thing)
         return thing
-
-    def _shot(self, request):
-        """Colours (3, h, w), linear."""
-        self.scene.cycles.samples, self.scene.cycles.filter_width = request["samples"], 1.0
-        return self._rendered(request)[:3]
-
-    def _rendered(self, request):
-        path = os.path.join(self.folder, "image.exr")
-        self.scene.render.filepath = path
-        bpy.ops.render.render(write_still=True)
-        return _read(path, request)
-
-    def _passes(self, request):
-        """Normals and depths of pixel centres, by one sample each."""
-        scene, layer = self.scene, self.scene.view_layers[0]
-        layer.use_pass_normal = layer.use_pass_z = True
-        scene.cycles.samples, scene.cycles.pixel_filter_type = 1, "BLACKMAN_HARRIS"
-        scene.cycles.filter_width = _NARROW
-        scene.use_nodes = True
-        nodes, links = scene.node_tree.nodes, scene.node_tree.links
-        nodes.clear()
-        layers, files = nodes.new("CompositorNodeRLayers"), nodes.new("CompositorNodeOutputFile")
-        files.base_path, files.format.file_format, files.format.color_depth = self.folder, "OPEN_EXR", "32"
-        files.file_slots.clear()
-        for name in ("Normal", "Depth"):
-            files.file_slots.new(name)
-            links.new(layers.outputs[name], files.inputs[name])
-        links.new(layers.outputs["Image"], nodes.new("CompositorNodeComposite").inputs["Image"])
-        try:
-            self._rendered(request)
-        finally:
-            scene.use_nodes, scene.cycles.pixel_filter_type = False, "BOX"
-        frame = f"{scene.frame_current:04d}.exr"
-        normal, depth = (_read(os.path.join(self.folder, n + frame), request) for n in ("Normal", "Depth"))
-        depth = depth[:1]
-        return {"normal": normal[:3], "depth": np.where(depth < 1e9, depth, 0.0)}
 
 
 def _parts(arrays):
@@ -192,19 +146,6 @@ def _material(picture, subsurface):
         out = mixed.outputs["Shader"]
     links.new(out, output.inputs["Surface"])
     return material
-
-
-def _read(path, request):
-    """The channels (4, h, w) of a picture in a file."""
-    picture = bpy.data.images.load(path)
-    try:
-        picture.colorspace_settings.name = "Non-Color"
-        pixels = np.empty(len(picture.pixels), np.float32)
-        picture.pixels.foreach_get(pixels)
-    finally:
-        bpy.data.images.remove(picture)
-        os.remove(path)
-    return pixels.reshape(request["height"], request["width"], -1)[::-1].transpose(2, 0, 1)
 
 
 def main():
