@@ -1,4 +1,4 @@
-"""Shapes to put painted textures on, from disk: SUNCG's objects, catalogues of Sweet Home 3D, ShapeNetCore."""
+"""Shapes to put painted textures on, from disk: SUNCG's objects, catalogues of Sweet Home 3D, ShapeNetCore, files."""
 
 from __future__ import annotations
 
@@ -9,16 +9,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from hgenv.data import shape_files
 from hgenv.data.model import load_obj
 from hgenv.data.selection import evenly, read_each, say_left_out
-from hgenv.data.shapenet import find_models
 from hgenv.data.sweethome import Entry, entries, load_piece
 from hgenv.render.mesh import Mesh, face_normals, of_unit_size
 
 Array = NDArray[np.float64]
 EXPECTED = (
-    "expected a catalogue FILE.sh3f or a folder of them, FOLDER/object/MODEL/MODEL.obj (SUNCG), or "
-    "FOLDER/SYNSET/MODEL/ (ShapeNet)"
+    f"expected a catalogue FILE.sh3f or a folder of them, FOLDER/object/MODEL/MODEL.obj (SUNCG), {shape_files.EXPECTED}"
 )
 
 
@@ -47,7 +46,7 @@ def _sources(path: Path) -> list[Callable[[], Mesh]]:
         return [partial(_of_obj, model) for model in find_objects(path)]
     if not path.is_dir():
         raise FileNotFoundError(f"no folder {path}: {EXPECTED}")
-    return [partial(_of_obj, model) for model in find_models(path)]
+    return [partial(_of_file, model) for model in shape_files.find_shapes(path)]
 
 
 def find_objects(root: Path) -> list[Path]:
@@ -64,6 +63,10 @@ def _of_entry(entry: Entry) -> Mesh:
 
 def _of_obj(path: Path) -> Mesh:
     return load_obj(path, materials=False).mesh
+
+
+def _of_file(path: Path) -> Mesh:
+    return shape_files.load_shape(path, materials=False).mesh
 
 
 def _bare(mesh: Mesh) -> Mesh:

@@ -7,7 +7,20 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from hgenv.data import convention, face_models, head_scans, mit_berkeley, nyu, pairs, shapenet, suncg, sweethome
+from hgenv.data import (
+    convention,
+    face_models,
+    front3d,
+    head_scans,
+    houses,
+    mit_berkeley,
+    nyu,
+    pairs,
+    shape_files,
+    shapenet,
+    suncg,
+    sweethome,
+)
 from hgenv.data.bare_shapes import find_objects
 from hgenv.data.model import load_obj
 from hgenv.data.selection import evenly, read_each
@@ -109,8 +122,9 @@ def _frames(folder: Path, most: int) -> Content:
 
 def _houses(folder: Path, most: int) -> Content:
     problems: list[str] = []
-    found, count, objects, views = suncg.find_houses(folder), 0, 0, 0
-    for _, house in read_each(evenly(found, most), suncg.load_house, problems):
+    found, load = houses.find(folder)
+    count, objects, views = 0, 0, 0
+    for _, house in read_each(evenly(found, most), load, problems):
         count, objects, views = count + 1, objects + len(house.objects), views + len(house.views)
         problems += house.left_out
     if (folder / "object").is_dir():  # those of no house are shapes to paint
@@ -123,6 +137,13 @@ def _models(folder: Path, most: int) -> Content:
     problems: list[str] = []
     found = evenly(shapenet.find_models(folder), most)
     textured = [len(model.textures) > 0 for _, model in read_each(found, shapenet.load_model, problems)]
+    return Content(f"{len(found)} models; read {len(textured)} of them, {sum(textured)} with textures", problems)
+
+
+def _shape_files(folder: Path, most: int) -> Content:
+    problems: list[str] = []
+    found = evenly(shape_files.find_shapes(folder), most)
+    textured = [len(model.textures) > 0 for _, model in read_each(found, shape_files.load_shape, problems)]
     return Content(f"{len(found)} models; read {len(textured)} of them, {sum(textured)} with textures", problems)
 
 
@@ -194,6 +215,15 @@ DATASETS = (
         _houses,
     ),
     Dataset(
+        "3d-front",
+        "furnished houses: 3D-FRONT with 3D-FUTURE's models",
+        "--scenes FOLDER (SceneNormals)",
+        front3d.EXPECTED,
+        "on request from Alibaba's pages, for research that is not commercial; cite both papers of Fu et al. 2021",
+        (f"{front3d.HOUSES}/*.json",),
+        _houses,
+    ),
+    Dataset(
         "shapenet",
         "textured models in the layout of ShapeNetCore, versions 1 and 2",
         "--data FOLDER, --shapes FOLDER (TextureIntrinsics)",
@@ -201,6 +231,15 @@ DATASETS = (
         "ShapeNetCore: on request from shapenet.org, for research that is not commercial",
         (f"*/*/{shapenet.V1}", f"*/*/{shapenet.V2}"),
         _models,
+    ),
+    Dataset(
+        "shape-files",
+        "textured models in files of their own",
+        "--data FOLDER, --shapes FOLDER (TextureIntrinsics)",
+        f"expected {shape_files.EXPECTED}; of OBJ and PLY alone, too",
+        "as their authors say",
+        ("*.glb", "*.stl"),
+        _shape_files,
     ),
     Dataset(
         "sweethome",

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hgenv.data import hdf5
 from hgenv.data.matlab import Variable, read_variables
 from hgenv.data.wavefront import read_obj, read_vertices
 from hgenv.files import read_arrays
@@ -20,11 +22,13 @@ Array = NDArray[np.float64]
 ICT_FILE = "ict_face_light.npz"
 ICT_NEUTRAL = "generic_neutral_mesh.obj"
 BASEL_FILES = ("BFM.mat", "01_MorphableModel.mat")
+BASEL_H5 = "model201*.h5"
 EXPECTED = (
     f"expected {ICT_FILE} (ICT Face Kit Light), FaceXModel/{ICT_NEUTRAL} with identity000.obj ... and an OBJ an "
-    f"expression (github.com/ICT-VGL/ICT-FaceKit), or {BASEL_FILES[1]} or face3d's {BASEL_FILES[0]} (Basel Face Model)"
+    f"expression (github.com/ICT-VGL/ICT-FaceKit), or {BASEL_FILES[1]}, face3d's {BASEL_FILES[0]} or {BASEL_H5} (Basel "
+    "Face Model 2009, 2017, 2019)"
 )
-MARKERS = (ICT_FILE, f"FaceXModel/{ICT_NEUTRAL}", ICT_NEUTRAL, *BASEL_FILES)
+MARKERS = (ICT_FILE, f"FaceXModel/{ICT_NEUTRAL}", ICT_NEUTRAL, *BASEL_FILES, BASEL_H5)
 """Files, relative to a model's folder, that say that it is there."""
 _ICT_VERTICES = 11_248  # face, head and neck come first
 _ICT_HEAD = 0.67  # share of the height, from the top, that is head
@@ -45,6 +49,8 @@ def load_face_model(folder: str | Path) -> FaceModel:
     for name in BASEL_FILES:
         if (root / name).is_file():
             return load_basel(root / name)
+    if files := sorted(root.glob(BASEL_H5)):
+        return load_basel(files[0])
     raise FileNotFoundError(f"no face model in {root}: {EXPECTED}")
 
 
@@ -131,17 +137,52 @@ def checked_faces(path: Path, faces: NDArray, vertices: int) -> NDArray[np.int64
 
 
 def load_basel(path: Path) -> FaceModel:
-    """The Basel Face Model 2009, of 01_MorphableModel.mat, or with expressions of face3d's BFM.mat.
+    """The Basel Face Model: 2009, of 01_MorphableModel.mat, or with expressions of face3d's BFM.mat; 2017 and 2019, of
+    their .h5.
 
-    Shape in micrometres, texture 0..255; components are multiplied by their standard deviations. Without expressions
-    those components move nothing. Raises FileNotFoundError, or ValueError that names the variable.
+    Components are multiplied by their standard deviations. Without expressions those components move nothing. Raises
+    FileNotFoundError, or ValueError that names the variable.
     """
     if not path.is_file():
         raise FileNotFoundError(f"no file {path}: {EXPECTED}")
+    if path.suffix == ".h5":
+        return _basel(path, _statismo(path))
     content = read_variables(path, _BASEL, _MOST_BASEL)
     fields = content.get("model", content)
     if not isinstance(fields, dict):
         raise ValueError(f"{path}: model must be a struct, got numbers")
+    return _basel(path, fields)
+
+
+_STATISMO = {
+    f"{kind}{short}": f"{group}/model/{long}"
+    for kind, group in (("shape", "shape"), ("tex", "color"), ("exp", "expression"))
+    for short, long in (("MU", "mean"), ("PC", "pcaBasis"), ("EV", "pcaVariance"))
+}
+
+
+def _statismo(path: Path) -> dict[str, Variable]:
+    """The variables of the release of 2009, as those of 2017 and 2019 have them in the format of Statismo: variances
+    for deviations, colours in [0, 1], triangles from 0."""
+    with hdf5.open_hdf5(path) as file:
+        found = {name: _of_hdf5(path, file, place) for name, place in _STATISMO.items()}
+        found["tri"] = _of_hdf5(path, file, "shape/representer/cells") + 1.0
+    for name in ("shapeEV", "texEV", "expEV"):
+        if (found[name] < 0).any():
+            raise ValueError(f"{path}: {_STATISMO[name]} has negative variances")
+        found[name] = np.sqrt(found[name])
+    return {**found, "texMU": 255.0 * found["texMU"], "texEV": 255.0 * found["texEV"]}
+
+
+def _of_hdf5(path: Path, file: Any, place: str) -> Array:
+    array = hdf5.dataset(file, place)
+    if array is None or array.dtype.kind not in "fiu":
+        raise ValueError(f"{path} has no numbers {place}: {EXPECTED}")
+    return np.asarray(hdf5.read(array), np.float64)
+
+
+def _basel(path: Path, fields: Mapping[str, Variable]) -> FaceModel:
+    """The variables of the release of 2009: shape in any unit, texture 0..255, triangles from 1."""
     mean = _numbers(path, fields, "shapeMU").reshape(-1)
     if len(mean) % 3 or not len(mean):
         raise ValueError(f"{path}: shapeMU must hold x, y, z of every vertex, got {len(mean)} numbers")

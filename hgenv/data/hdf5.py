@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-MOST = 2**27
+MOST = 2**28
 """Bytes of a chunk, which is what a file is compressed in, that are inflated; and of an array that is read."""
 _MOST_CHUNKS = 2**14
 _KNOWN = {h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32}

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from hgenv.batch import Batch
 from hgenv.data.selection import evenly, read_each, say_left_out
-from hgenv.data.shapenet import find_models, load_model
+from hgenv.data.shape_files import find_shapes, load_shape
 from hgenv.domains.domain import Answer, Pictures
 from hgenv.render.mesh import Mesh, of_unit_size, pack
 from hgenv.render.raster import render
@@ -56,12 +56,14 @@ def pots(resolution: int, ambient: float) -> Pictures:
 
 
 def objects(folder: str, count: int, resolution: int, ambient: float) -> Pictures:
-    """Models in ShapeNetCore's layout, two views each: `count` of them, evenly over all; every second for the test.
+    """Models in ShapeNetCore's layout or in files of their own, two views each: `count` of them, evenly over all; every
+    second for the test.
+
 
     Of those that are chosen the broken ones are left out, which is said in a line, and the views of the others stay.
     Raises FileNotFoundError or ValueError if there are too few, or none is left for the validation or the test.
     """
-    found = find_models(folder)
+    found = find_shapes(folder)
     if len(found) < 4:
         raise ValueError(f"{folder} has {len(found)} models: a target domain needs at least 4")
     chosen = list(enumerate(evenly(found, count)))
@@ -77,7 +79,7 @@ def objects(folder: str, count: int, resolution: int, ambient: float) -> Picture
 def _views(chosen: tuple[int, Path], resolution: int, ambient: float) -> Batch:
     """Two views of a model, by its number among those that are chosen. Raises FileNotFoundError or ValueError."""
     number, path = chosen
-    model = load_model(path)
+    model = load_shape(path)
     textures = pack(model.textures)
     seen = [
         render(viewed(model.mesh, textures, view, light, resolution, ambient))

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 from hgenv.batch import Batch
 from hgenv.beta.noise import Noise
+from hgenv.data.houses import find
 from hgenv.data.selection import evenly, read_each, say_left_out
-from hgenv.data.suncg import find_houses, load_house
 from hgenv.domains.domain import Domain
 from hgenv.domains.folder import Folder, check_named
 from hgenv.domains.indoor import FIRST_ROOM, IndoorFrames, other_rooms
@@ -46,7 +46,7 @@ class SceneNormals(RenderedTask):
     resolution: Side = 64
     """Width of the images in pixels; their height is three quarters of it."""
     scenes: OnDisk | None = None
-    """Folder of the training scenes in SUNCG's layout; built in: procedural rooms."""
+    """Folder of the training scenes in the layout of SUNCG or 3D-FRONT; built in: procedural rooms."""
     houses: _Number = 8
     """Houses of `scenes` that are used, evenly over all; of these, broken ones are left out."""
     detail: Annotated[float, AtLeast(0)] = 0.02
@@ -96,8 +96,9 @@ class SceneNormals(RenderedTask):
         if self.scenes is None:
             return [room(number) for number in range(self.rooms)]
         problems: list[str] = []
-        chosen = evenly(find_houses(self.scenes), self.houses)
-        houses = [house for _, house in read_each(chosen, partial(load_house, detail=self.detail), problems)]
+        found, load = find(self.scenes)
+        chosen = evenly(found, self.houses)
+        houses = [house for _, house in read_each(chosen, partial(load, detail=self.detail), problems)]
         say_left_out(problems, len(chosen), "houses", self.scenes)
         return houses
 

@@ -42,13 +42,13 @@ class TextureIntrinsics(RenderedTask):
     resolution: Side = 32
     """Side of the images in pixels."""
     shapes: OnDisk | None = None
-    """What is painted: a catalogue .sh3f of Sweet Home 3D, or a folder in SUNCG's or ShapeNetCore's layout; built in:
-    tables, chairs, cabinets, lamps and pots."""
+    """What is painted: a catalogue .sh3f of Sweet Home 3D, or a folder in SUNCG's or ShapeNetCore's layout, or of files
+    in GLB, PLY, STL or OBJ; built in: tables, chairs, cabinets, lamps and pots."""
     shape_count: Natural = 64
     """Shapes of `shapes` that are used, evenly over all; of these, broken ones are left out."""
     target: Literal["objects", "mit-berkeley", "folder"] = "objects"
-    """What `data` holds: textured models in ShapeNetCore's layout, the MIT-Berkeley photographs, or your own pictures
-    of objects with their albedo and shading."""
+    """What `data` holds: textured models in ShapeNetCore's layout or in files of their own, the MIT-Berkeley
+    photographs, or your own pictures of objects with their albedo and shading."""
     data: OnDisk | None = None
     """Folder of the target domain; built in: pots in stripes and checks."""
     models: Annotated[int, AtLeast(4), MOST] = 50
