@@ -10,7 +10,7 @@ from typing import Any
 import tyro
 
 from hgenv.cli.options import AsJson
-from hgenv.data import catalogue
+from hgenv.data import catalogue, fetch
 from hgenv.fields import Natural
 from hgenv.registry import unknown
 
@@ -27,11 +27,15 @@ class DataOptions:
     """Read at most so many houses and models of a dataset, evenly over all: a whole ShapeNetCore takes hours."""
     json: AsJson = False
     """Print JSON."""
+    fetch: str | None = None
+    """Download a freely licensed set into hgenv's cache, if it is not there, and print its folder: sweethome."""
 
 
 def command(words: list[str]) -> int:
     """Exit status 1 if what was found is broken, or what was asked for by name is not there."""
     s = tyro.cli(DataOptions, args=words, prog="hgenv data")
+    if s.fetch is not None:
+        return _fetched(s.fetch)
     known = [dataset.name for dataset in catalogue.DATASETS]
     for name in s.datasets:
         if name not in known:
@@ -47,6 +51,14 @@ def command(words: list[str]) -> int:
     if s.json:
         print(json.dumps([_plain(one) for one in reports], indent=1))
     return 1 if any(one.broken or (one.missing and s.datasets) for one in reports) else 0
+
+
+def _fetched(name: str) -> int:
+    if name not in fetch.SETS:
+        raise ValueError(unknown("set that can be fetched", name, fetch.SETS))
+    one = fetch.SETS[name]
+    print(f"{name}: {one.terms}\n  option  {one.option}\n  folder  {fetch.fetch(name)}")
+    return 0
 
 
 def _paragraph(report: catalogue.Report, folder: Path | None) -> str:
