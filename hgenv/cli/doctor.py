@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib
 import os
-import shutil
 import subprocess
 import warnings
 from collections.abc import Callable, Iterator
@@ -26,14 +25,14 @@ from hgenv.cli.main import told
 from hgenv.cli.options import EnvChoice, chosen_task, parse, size_of, value_of
 from hgenv.env import DataGenEnv
 from hgenv.options import EnvOptions
-from hgenv.render.choice import find_renderer
+from hgenv.render.choice import Backend, find_renderer
 from hgenv.render.mesh import plain_mesh
 from hgenv.render.renderer import Camera, Scene
 from hgenv.workers import workers_of
 
 SECONDS = 120
 """After which another process counts as stuck."""
-_DRAW = "from hgenv.cli.doctor import draw_a_triangle; draw_a_triangle()"
+_DRAW = "from hgenv.cli.doctor import draw_a_triangle; draw_a_triangle('opengl')"
 
 
 class Check(NamedTuple):
@@ -83,8 +82,10 @@ def _checks(words: list[str]) -> Iterator[Check]:
     yield Check(
         "workers", value_of(words, "workers", "1") != "1", partial(_workers, str(value_of(words, "workers", "1")))
     )
-    yield Check("opengl", value_of(words, "renderer", "") == "opengl", _opengl)
-    yield Check("blender", "HGENV_BLENDER" in os.environ, _blender)
+    renderer = value_of(words, "renderer", "")
+    yield Check("opengl", renderer == "opengl", _opengl)
+    yield Check("blender", "HGENV_BLENDER" in os.environ or renderer == "blender", partial(_drawn, "blender"))
+    yield Check("mitsuba", renderer == "mitsuba", partial(_drawn, "mitsuba"))
 
 
 def _imported(name: str) -> str:
@@ -130,25 +131,23 @@ def _opengl() -> str:
     return _answer([*interpreter.COMMAND, "-c", _DRAW], interpreter.surroundings())
 
 
-def draw_a_triangle() -> None:
-    """Draw with OpenGL and print what is seen; SystemExit with the reason if that fails or is wrong."""
+def draw_a_triangle(backend: Backend) -> None:
+    """Draw and print what is seen; SystemExit with the reason if that fails or is wrong."""
+    try:
+        print(_drawn(backend))
+    except (ValueError, ArithmeticError) as error:
+        raise SystemExit(str(error)) from error
+
+
+def _drawn(backend: Backend) -> str:
+    """Draw a triangle. ArithmeticError if something else is seen."""
     corners = np.array([[-1.0, -1.0, -2.0], [1.0, -1.0, -2.0], [0.0, 1.0, -2.0]])
     scene = Scene(plain_mesh(corners, np.array([[0, 1, 2]])), Camera.of_angle(16, 16, 1.2), np.array([0.0, 0.0, 1.0]))
-    try:
-        picture = find_renderer("opengl")(scene).image
-    except ValueError as error:
-        raise SystemExit(str(error)) from error
+    picture = find_renderer(backend)(scene).image
     inside, outside = picture[:, 8, 8], picture[:, 0, 0]
     if not (np.all(inside > 0.5) and np.all(outside == 0.0)):
-        raise SystemExit(f"a white triangle before black has the colours {inside} inside and {outside} outside")
-    print("a triangle was drawn")
-
-
-def _blender() -> str:
-    path = os.environ.get("HGENV_BLENDER") or shutil.which("blender")
-    if not path:
-        raise OSError("neither $HGENV_BLENDER nor a program blender on the $PATH")
-    return f"{path}: {_answer([path, '--version'], dict(os.environ))}"
+        raise ArithmeticError(f"a white triangle before black has the colours {inside} inside and {outside} outside")
+    return "a triangle was drawn"
 
 
 def _answer(command: list[str], surroundings: dict[str, str]) -> str:

@@ -66,7 +66,7 @@ class Child:
         self, words: Sequence[str], folder: Path, hello: Mapping[str, Any], start_seconds: float, seconds: float
     ) -> None:
         self.name, self.seconds = os.path.basename(words[-1]), seconds
-        self._heard, self._last_words = b"", deque[str](maxlen=_LAST_LINES)
+        self._heard, self._last_words, self._greeted = b"", deque[str](maxlen=_LAST_LINES), False
         self._process = _started(words, folder)
         self._requests, self._answers, errors = _pipes(self._process)
         self._listener = threading.Thread(target=self._listen, args=(errors,), daemon=True)
@@ -127,6 +127,7 @@ class Child:
             self._last_words.append(line.decode(errors="replace").rstrip())
         if found["protocol"] != PROTOCOL:
             raise GeneratorError(f"{self.name} speaks {shown(found['protocol'])}, expected {PROTOCOL!r}")
+        self._greeted = True
 
     def _send(self, what: Mapping[str, Any], until: float, arrays: Mapping[str, NDArray] = {}) -> None:
         shapes = {"arrays": {name: array.shape for name, array in arrays.items()}} if arrays else {}
@@ -170,6 +171,11 @@ class Child:
     def _died(self) -> LostError:
         self._process.wait()
         self._listener.join(1.0)
+        if not self._greeted:  # what it has printed until now was for people
+            os.set_blocking(self._answers, False)
+            with contextlib.suppress(OSError):
+                self._heard += os.read(self._answers, _LINE)
+            self._last_words.extend(line.decode(errors="replace") for line in self._heard.splitlines())
         return LostError(f"{self.name} died with exit code {self._process.returncode}{self._said()}")
 
     def _said(self) -> str:

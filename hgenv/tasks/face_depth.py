@@ -106,7 +106,7 @@ class FaceDepth(RenderedTask):
         return Scene(self.face_model.posed(*head), camera, light, self.ambient)
 
     def traced(self, scene: Scene) -> Scene:
-        return scene._replace(tracing=Tracing(self.samples, self.subsurface))
+        return scene._replace(tracing=Tracing(self.samples_per_pixel, self.subsurface))
 
     def ground_truth(self, picture: Rendered) -> NDArray[np.float32]:
         """Depth (1, h, w)."""

@@ -31,8 +31,8 @@ class RenderedTask(Task):
     renderer: Backend = "raster"
     """Backend that draws the training images. Others than raster make colours of their own, with its ground truth:
     opengl, which needs pyrender and EGL; blender, by Cycles, and mitsuba, which trace paths."""
-    samples: Annotated[int, AtLeast(1), AtMost(4096)] = 16
-    """Samples a pixel of renderers that trace paths."""
+    samples_per_pixel: Annotated[int, AtLeast(1), AtMost(4096)] = 16
+    """Of renderers that trace paths."""
     threads: Processes = 1
     """Threads that make and draw the pictures of a batch; they change no bit. OpenGL draws in one."""
 
@@ -55,7 +55,7 @@ class RenderedTask(Task):
 
     def traced(self, scene: Scene) -> Scene:
         """A scene, with what renderers know that trace paths."""
-        return scene._replace(tracing=Tracing(self.samples))
+        return scene._replace(tracing=Tracing(self.samples_per_pixel))
 
     @abstractmethod
     def ground_truth(self, picture: Rendered) -> NDArray[np.float32]:

@@ -40,8 +40,8 @@ class ObjectNormals(Task):
     """Subpixels a side; 1 keeps the ground truth exact at pixel centres."""
     renderer: Literal["raycast", "blender", "mitsuba"] = "raycast"
     """What draws the training images. Others than raycast trace paths; ground truth is raycast's."""
-    samples: Annotated[int, AtLeast(1), AtMost(4096)] = 16
-    """Samples a pixel of renderers that trace paths."""
+    samples_per_pixel: Annotated[int, AtLeast(1), AtMost(4096)] = 16
+    """Of renderers that trace paths."""
     ambient: Share = 0.1
     """Share of light that comes from everywhere."""
     target: Literal["blobs", "mit-berkeley", "folder"] = "blobs"
@@ -95,7 +95,7 @@ class ObjectNormals(Task):
         shown = shapes if self.data is None else framed(shapes, MARGIN)
         images = render(shown, light, self.side, self.ambient, antialias=self.antialias, threads=self.threads)
         if self.renderer != "raycast":
-            drawn = traced(shown, light, self.side, self.ambient, self.renderer, self.samples)
+            drawn = traced(shown, light, self.side, self.ambient, self.renderer, self.samples_per_pixel)
             images = images._replace(image=drawn * images.mask)
         if self.data is None:
             return images

@@ -1,6 +1,7 @@
 """hgenv doctor says that something works when it has tried it, and fails only for what is needed or asked for."""
 
 import os
+import shutil
 import stat
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import torch
 from hgenv import kernels
 from hgenv.cli import doctor
 from hgenv.cli import main as cli
-from hgenv.render import opengl
+from hgenv.render import blender, opengl
 
 TOY = ["doctor", "--env", "hgenv/ToyShading-v0", "--train-steps", "2"]
 
@@ -34,7 +35,9 @@ def test_all_is_well(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Mon
     monkeypatch.setenv("PATH", "")
     assert cli.main(TOY) == 0
     found = lines(capsys.readouterr().out)
-    assert found["blender"] == "no (not needed): neither $HGENV_BLENDER nor a program blender on the $PATH"
+    assert found["blender"] == (
+        "no (not needed): renderer='blender' needs Blender: set $HGENV_BLENDER to its executable, or a Python with bpy"
+    )
     assert all(found[name].startswith("works: ") for name in ("nevergrad", "stable_baselines3", "cache"))
     assert found["hgenv/ToyShading-v0"].startswith("works: validation loss 0.")
 
@@ -64,21 +67,23 @@ def program(path: Path, text: str) -> str:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("echo Blender 4.2.1; echo more", "works: {path}: Blender 4.2.1"),
-        ("echo no display >&2; exit 3", "FAILS: no display (status 3)"),
-        ("kill -SEGV $$", "FAILS: it said nothing (killed by signal 11)"),
-        ("exec sleep 60", "FAILS: {path} gave no answer in 1 seconds"),
+        ("echo Blender 4.2.1", "does not start: blender_side.py died with exit code 0; its last words: Blender"),
+        (
+            "echo no display >&2; exit 3",
+            "does not start: blender_side.py died with exit code 3; its last words: no disp",
+        ),
+        ("kill -SEGV $$", "does not start: blender_side.py died with exit code -11; it said nothing"),
+        ("exec sleep 60", "does not start: blender_side.py hangs: no answer in time; it said nothing"),
     ],
 )
 @pytest.mark.usefixtures("without_processes")
-def test_blender_is_run(
+def test_blender_draws(
     text: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path = program(tmp_path / "blender", text)
-    monkeypatch.setattr(doctor, "SECONDS", 1)
-    monkeypatch.setenv("HGENV_BLENDER", path)
-    assert cli.main(TOY) == (0 if said.startswith("works") else 1)
-    assert lines(capsys.readouterr().out)["blender"] == said.format(path=path)
+    monkeypatch.setattr(blender, "_START_SECONDS", 0.5)
+    monkeypatch.setenv("HGENV_BLENDER", program(tmp_path / "blender", text))
+    assert cli.main(TOY) == 1
+    assert lines(capsys.readouterr().out)["blender"].startswith(f"FAILS: a generator {said}")
 
 
 @pytest.mark.usefixtures("without_processes")
@@ -86,7 +91,15 @@ def test_a_blender_that_is_not_there_fails(monkeypatch: pytest.MonkeyPatch, caps
     monkeypatch.setenv("HGENV_BLENDER", "/no/such/blender")
     assert cli.main(TOY) == 1
     found = lines(capsys.readouterr().out)["blender"]
-    assert found == "FAILS: /no/such/blender cannot be run: No such file or directory"
+    assert found.startswith("FAILS: /no/such/blender cannot be started in ")
+
+
+@pytest.mark.skipif(shutil.which("blender") is None, reason="no blender on the path")
+@pytest.mark.usefixtures("without_processes")
+def test_a_blender_that_works(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("HGENV_BLENDER", "blender")
+    assert cli.main(TOY) == 0
+    assert lines(capsys.readouterr().out)["blender"] == "works: a triangle was drawn"
 
 
 @pytest.mark.usefixtures("without_processes")

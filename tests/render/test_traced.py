@@ -122,9 +122,9 @@ def test_a_plate_throws_its_shadow_where_it_does(backend: Backend) -> None:
 
 
 SAMPLED: dict[str, Callable[[Backend], Any]] = {
-    "faces": lambda b: FaceDepth(resolution=32, renderer=b, samples=4),
-    "textures": lambda b: TextureIntrinsics(resolution=32, renderer=b, samples=32),
-    "shapes": lambda b: ShapeNormals(resolution=32, renderer=b, samples=4),
+    "faces": lambda b: FaceDepth(resolution=32, renderer=b, samples_per_pixel=4),
+    "textures": lambda b: TextureIntrinsics(resolution=32, renderer=b, samples_per_pixel=32),
+    "shapes": lambda b: ShapeNormals(resolution=32, renderer=b, samples_per_pixel=4),
 }
 
 
@@ -160,14 +160,14 @@ def test_blenders_own_passes_are_the_default_ground_truth(blender: Any) -> None:
 
 
 def test_light_goes_through_skin(blender: Any) -> None:
-    task = FaceDepth(resolution=32, renderer="blender", samples=8, subsurface=0.8)
+    task = FaceDepth(resolution=32, renderer="blender", samples_per_pixel=8, subsurface=0.8)
     beta = np.tile(task.layout.initial, (2, 1))
     skin, dull = (t.sample(beta, Noise(np.arange(2))).image for t in (task, dataclasses.replace(task, subsurface=0.0)))
     assert (skin - dull).abs().mean() > 0.005
 
 
 def test_walls_that_throw_no_shadow(blender: Any) -> None:
-    task = SceneNormals(rooms=2, renderer="blender", samples=8)
+    task = SceneNormals(rooms=2, renderer="blender", samples_per_pixel=8)
     beta = np.tile(task.layout.initial, (2, 1))
     one, ours = (
         t.sample(beta, Noise(np.arange(2))).image for t in (task, dataclasses.replace(task, renderer="raster"))
