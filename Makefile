@@ -35,7 +35,7 @@ docs: .venv/installed-docs
 # What tests skip without: a cluster on this machine, and tools that keep results. Not among them: pyarrow, of 170 MB,
 # and trackio, which wants an older Pillow than that of constraints.txt.
 .venv/installed-partners: .venv/installed-test
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[ray,tensorboard,wandb,mlflow,optuna,exr]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[ray,tensorboard,wandb,mlflow,optuna,exr,mitsuba,safetensors,fetch]'
 	touch $@
 
 .venv/installed-docs: .venv/installed

@@ -12,15 +12,17 @@ ROWS = (
     (("env", "DataGenEnv, Episode, options, generator, probes"),),
     (("tasks", "the environments' tasks"),),
     (("task", "what an author writes"),),
-    (("domains", "validation and test images"),),
+    (("domains", "validation and test images"), ("generators", "declarations of one's own")),
+    (("learning", "training, reverse, gradients"),),
     (("data", "readers of datasets"),),
     (("scenes", "rooms, heads, furniture, textures"),),
-    (("render", "meshes"), ("csg", "shapes"), ("quantities", "what is learned"), ("learning", "training, reverse")),
+    (("render", "meshes"), ("csg", "shapes"), ("quantities", "what is learned")),
     (
         ("batch", "images, truth"),
         ("beta", "distributions, noise, box"),
         ("rotations", "turns"),
         ("workers", "processes, Ray"),
+        ("process", "other programs"),
     ),
 )
 WIDTH, HEIGHT, GAP, LEFT, ASIDE = 640, 40, 10, 16, 190

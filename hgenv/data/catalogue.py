@@ -257,7 +257,7 @@ DATASETS = (
         "--target folder --data FOLDER (all but ToyShading)",
         pairs.EXPECTED,
         "yours",
-        (convention.CONVENTION, "validation/*-image.*", "validation.txt"),
+        (convention.CONVENTION, "validation.txt", "validation/*-image.*", "validation/*/*-image.*"),
         _own,
     ),
     Dataset(

@@ -132,6 +132,16 @@ def _array(path: Path, convention: Convention) -> Known:
     return np.where(known, found, 0.0), known
 
 
+def read_image(path: Path) -> NDArray:
+    """A picture (h, w) or (h, w, 3): as `read_picture` gives it, or floats of EXR, of which 1 is white."""
+    if path.suffix != ".exr":
+        return read_picture(path)
+    found = _exr(path)
+    if not np.isfinite(found).all() or (found < 0).any():
+        raise ValueError(f"{path}: expected finite numbers from 0 on")
+    return found.astype(np.float32)
+
+
 def read_mask(path: Path) -> NDArray[np.bool_]:
     values, are_integers = _numbers(path)
     values = values if values.ndim == 2 else values.mean(-1)

@@ -21,8 +21,7 @@ from numpy.typing import NDArray
 from hgenv.batch import Split
 from hgenv.cache import say_once
 from hgenv.data.convention import CONVENTION, NAME, Convention, read_convention
-from hgenv.data.ground_truth import READERS, Known, read_mask
-from hgenv.data.picture import read_picture
+from hgenv.data.ground_truth import READERS, Known, read_image, read_mask
 from hgenv.data.reading import content
 from hgenv.data.selection import evenly
 
@@ -35,7 +34,7 @@ MOST = 2**27
 
 
 class Pair(NamedTuple):
-    """image (H, W) or (H, W, 3), as `read_picture` gives it; target (t, h, w) float32, of the same size or another of
+    """image (H, W) or (H, W, 3), as `read_image` gives it; target (t, h, w) float32, of the same size or another of
     the same shape, 0 where valid (h, w) is false; mask (H, W): the object, or everything."""
 
     name: str
@@ -143,7 +142,7 @@ def _reader(convention: Convention, names: Sequence[str], targets: int) -> Calla
             if path is None:
                 return f"{picture.path} has no {getattr(convention, name).replace(NAME, picture.name)}"
         parts = [READERS[name](path, convention) for name, path in zip(names, paths, strict=True) if path is not None]
-        image, masked = read_picture(picture.path), _beside(picture, convention.mask)
+        image, masked = read_image(picture.path), _beside(picture, convention.mask)
         return _pair(picture, image, parts, None if masked is None else read_mask(masked), targets)
 
     return read

@@ -162,12 +162,15 @@ def test_albedo_and_shading(tmp_path: Path) -> None:
     assert task.domain.batch("test").target.shape == (1, 4, 32, 32)
 
 
-def test_a_generated_dataset_is_such_a_folder(tmp_path: Path) -> None:
+@pytest.mark.parametrize("format", ["png", "exr"])
+def test_a_generated_dataset_is_such_a_folder(tmp_path: Path, format: str) -> None:
+    if format == "exr":
+        pytest.importorskip("OpenEXR")
     run = ["run", "fixed", "--resolution", "16", "--channels", "8", "--max-steps", "1", "--train-steps", "1"]
     run += ["--validation-size", "4", "--test-size", "4"]
     assert main([*run, "--no-figures", "--out", str(tmp_path / "run")]) == 0
     for seed, split in enumerate(SPLITS):
-        words = ["generate", str(tmp_path / "run"), "--count", "3", "--seed", str(seed), "--format", "png"]
+        words = ["generate", str(tmp_path / "run"), "--count", "3", "--seed", str(seed), "--format", format]
         assert main([*words, "--out", str(tmp_path / split)]) == 0
     domain = ShapeNormals(target="folder", data=str(tmp_path)).domain
     assert len(domain.batch("test").image) == 3
