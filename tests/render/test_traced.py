@@ -159,6 +159,29 @@ def test_blenders_own_passes_are_the_default_ground_truth(blender: Any) -> None:
         assert np.quantile(np.degrees(np.arccos(np.abs(cosine))), 0.99) < 0.5
 
 
+def test_mitsubas_own_passes_are_the_default_ground_truth() -> None:
+    """Of a point somewhere in each pixel: the same in the middle of large faces, and near it elsewhere."""
+    try:
+        find_renderer("mitsuba")
+    except ValueError as error:
+        pytest.skip(str(error))
+    from hgenv.render import mitsuba
+
+    scene = ball(smooth=False)
+    (normal, distance), ours = mitsuba.passes(scene), raster.render(scene)
+    inside = inner(ours.mask)
+    cosine = np.clip((normal * ours.normal).sum(0)[inside], -1.0, 1.0)
+    assert np.quantile(np.degrees(np.arccos(np.abs(cosine))), 0.7) < 0.1
+    x, y = (np.arange(n) + 0.5 for n in (CAMERA.width, CAMERA.height))
+    along = np.hypot(
+        np.hypot((x - CAMERA.centre[0]) / CAMERA.focal[0], ((y - CAMERA.centre[1]) / CAMERA.focal[1])[:, None]), 1
+    )
+    expected, block = (ours.depth * along).astype(np.float32), np.ones((3, 3), np.uint8)
+    between = (cv2.erode(expected, block) - 1e-4 <= distance) & (distance <= cv2.dilate(expected, block) + 1e-4)
+    assert between[inner(inside)].mean() > 0.99, "a point of a pixel lies between its neighbours"
+    assert ((distance > 0) != (ours.mask > 0)).mean() < 0.02
+
+
 def test_light_goes_through_skin(blender: Any) -> None:
     task = FaceDepth(resolution=32, renderer="blender", samples_per_pixel=8, subsurface=0.8)
     beta = np.tile(task.layout.initial, (2, 1))
