@@ -66,7 +66,7 @@ class Child:
         self, words: Sequence[str], folder: Path, hello: Mapping[str, Any], start_seconds: float, seconds: float
     ) -> None:
         self.name, self.seconds = os.path.basename(words[-1]), seconds
-        self._heard, self._last_words, self._greeted = b"", deque[str](maxlen=_LAST_LINES), False
+        self._heard, self._last_words, self._greeted = bytearray(), deque[str](maxlen=_LAST_LINES), False
         self._process = _started(words, folder)
         self._requests, self._answers, errors = _pipes(self._process)
         self._listener = threading.Thread(target=self._listen, args=(errors,), daemon=True)
@@ -144,18 +144,22 @@ class Child:
         while b"\n" not in self._heard:
             if len(self._heard) > _LINE:
                 raise GeneratorError(
-                    f"{self.name} answers {_quoted(self._heard)}, expected a line of JSON{self._said()}"
+                    f"{self.name} answers {_quoted(bytes(self._heard))}, expected a line of JSON{self._said()}"
                 )
             self._hear(until)
-        line, _, self._heard = self._heard.partition(b"\n")
-        return line
+        return self._taken(self._heard.index(b"\n") + 1)[:-1]
 
     def _array(self, shape: tuple[int, ...], until: float) -> NDArray[np.float32]:
         size = 4 * int(np.prod(shape))
         while len(self._heard) < size:
             self._hear(until)
-        data, self._heard = self._heard[:size], self._heard[size:]
-        return np.frombuffer(data, "<f4").reshape(shape).astype(np.float32)
+        return np.frombuffer(self._taken(size), "<f4").reshape(shape).astype(np.float32)
+
+    def _taken(self, size: int) -> bytes:
+        """The first bytes of what has been heard."""
+        taken = bytes(self._heard[:size])
+        del self._heard[:size]
+        return taken
 
     def _hear(self, until: float) -> None:
         self._wait([self._answers], [], until)
