@@ -95,10 +95,10 @@ def splits(root: Path, convention: Convention) -> dict[Split, list[Picture]]:
         if not rest:
             raise ValueError(f"{root} has {len(every)} pictures: a validation and a test need two at least")
         return {"validation": first, "test": rest}
-    return {
-        "validation": _split(root, convention, convention.validation),
-        "test": _split(root, convention, convention.test),
-    }
+    validation, test = (_split(root, convention, where) for where in (convention.validation, convention.test))
+    if shared := {picture.path for picture in validation} & {picture.path for picture in test}:
+        raise ValueError(f"{min(shared)} is in the validation and in the test: expected pictures of one of both")
+    return {"validation": validation, "test": test}
 
 
 def _split(root: Path, convention: Convention, where: str) -> list[Picture]:
@@ -161,10 +161,8 @@ def _pair(
     sizes = {values.shape[1:] for values, _ in parts}
     if len(sizes) > 1:
         raise ValueError(f"{picture.path}: its ground truth has parts of the sizes {sorted(sizes)}, expected one")
-    target, valid = (
-        np.concatenate([values for values, _ in parts]),
-        np.logical_and.reduce([known for _, known in parts]),
-    )
+    target = np.concatenate([values for values, _ in parts])
+    valid = np.logical_and.reduce([known for _, known in parts])
     if len(target) != targets:
         raise ValueError(f"{picture.path}: its ground truth has {len(target)} channels, expected {targets}")
     _check_shapes(picture.path, image.shape[:2], valid.shape, "ground truth")

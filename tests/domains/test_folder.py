@@ -250,6 +250,7 @@ BROKEN = {
     "mask = 'mask.png'": r"target.toml: mask must have \{name\} once",
     "image = '{name}.jpg'": r"no picture \{name\}.jpg in .*validation: expected FOLDER/validation",
     "test = 'tset'": r"no folder or list .*tset: expected",
+    "test = 'validation'": r"a-image.png is in the validation and in the test",
 }
 
 
