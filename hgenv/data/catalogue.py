@@ -34,7 +34,8 @@ class Content(NamedTuple):
 
 
 class Dataset(NamedTuple):
-    """option: what names its folder. markers: patterns, relative to its folder, of a file that says it is there.
+    """option: what names its folder. markers: patterns, relative to its folder, of a file that says it is there; where
+    another dataset is, one that is unspecific is not.
 
     check: reads what is in the folder, of houses and models so many, evenly over all, and says how much; raises OSError
     or ValueError at the first problem of what has to be whole.
@@ -47,6 +48,7 @@ class Dataset(NamedTuple):
     terms: str
     markers: tuple[str, ...]
     check: Callable[[Path, int], Content]
+    unspecific: bool = False
 
 
 def find(dataset: Dataset, folder: Path, depth: int = 2) -> list[Path]:
@@ -93,9 +95,16 @@ def report(folder: Path | None, names: Iterable[str], most: int = 10**9) -> Iter
     wanted = set(names)
     for dataset in DATASETS:
         if dataset.name in wanted:
-            yield Report(
-                dataset, None if folder is None else [_place(dataset, at, most) for at in find(dataset, folder)]
-            )
+            places = None if folder is None else [_place(dataset, at, most) for at in _places(dataset, folder)]
+            yield Report(dataset, places)
+
+
+def _places(dataset: Dataset, folder: Path) -> list[Path]:
+    found = find(dataset, folder)
+    if dataset.unspecific and found:
+        others = [place for other in DATASETS if not other.unspecific for place in find(other, folder)]
+        found = [place for place in found if not any(o == place or o in place.parents for o in others)]
+    return found
 
 
 def _place(dataset: Dataset, folder: Path, most: int) -> Place:
@@ -240,6 +249,7 @@ DATASETS = (
         "as their authors say",
         ("*.glb", "*.stl"),
         _shape_files,
+        unspecific=True,
     ),
     Dataset(
         "sweethome",
@@ -254,7 +264,8 @@ DATASETS = (
     Dataset(
         "folder",
         "your own pictures with normals, depth, or albedo and shading",
-        "--target folder --data FOLDER (all but ToyShading)",
+        "--target folder --data FOLDER (ShapeNormals, ShapeEvolution, SceneNormals, FaceDepth, TextureIntrinsics, "
+        "OwnGenerator)",
         pairs.EXPECTED,
         "yours",
         (convention.CONVENTION, "validation.txt", "validation/*-image.*", "validation/*/*-image.*"),

@@ -57,6 +57,8 @@ def load_shape(path: Path, materials: bool = True) -> Model:
 
 def _load(path: Path, materials: bool) -> Model:
     data = content(path, _MOST_BYTES)
+    if path.suffix.lower() == ".glb":
+        _check_not_compressed(path, data)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
@@ -72,6 +74,14 @@ def _load(path: Path, materials: bool) -> Model:
     if not models:
         raise ValueError(f"{path} has no triangles")
     return _checked(path, models)
+
+
+def _check_not_compressed(path: Path, data: bytes) -> None:
+    """trimesh reads what it cannot decompress as nothing but zeros."""
+    length = int.from_bytes(data[12:16], "little")
+    for name in (b"KHR_draco_mesh_compression", b"EXT_meshopt_compression"):
+        if name in data[20 : 20 + length]:
+            raise ValueError(f"{path} is compressed by {name.decode()}, which is not read: export it without")
 
 
 def _checked(path: Path, models: list[Model]) -> Model:

@@ -112,6 +112,11 @@ def test_what_is_no_mesh_is_named(tmp_path: Path, name: str) -> None:
         shape_files.load_shape(path)
 
 
+def test_a_compressed_one_is_named(heads: Path) -> None:
+    with pytest.raises(ValueError, match="compressed by KHR_draco_mesh_compression, which is not read"):
+        shape_files.load_shape(heads / "LeePerrySmith" / "LeePerrySmith.glb")
+
+
 def test_a_file_reads_nothing_beside_it(tmp_path: Path) -> None:
     """A glTF in one file may name others."""
     folder = written(tmp_path)

@@ -35,6 +35,7 @@ TASK_OPTIONS: dict[str, dict[str, Any]] = {
     "hgenv/ShapeEvolution-v0": SIZES | SPLITS,
     "hgenv/FaceDepth-v0": SIZES,
     "hgenv/TextureIntrinsics-v0": SIZES,
+    "hgenv/OwnGenerator-v0": SIZES | SPLITS,
     "hgenv/SceneNormals-v0": SPLITS | {"resolution": 32, "channels": 8, "hourglass_depth": 2, "rooms": 2},
 }
 ESTIMATORS: dict[str, dict[str, Any]] = {
