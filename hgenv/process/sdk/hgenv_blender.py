@@ -4,7 +4,7 @@
     sys.path.insert(0, os.environ["HGENV_SDK"])
     from hgenv_blender import colours, ground_truth
 
-Made with Blender 3.4. The scene's own light, materials, world and camera are what is drawn.
+For Blender 3.4 to 4.5; of 5, `colours` alone. The scene's own light, materials, world and camera are what is drawn.
 """
 
 import os
@@ -62,6 +62,8 @@ def ground_truth(height: int, width: int) -> Tuple[Any, Any, Any]:
 
 def _written_apart(scene: Any, folder: str) -> None:
     """Let the compositor write normals and depths to files of their own."""
+    if not hasattr(scene, "node_tree"):
+        raise RuntimeError("ground truth needs the compositor of Blender 3.4 to 4.5, this is " + bpy.app.version_string)
     scene.use_nodes = True
     nodes, links = scene.node_tree.nodes, scene.node_tree.links
     nodes.clear()
