@@ -1,4 +1,4 @@
-"""The file that declares a generator in a process of its own: TOML, or JSON of the same shape.
+"""The file that declares a generator in a process of its own: TOML, or JSON of the same shape:
 
 command = "{python} mine.py"        # run in the file's folder; {python} is hgenv's own, $NAME a variable
 quantity = "normals"                # or depth, intrinsics, other

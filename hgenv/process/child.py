@@ -1,12 +1,14 @@
 """The process of a generator or a renderer: asked for one picture after another over a pipe, within a time each.
 
 What is said to a generator, a line of JSON at a time:
+
     hgenv      {"protocol": "hgenv 1", "height": 32, "width": 32, "channels": 3, "targets": 3}
     generator  {"protocol": "hgenv 1"}                  what it prints before this is no mistake
     hgenv      {"seed": 5, "beta": {"radius.mean": -0.5, ...}, "draws": {"radius": 0.61, ...}}
     generator  {"image": [3, 32, 32], "target": [3, 32, 32], "mask": [1, 32, 32]}
                and then, as raw little-endian float32, the numbers of image, target and mask;
                or {"error": "why it cannot be made"}
+
 and so on, until the generator's standard input ends. To a renderer, a request has "arrays": {"uv": [12, 3, 2], ...}
 besides, whose numbers, little-endian float32 too, follow the line.
 """
