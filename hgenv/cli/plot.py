@@ -8,6 +8,7 @@ from pathlib import Path
 import tyro
 
 from hgenv.runs import plot
+from hgenv.runs.folder import read_config, task_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -16,8 +17,9 @@ class PlotOptions:
 
     runs: tyro.conf.Positional[tuple[str, ...]]
     """Run folders."""
-    metric: str = "mae"
-    """Column to plot, without its split: mae, median, n_mae, ... or loss, as the runs' tasks have it."""
+    metric: str | None = None
+    """Column to plot, without its split: mae, median, n_mae, ... or loss, as the tasks have it; None: the one that picks
+    the first run's snapshot."""
     out: str = "curves.png"
     """PNG to write."""
 
@@ -26,6 +28,7 @@ def command(words: list[str]) -> int:
     s = tyro.cli(PlotOptions, args=words, prog="hgenv plot")
     if not s.runs:
         raise ValueError("name at least one run folder")
-    plot.curves([Path(folder) for folder in s.runs], s.metric, Path(s.out))
+    folders = [Path(folder) for folder in s.runs]
+    plot.curves(folders, s.metric or task_of(read_config(folders[0])).quantity.primary, Path(s.out))
     print(s.out)
     return 0

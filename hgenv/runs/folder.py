@@ -89,12 +89,16 @@ def _betas(layout: Layout, rows: list[Row], folder: Path) -> NDArray[np.float64]
     return betas
 
 
-def made(config: dict[str, Any]) -> DataGenEnv:
-    """The environment that `described` describes."""
+def task_of(config: dict[str, Any]) -> Task:
+    """The task that `described` describes."""
     for module in config["imports"]:
         registry.load(module)
-    task = build(registry.find(config["env"]), config["task"])
-    return DataGenEnv(task, build(EnvOptions, config["training"]))
+    return build(registry.find(config["env"]), config["task"])
+
+
+def made(config: dict[str, Any]) -> DataGenEnv:
+    """The environment that `described` describes."""
+    return DataGenEnv(task_of(config), build(EnvOptions, config["training"]))
 
 
 class RunFolder:

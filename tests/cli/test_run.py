@@ -326,3 +326,11 @@ def test_of_an_option_that_is_given_twice_the_last_counts(tmp_path: Path) -> Non
     assert (config["env"], config["task"]["hidden"]) == ("hgenv/ToyShading-v0", 4)
     assert config["training"]["gradient"] == "mixed"
     assert hgenv("resume", str(out), "--max-steps", "2") == 0
+
+
+def test_plot_takes_the_metric_of_the_runs_task(tmp_path: Path) -> None:
+    """Not of every task is there a mean angle."""
+    words = ["--env", "hgenv/FaceDepth-v0", "--resolution", "16", "--channels", "8", "--max-steps", "1"]
+    assert hgenv("run", "fixed", *words, "--train-steps", "1", "--no-figures", "--out", str(tmp_path / "run")) == 0
+    assert hgenv("plot", str(tmp_path / "run"), "--out", str(tmp_path / "plot.png")) == 0
+    assert (tmp_path / "plot.png").is_file()
