@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,14 +44,20 @@ def _npy(path: Path) -> NDArray:
     return found
 
 
-def _exr(path: Path) -> NDArray:
+def openexr() -> Any:
+    """The library that reads and writes EXR. ValueError if it is not installed."""
     try:
         import OpenEXR
     except ImportError as error:
-        raise ValueError(f"{path}: EXR needs OpenEXR: pip install 'hgenv[exr]'") from error
+        raise ValueError("EXR needs OpenEXR: pip install 'hgenv[exr]'") from error
+    return OpenEXR
+
+
+def _exr(path: Path) -> NDArray:
+    library = openexr()
     opened(path, _MOST_BYTES).close()
     try:
-        with OpenEXR.File(str(path)) as file:
+        with library.File(str(path)) as file:
             found = {name: np.array(channel.pixels) for name, channel in file.channels().items()}
     except Exception as error:  # it raises many types
         raise ValueError(f"{path} is not a picture in EXR: {error}") from error
@@ -65,13 +72,7 @@ def _exr(path: Path) -> NDArray:
 def _channels(path: Path, values: NDArray, count: int) -> Array:
     """Values as (count, h, w): the channels may come first or last."""
     if values.ndim == 2:
-        values = (
-            values[..., None]
-            if count == 1
-            else np.repeat(values[..., None], 3, -1)
-            if count == 3
-            else values[..., None]
-        )
+        values = np.repeat(values[..., None], 3 if count == 3 else 1, -1)
     if values.shape[-1] != count and values.shape[0] == count:
         values = np.moveaxis(values, 0, -1)
     if values.shape[-1] != count:

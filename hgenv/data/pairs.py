@@ -167,13 +167,13 @@ def _pair(
         raise ValueError(f"{picture.path}: its ground truth has {len(target)} channels, expected {targets}")
     _check_shapes(picture.path, image.shape[:2], valid.shape, "ground truth")
     if mask is None:
-        mask = _resized(valid, image.shape[:2])
+        mask = resized(valid, image.shape[:2])
     _check_shapes(picture.path, image.shape[:2], mask.shape, "mask")
-    valid = valid & _resized(mask, valid.shape)
+    valid = valid & resized(mask, valid.shape)
     if not valid.any():
         raise ValueError(f"{picture.path}: no pixel of its ground truth is known")
     return Pair(
-        picture.name, image, np.where(valid, target, 0.0).astype(np.float32), valid, _resized(mask, image.shape[:2])
+        picture.name, image, np.where(valid, target, 0.0).astype(np.float32), valid, resized(mask, image.shape[:2])
     )
 
 
@@ -184,7 +184,7 @@ def _check_shapes(path: Path, size: tuple[int, ...], other: tuple[int, ...], wha
         raise ValueError(f"{path} is {w} x {h} pixels, and its {what} {b} x {a}: expected the same aspect")
 
 
-def _resized(mask: NDArray[np.bool_], size: tuple[int, ...]) -> NDArray[np.bool_]:
+def resized(mask: NDArray[np.bool_], size: tuple[int, ...]) -> NDArray[np.bool_]:
     """A mask at another size, by the nearest pixel."""
     if mask.shape == tuple(size):
         return mask

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from hgenv.batch import Batch, Split
-from hgenv.data.pairs import Pair, load
+from hgenv.data.pairs import Pair, load, resized
 from hgenv.data.picture import brightness
 from hgenv.domains.crop import MARGIN, Window, crop, exposed, square_about, uncrop, whole
 from hgenv.domains.domain import Domain
@@ -77,7 +77,7 @@ class Folder(Domain):
             shading = ShapeFromShading(self.batch("validation"), silhouette=self.objects)
             found: dict[str, Sequence[NDArray]] = {"constant normal": [facing(pair.valid) for pair in pairs]}
             if self.objects:
-                found["dome"] = [metrics.dome(_fitting(p.mask, p.valid.shape)) for p in pairs]
+                found["dome"] = [metrics.dome(resized(p.mask, p.valid.shape)) for p in pairs]
             return found | {"shape from shading": self.enlarged(shading(self.batch(split)), split)}
         if isinstance(self.quantity, Depth):
             known = np.concatenate([pair.target[0][pair.valid] for pair in self.pairs["validation"]])
@@ -98,7 +98,7 @@ class Folder(Domain):
     def _window(self, pair: Pair, size: tuple[int, int]) -> Window:
         """What the network sees of a pair, in pixels of a size."""
         if self.objects:
-            return square_about(_fitting(pair.mask, size), MARGIN)
+            return square_about(resized(pair.mask, size), MARGIN)
         return whole(size, self.size[1] / self.size[0])
 
     def _shown(self, pair: Pair) -> Batch:
@@ -132,13 +132,6 @@ def _channels(image: NDArray, count: int) -> Array:
     if values.ndim == 2:
         return np.repeat(values[None], count, 0)
     return values.mean(-1)[None] if count == 1 else np.moveaxis(values, -1, 0)
-
-
-def _fitting(mask: NDArray[np.bool_], size: tuple[int, int]) -> NDArray[np.bool_]:
-    """An object's mask at the size of its ground truth."""
-    if mask.shape == size:
-        return mask
-    return cv2.resize(mask.astype(np.uint8), size[::-1], interpolation=cv2.INTER_NEAREST) > 0
 
 
 def _batch(image: NDArray, target: NDArray, mask: NDArray[np.bool_]) -> Batch:

@@ -1,13 +1,15 @@
 """The file that declares a generator in a process of its own: TOML, or JSON of the same shape:
 
-command = "{python} mine.py"        # run in the file's folder; {python} is hgenv's own, $NAME a variable
-quantity = "normals"                # or depth, intrinsics, other
+    command = "{python} mine.py"        # run in the file's folder; {python} is hgenv's own, $NAME a variable
+    quantity = "normals"                # or depth, intrinsics, other
 
-[beta.radius]                       # one table a distribution, by the name of its class, with its arguments
-distribution = "LogNormal"
-mean = [-1.0, 0.0]
-std = [0.02, 0.5]
-count = 3                           # independent draws a sample; left out: one
+    [beta.radius]                       # one table a distribution, by the name of its class, with its arguments
+    distribution = "LogNormal"
+    mean = [-1.0, 0.0]
+    std = [0.02, 0.5]
+    count = 3                           # independent draws a sample; left out: one
+
+`Declaration` has the other keys; [target] names a beta, of which the target domain is where there is no other.
 """
 
 from __future__ import annotations

@@ -54,13 +54,12 @@ class Crew:
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 child = self._start()
+                break
             except LostError as error:
                 if not self._works or attempt == ATTEMPTS:
                     raise GeneratorError(f"a generator does not start: {error}") from error
-                continue
-            self._works = True
-            return child
-        raise AssertionError("there is an attempt")
+        self._works = True
+        return child
 
     def _rest(self, child: Child) -> None:
         with self._lock:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hgenv.batch import Batch
+from hgenv.data.ground_truth import openexr as library_of_exr
 from hgenv.quantities.quantity import Part
 
 Format = Literal["png", "exr", "npz"]
@@ -44,7 +45,7 @@ def check_format(format: Format, shown: tuple[Plane, ...]) -> None:
         if format == "png" and not np.isfinite([part.low, part.high]).all():
             raise ValueError(f"{part.name} has no range that PNG's integers could span: take --format npz or exr")
     if format == "exr":
-        _openexr()
+        library_of_exr()
 
 
 def described(format: Format, shown: tuple[Plane, ...]) -> dict[str, Any]:
@@ -94,7 +95,7 @@ def _png(plane: Plane, values: NDArray) -> bytes:
 
 
 def _exr(plane: Plane, values: NDArray) -> bytes:
-    openexr = _openexr()
+    openexr = library_of_exr()
     pixels = np.ascontiguousarray(values.astype(np.float32).transpose(1, 2, 0))
     channels = {"RGB": pixels} if plane.part.channels == 3 else {"Y": pixels[..., 0].copy()}
     header = {"compression": openexr.ZIP_COMPRESSION, "type": openexr.scanlineimage}
@@ -102,11 +103,3 @@ def _exr(plane: Plane, values: NDArray) -> bytes:
         path = Path(folder) / "one.exr"
         openexr.File(header, channels).write(str(path))
         return path.read_bytes()
-
-
-def _openexr() -> Any:
-    try:
-        import OpenEXR
-    except ImportError as error:
-        raise ValueError("EXR needs OpenEXR: pip install 'hgenv[exr]'") from error
-    return OpenEXR

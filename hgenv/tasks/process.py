@@ -92,10 +92,11 @@ class OwnGenerator(Task):
 
     def sample(self, beta: Array, noise: Noise) -> Batch:
         requests, refused = list(self._requests(beta, noise)), dict[int, str]()
+        crew, shapes = self._crew, self._shapes
 
         def asked(row: int) -> Arrays | None:
             try:
-                return self._crew.ask(Request(requests[row], self._shapes))
+                return crew.ask(Request(requests[row], shapes))
             except RefusedError as error:
                 refused[row] = str(error)
                 return None
@@ -108,7 +109,7 @@ class OwnGenerator(Task):
         if refused:
             raise SampleError(refused, refused[min(refused)])
         samples = [sample for sample in found if sample is not None]
-        return Batch(*(torch.from_numpy(np.stack([sample[name] for sample in samples])) for name in self._shapes))
+        return Batch(*(torch.from_numpy(np.stack([sample[name] for sample in samples])) for name in shapes))
 
     def _requests(self, beta: Array, noise: Noise) -> Iterator[dict[str, Any]]:
         """What is asked for each row: all that is drawn, and a seed for what is not."""
