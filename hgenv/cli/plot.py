@@ -18,8 +18,8 @@ class PlotOptions:
     runs: tyro.conf.Positional[tuple[str, ...]]
     """Run folders."""
     metric: str | None = None
-    """Column to plot, without its split: mae, median, n_mae, ... or loss, as the tasks have it; None: the one that picks
-    the first run's snapshot."""
+    """Column to plot, without its split: mae, median, ... or loss, as the tasks have it; None: the one that picks the
+    first run's snapshot."""
     out: str = "curves.png"
     """PNG to write."""
 
