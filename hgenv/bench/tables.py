@@ -15,14 +15,14 @@ from hgenv.bench.statistics import Result, best_first, horizons_of, ranks, stand
 from hgenv.run import Row, cost_axes
 
 
-class Share(NamedTuple):
+class Tally(NamedTuple):
     """How many of how many."""
 
     hits: int
     of: int
 
 
-Content = str | int | float | Interval | Share
+Content = str | int | float | Interval | Tally
 NOTHING = float("nan")
 """A cell that has no value."""
 
@@ -40,7 +40,7 @@ def shown(cell: Content) -> str:
     """A cell as text: four digits, the ends of an interval in brackets, - for nothing."""
     if isinstance(cell, str):
         return cell
-    if isinstance(cell, Share):
+    if isinstance(cell, Tally):
         return f"{cell.hits} of {cell.of}"
     if isinstance(cell, Interval):
         ends = f" [{shown(cell.low)}, {shown(cell.high)}]" if np.isfinite([cell.low, cell.high]).all() else ""
@@ -93,7 +93,7 @@ def optimizers(results: Sequence[Result]) -> Table:
         row += [_spread([r.retrained(end) for r in mine]) for end in horizons]
         row += [rank.get(label, NOTHING), _spread([r.narrowness for r in mine])]
         row += [float(np.median([r.last[axis] for r in mine])) for axis in axes]
-        row += [Share(int(np.isfinite(costs["train_steps"]).sum()), len(mine)), *map(_median, costs.values())]
+        row += [Tally(int(np.isfinite(costs["train_steps"]).sum()), len(mine)), *map(_median, costs.values())]
         rows.append(row)
     note = (
         f"{INTERVALS} Test: of the snapshot with the best validation metric. Retrained: the same after so many "
@@ -119,7 +119,7 @@ def against(what: str, values: Mapping[str, Values], control: str = FIXED, good:
         ours, theirs = on_common_seeds(mine, values.get(control, {}))
         if label == control or not len(ours):
             continue
-        wins, difference = Share(int(np.sum(ours < theirs)), len(ours)), student([ours - theirs])
+        wins, difference = Tally(int(np.sum(ours < theirs)), len(ours)), student([ours - theirs])
         normalised = score(*on_common_seeds(mine, values[control], values.get(good, {})))
         rows.append([label, wins, difference, probability_of_improvement(ours, theirs), normalised])
     note = (
@@ -164,7 +164,7 @@ def overall(results: Sequence[Result]) -> list[Table]:
         for env in dict.fromkeys(r.env for r in results):
             here = _by_seed([r for r in results if r.env == env], [label, FIXED], lambda r: r.test)
             pairs.append(on_common_seeds(here[label], here[FIXED]))
-        wins = Share(sum(int(np.sum(mine < control)) for mine, control in pairs), sum(len(mine) for mine, _ in pairs))
+        wins = Tally(sum(int(np.sum(mine < control)) for mine, control in pairs), sum(len(mine) for mine, _ in pairs))
         rows.append([label, wins, _geometric_mean_ratio(pairs), float(found.ranks[place])])
     note = (
         "Wins over fixed beta on the same seed of the same environment. Ratio: of the test metric to fixed beta's on "
@@ -192,6 +192,6 @@ def failures(cells: Sequence[Cell]) -> list[Table]:
 def failed_steps(results: Sequence[Result]) -> list[Table]:
     """Runs with steps that were not committed, as something in them was not finite."""
     rows = [(r.folder.name, int(r.last.get("failed_steps", 0)), int(r.last["step"])) for r in results]
-    cells = [(name, Share(failed, steps)) for name, failed, steps in rows if failed]
+    cells = [(name, Tally(failed, steps)) for name, failed, steps in rows if failed]
     header = ["cell", "steps that were not finite, and not committed"]
     return [Table("Failed steps", header, cells)] if cells else []

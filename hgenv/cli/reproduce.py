@@ -57,11 +57,15 @@ def command(words: list[str]) -> int:
     if name:
         status = cells.play(playing.play(TABLES[name], scale, out, options, o.workers))
         results = playing.found(TABLES[name], scale, out, options)
+    cut_short = status not in (0, 1)
+    if figure and cut_short and not results:
+        return status
     if figure:
         print(figures.write(out, figure, scale, told, [r for r in results if r.env == figure.env], task))
         return status
     table = TABLES[name]
-    answers = baselines(task.quantity, task.domain, "test") if any(row.answer for row in table.rows) else {}
+    answered = any(row.answer for row in table.rows) and not cut_short
+    answers = baselines(task.quantity, task.domain, "test") if answered else {}
     rows = page.measured(table, playing.shown(table, scale, results), results, answers)
     print(page.write(out, table, scale, told, rows))
     return status

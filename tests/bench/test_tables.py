@@ -11,7 +11,7 @@ from hgenv.bench import charts, figures, page, report, tables
 from hgenv.bench.intervals import Interval, interval, student
 from hgenv.bench.pairs import probability_of_improvement
 from hgenv.bench.statistics import Result, standing
-from hgenv.bench.tables import Content, Share, Table, shown
+from hgenv.bench.tables import Content, Table, Tally, shown
 from hgenv.pages.markup import escaped
 
 TOY, SHAPES, FACES = "hgenv/ToyShading-v0", "hgenv/ShapeNormals-v0", "hgenv/FaceDepth-v0"
@@ -39,7 +39,7 @@ def column(table: Table, name: str) -> dict[str, Content]:
 
 def test_cells_are_shown_in_four_digits() -> None:
     cells = [("a b", "a b"), (3, "3"), (12345, "12345"), (0.123456, "0.1235"), (23456.7, "23457"), (np.nan, "-")]
-    cells += [(Share(2, 3), "2 of 3"), (Interval(1.23456, 1.0, 2.0), "1.235 [1, 2]")]
+    cells += [(Tally(2, 3), "2 of 3"), (Interval(1.23456, 1.0, 2.0), "1.235 [1, 2]")]
     cells += [(Interval(1.5, np.nan, np.nan), "1.5"), (Interval(np.nan, np.nan, np.nan), "-")]
     assert [shown(cell) for cell, _ in cells] == [text for _, text in cells]
 
@@ -66,7 +66,7 @@ def test_the_first_table_is_what_they_reach_and_at_which_cost() -> None:
     assert [column(table, "rank")[label] for label in ("b", "a", "fixed")] == [1.0, 2.0, 3.0]
     assert column(table, "KL from the start")["b"] == Interval(0.5, 0.5, 0.5)
     assert column(table, "renders")["a"] == 16_000.0
-    assert column(table, "reach 11") == {"good": Share(3, 3), "b": Share(3, 4), "a": Share(3, 3), "fixed": Share(2, 3)}
+    assert column(table, "reach 11") == {"good": Tally(3, 3), "b": Tally(3, 4), "a": Tally(3, 3), "fixed": Tally(2, 3)}
     assert column(table, "training steps, probes included to 11") == {
         "good": 100.0, "b": 100.0, "a": 100.0, "fixed": 200.0
     }  # fmt: skip
@@ -79,7 +79,7 @@ def test_pairs_are_against_the_control_on_the_same_seeds() -> None:
     }  # fmt: skip
     table = tables.against("test mae", values)
     assert [row[0] for row in table.rows] == ["good", "a", "once"]
-    assert column(table, "wins") == {"good": Share(3, 3), "a": Share(2, 3), "once": Share(1, 1)}
+    assert column(table, "wins") == {"good": Tally(3, 3), "a": Tally(2, 3), "once": Tally(1, 1)}
     assert column(table, "mean difference")["good"] == Interval(-5.0, -5.0, -5.0)
     assert column(table, "mean difference")["a"] == student([np.array([-1.0, 1.0, -6.0])])
     chances = probability_of_improvement(np.array([9.0, 21, 24]), np.array([10.0, 20, 30]))
@@ -105,7 +105,7 @@ def test_over_environments_every_one_weighs_the_same() -> None:
         [*results, *[result("half", s, (10.0 + s) / 2, e) for e in (TOY, SHAPES, FACES) for s in (0, 1)]]
     )
     assert [row[0] for row in table.rows] == ["b", "half", "a", "fixed"]
-    assert column(table, "wins")["half"] == Share(6, 6)
+    assert column(table, "wins")["half"] == Tally(6, 6)
     assert column(table, "ratio to fixed")["half"] == pytest.approx((0.5, 0.5, 0.5))
     ratio = column(table, "ratio to fixed")["a"]
     logarithms = np.log([0.8, 9 / 11, 10 / 12])

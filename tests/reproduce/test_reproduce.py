@@ -118,6 +118,15 @@ def test_a_table_needs_its_data(capsys: pytest.CaptureFixture[str], tmp_path: Pa
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("name", ["table2", "fig4"])
+def test_an_interrupted_one_ends_at_once(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the answers that take long, with the status of the signal, and with the page of what is over."""
+    monkeypatch.setattr("hgenv.cli.cells.play", lambda played: 130)
+    monkeypatch.setattr("hgenv.domains.domain.baselines", lambda *args: pytest.fail("answers were asked for"))
+    assert main(["reproduce", name, "--out", str(tmp_path)]) == 130
+    assert (tmp_path / page.PAGE).exists() == (name == "table2")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(name for name, figure in FIGURES.items() if not figure.table))
 def test_figures_of_samples_are_drawn(name: str, tmp_path: Path) -> None:
