@@ -10,7 +10,7 @@ import numpy as np
 from hgenv.bench.compare import CONTROLS, GOOD
 from hgenv.bench.intervals import Array, interval
 from hgenv.bench.reached import reached
-from hgenv.bench.statistics import Result, best_first, extent, horizons_of
+from hgenv.bench.statistics import Result, at_horizons, best_first, extent, horizons_of
 from hgenv.pages.chart import Chart, Series
 from hgenv.pages.markup import Html
 from hgenv.pages.spread import Spread, spreads
@@ -60,19 +60,14 @@ def _at_equal_steps(results: Sequence[Result], axes: Sequence[str]) -> tuple[dic
 
 def horizon_profiles(results: Sequence[Result], colour: Colours) -> Chart | None:
     """Test metric after the training from scratch, for each horizon; None for fewer than two horizons."""
-    horizons, lines, centres = horizons_of(results), [], list[float]()
-    if len(horizons) < 2:
+    profiles = at_horizons(results)
+    if len(horizons_of(results)) < 2 or not profiles:
         return None
-    for label in best_first(results):
-        mine = {end: np.array([r.retrained(end) for r in results if r.label == label]) for end in horizons}
-        known = {end: values[np.isfinite(values)] for end, values in mine.items()}
-        spans = {end: interval([values]) for end, values in known.items() if len(values)}
-        if spans:
-            y, low, high = np.array(list(spans.values())).T
-            centres += y.tolist()
-            lines.append(Series(label, {"steps": list(spans)}, y, (low, high), colour(label)))
-    if not lines:
-        return None
+    lines, centres = [], list[float]()
+    for label, spans in profiles.items():
+        y, low, high = np.array(list(spans.values())).T
+        centres += y.tolist()
+        lines.append(Series(label, {"steps": list(spans)}, y, (low, high), colour(label)))
     spare = 0.1 * (max(centres) - min(centres))
     frame = (min(centres) - spare, max(centres) + spare) if spare else None
     title = "Test metric after a training from scratch on what was found"

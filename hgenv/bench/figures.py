@@ -16,7 +16,16 @@ from hgenv.bench.compare import FIXED, GOOD
 from hgenv.bench.intervals import interval
 from hgenv.bench.ranks import groups
 from hgenv.bench.reached import reached
-from hgenv.bench.statistics import Result, Standing, best_first, extent, horizons_of, labels_of, median_and_band
+from hgenv.bench.statistics import (
+    Result,
+    Standing,
+    at_horizons,
+    best_first,
+    extent,
+    horizons_of,
+    labels_of,
+    median_and_band,
+)  # fmt: skip
 from hgenv.run import COST_AXES, cost_axes
 
 _COLOURS = ("C0", "C1", "C2", "C3", "C4", "C5", "C6", "C8", "C9")
@@ -93,6 +102,26 @@ def _along(panel: Axes, title: str) -> None:
     panel.xaxis.set_major_formatter(EngFormatter(sep=""))
     panel.xaxis.set_minor_formatter(NullFormatter())
     panel.grid(alpha=0.3)
+
+
+def horizon_profiles(results: Sequence[Result]) -> Figure | None:
+    """Test metric after a training from scratch on what was found, of all seeds, for each horizon; None for fewer than
+    two horizons."""
+    profiles, labels = at_horizons(results), labels_of(results)
+    if len(horizons_of(results)) < 2 or not profiles:
+        return None
+    figure = Figure(figsize=(9, max(4.5, 0.19 * len(profiles))), layout="constrained")
+    panel = figure.subplots()
+    for label, spans in profiles.items():
+        style = _style(labels, label)
+        panel.plot(list(spans), [span.centre for span in spans.values()], label=label, marker=".", **style)
+        mine = [r for r in results if r.label == label]
+        for end in spans:
+            panel.plot([end] * len(mine), [r.retrained(end) for r in mine], ".", color=style["color"], alpha=0.35, ms=4)
+    _along(panel, "training steps from scratch")
+    panel.set_ylabel(f"test {results[0].metric}")
+    figure.legend(*panel.get_legend_handles_labels(), loc="outside right upper", fontsize=8)
+    return figure
 
 
 def runtime_profiles(results: Sequence[Result], axis: str = "train_steps") -> Figure | None:

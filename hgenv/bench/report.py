@@ -72,6 +72,10 @@ def _draw(begin: Path, compared: list[Result], found: Finds) -> dict[Path, str]:
             figures.curves(compared),
         ),
         "profiles": ("Share of the targets that runs have reached at a cost.", figures.runtime_profiles(compared)),
+        "horizons": (
+            "Interquartile means after a training from scratch on what was found. Every seed is a dot.",
+            figures.horizon_profiles(compared),
+        ),
         "samples": (
             "The target domain, a start, and what the best seed of each by validation has found.",
             figures.samples(found.strips()),

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from hgenv.bench.compare import GOOD, RANDOM_FIXED, Cell, finished
-from hgenv.bench.intervals import Array, interquartile_mean
+from hgenv.bench.intervals import Array, Interval, interquartile_mean, interval
 from hgenv.bench.ranks import critical_difference, friedman, mean_ranks
 from hgenv.beta.layout import divergence
 from hgenv.options import build
@@ -108,6 +108,18 @@ def best_first(results: Sequence[Result]) -> list[str]:
 def horizons_of(results: Sequence[Result]) -> list[int]:
     """Every horizon of a training from scratch, in order."""
     return sorted({horizon for r in results for horizon in r.again})
+
+
+def at_horizons(results: Sequence[Result]) -> dict[str, dict[int, Interval]]:
+    """Horizon profiles: test metric of each label, best first, after a training from scratch so long; labels without
+    any are left out."""
+    found: dict[str, dict[int, Interval]] = {}
+    for label in best_first(results):
+        for end in horizons_of(results):
+            values = np.array([r.retrained(end) for r in results if r.label == label])
+            if len(known := values[np.isfinite(values)]):
+                found.setdefault(label, {})[end] = interval([known])
+    return found
 
 
 def labels_of(results: Sequence[Result]) -> list[str]:

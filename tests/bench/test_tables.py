@@ -181,3 +181,9 @@ def test_a_profile_is_of_those_who_were_retrained() -> None:
     assert found is not None
     (line,) = found.series
     assert (line.label, line.x, list(np.asarray(line.y))) == ("a", {"steps": [1000, 3000]}, [9.0, 2.0])
+    assert figures.horizon_profiles(results) is None
+    drawn = figures.horizon_profiles(two)
+    assert drawn is not None
+    profile, *seeds = (np.stack(line.get_data(), axis=1).tolist() for line in drawn.axes[0].get_lines())
+    assert profile == [[1000, 9.0], [3000, 2.0]]
+    assert seeds == [[[1000, 8.0], [1000, 9.0], [1000, 10.0]], [[3000, 1.0], [3000, 2.0], [3000, 3.0]]]
