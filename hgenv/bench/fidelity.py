@@ -60,10 +60,10 @@ class FidelityOptions:
     """Repetitions of the short reference; an even number."""
     delta: Length = 0.1
     """Length of the reference's differences, where each coordinate of the box is 2 long."""
-    long_steps: Natural = 300
-    """Training steps from scratch of the long reference."""
+    long_steps: tuple[Natural, ...] = (300,)
+    """Training steps from scratch of the long references."""
     long_references: Annotated[int, AtLeast(0), MOST] = 4
-    """Its repetitions; an even number, 0 for none."""
+    """Repetitions of each; an even number, 0 for none."""
     seed: Seed = 0
     """Seed of everything."""
 
@@ -76,7 +76,7 @@ class FidelityOptions:
 
 
 class Job(NamedTuple):
-    """One vector: kind is "short", "long" or a setting; age in training steps (0 for long)."""
+    """One vector: kind is "short", "long" or a setting; age in training steps (of long, those from scratch)."""
 
     kind: str
     age: int
@@ -86,7 +86,18 @@ class Job(NamedTuple):
 def measure(
     task: Task, options: EnvOptions, settings: Mapping[str, EnvOptions], o: FidelityOptions
 ) -> Iterator[tuple[int, int]]:
-    """Measure what the folder lacks, then write table and figure; yields (vectors done, vectors in all).
+    """Measure what the folder lacks, then write table and figure; yields (vectors done, vectors in all)."""
+    yield from vectors(task, options, settings, o)
+    folder = Path(o.out)
+    write_text(folder / "table.md", table(read(folder), o))
+    with whole(folder / "figure.png") as path:
+        figure(read(folder), o).savefig(path, dpi=110)
+
+
+def vectors(
+    task: Task, options: EnvOptions, settings: Mapping[str, EnvOptions], o: FidelityOptions
+) -> Iterator[tuple[int, int]]:
+    """Measure what the folder lacks; yields (vectors done, vectors in all).
 
     settings: of every setting of `o` the options with its estimator; options: those of the references.
     """
@@ -104,25 +115,22 @@ def _measured(
     folder: Path, task: Task, options: EnvOptions, settings: Mapping[str, EnvOptions], o: FidelityOptions
 ) -> Iterator[tuple[int, int]]:
     jobs = [Job("short", age, k) for age in o.ages for k in range(o.references)]
-    jobs += [Job("long", 0, k) for k in range(o.long_references)]
+    jobs += [Job("long", steps, k) for steps in o.long_steps for k in range(o.long_references)]
     jobs += [Job(text, age, k) for text in settings for age in o.ages for k in range(o.estimates)]
     done = {Job(row["kind"], int(row["age"]), int(row["repeat"])) for row in read(folder)}
     missing = [job for job in jobs if job not in done]
     yield len(jobs) - len(missing), len(jobs)
     if missing:
         with closing(workers_of(options.workers)) as workers:
-            vectors = workers.each(_vector, (task, in_place(options), dict(settings), o), missing)
-            for count, (_, row) in enumerate(vectors, 1):
+            found = workers.each(_vector, (task, in_place(options), dict(settings), o), missing)
+            for count, (_, row) in enumerate(found, 1):
                 _append(folder / "vectors.csv", row)
                 yield len(jobs) - len(missing) + count, len(jobs)
-    write_text(folder / "table.md", table(read(folder), o))
-    with whole(folder / "figure.png") as path:
-        figure(read(folder), o).savefig(path, dpi=110)
 
 
 def _config(task: Task, options: EnvOptions, o: FidelityOptions) -> dict[str, Any]:
     """All that a vector depends on, but its own setting, age and repetition."""
-    ours = {"delta": o.delta, "long_steps": o.long_steps, "seed": o.seed}
+    ours = {"delta": o.delta, "seed": o.seed}
     return {"task": type(task).__qualname__} | flat(task) | flat(options.without_gradient()) | ours
 
 
@@ -167,7 +175,7 @@ def _vector(
     options = in_place(settings.get(job.kind, options))
     whole = dataclasses.replace(options.without_gradient(), validation_images=None)
     if job.kind == "long":
-        env = DataGenEnv(task, dataclasses.replace(whole, train_steps=o.long_steps))
+        env = DataGenEnv(task, dataclasses.replace(whole, train_steps=job.age))
         env.reset(seed=o.seed + 1 + job.repeat)  # other samples than those of the short reference
         return _line(job, env, partial(_brute_force, env, o.delta))
     if job.kind == "short":
@@ -265,6 +273,16 @@ def _interval(values: Array) -> tuple[float, float]:
     return float(values.mean()), float(half)
 
 
+def between(one: Group, other: Group) -> float:
+    """The cosine of their means."""
+    return cosine(one.vectors.mean(0), other.vectors.mean(0))
+
+
+def long_references(groups: Mapping[tuple[str, int], Group], o: FidelityOptions) -> dict[int, Group]:
+    """Those that there are, by their training steps."""
+    return {steps: groups["long", steps] for steps in o.long_steps if ("long", steps) in groups}
+
+
 def halves(group: Group) -> tuple[Array, Array]:
     """Means over the even and over the odd repetitions."""
     return group.vectors[::2].mean(0), group.vectors[1::2].mean(0)
@@ -273,11 +291,11 @@ def halves(group: Group) -> tuple[Array, Array]:
 def table(rows: list[dict[str, str]], o: FidelityOptions) -> str:
     """Markdown: for each age the references' own agreement, then every setting."""
     groups, lines = grouped(rows), []
-    long = groups.get(("long", 0))
-    if long:
+    long = long_references(groups, o)
+    for steps, group in long.items():
         lines.append(
-            f"Long reference ({o.long_steps} steps from scratch, {len(long.vectors)} repetitions): "
-            f"cosine of its halves {cosine(*halves(long)):.2f}, {long.costs['cpu_seconds']:.0f} CPU s each\n"
+            f"Long reference ({steps} steps from scratch, {len(group.vectors)} repetitions): "
+            f"cosine of its halves {cosine(*halves(group)):.2f}, {group.costs['cpu_seconds']:.0f} CPU s each\n"
         )
     for age in o.ages:
         short = groups["short", age]
@@ -285,24 +303,23 @@ def table(rows: list[dict[str, str]], o: FidelityOptions) -> str:
             f"\nNetwork of {age} training steps. Short reference (one environment step, {len(short.vectors)} "
             f"repetitions): cosine of its halves {cosine(*halves(short)):.2f}, {short.costs['cpu_seconds']:.1f} CPU s "
             "each"
-            + (
-                f"; cosine with the long reference {cosine(short.vectors.mean(0), long.vectors.mean(0)):.2f}"
-                if long
-                else ""
+            + "".join(
+                f"; cosine with that of {steps} steps {between(short, group):.2f}" for steps, group in long.items()
             )
             + "\n"
         )
+        far = "".join(f" {steps} steps: cosine of the mean |" for steps in long)
         lines.append(
-            "| setting | cosine | cosine of the mean | slope | noise | long: cosine of the mean | renders | "
-            "differentiated steps | influences | CPU s |\n" + "|---" * 10 + "|"
+            f"| setting | cosine | cosine of the mean | slope | noise |{far} renders | "
+            "differentiated steps | influences | CPU s |\n" + "|---" * (9 + len(long)) + "|"
         )
         for setting in o.settings:
             group = groups[setting, age]
             q, c = quality(group.vectors, halves(short)), group.costs
-            far = f"{cosine(group.vectors.mean(0), long.vectors.mean(0)):.2f}" if long else "-"
+            far = "".join(f" {between(group, one):.2f} |" for one in long.values())
             lines.append(
                 f"| {setting} | {q.cosine[0]:.2f} ± {q.cosine[1]:.2f} | {q.cosine_of_mean:.2f} | "
-                f"{q.slope[0]:.2f} ± {q.slope[1]:.2f} | {q.noise:.1f} | {far} | {c['renders']:.0f} | "
+                f"{q.slope[0]:.2f} ± {q.slope[1]:.2f} | {q.noise:.1f} |{far} {c['renders']:.0f} | "
                 f"{c['differentiated_steps']:.0f} | {c['influences']:.0f} | {c['cpu_seconds']:.2f} |"
             )
     return "\n".join(lines) + "\n"
@@ -311,7 +328,8 @@ def table(rows: list[dict[str, str]], o: FidelityOptions) -> str:
 def figure(rows: list[dict[str, str]], o: FidelityOptions) -> Figure:
     """Cosine with the references: of one estimate against what it costs, and of the mean of all."""
     groups = grouped(rows)
-    long = groups.get(("long", 0))
+    long = long_references(groups, o)
+    high = 0.8 / (1 + len(long))
     picture = Figure(figsize=(13, 0.5 + 0.4 * len(o.settings) * len(o.ages)), layout="constrained")
     panels = picture.subplots(len(o.ages), 2, squeeze=False, sharex="col")
     for (left, right), age in zip(panels, o.ages, strict=True):
@@ -327,10 +345,11 @@ def figure(rows: list[dict[str, str]], o: FidelityOptions) -> Figure:
                 xytext=(4, 4),
                 textcoords="offset points",
             )
-            right.barh(y + 0.2, q.cosine_of_mean, 0.4, color="C0", label=None if y else "one environment step")
-            if long:
-                far = cosine(group.vectors.mean(0), long.vectors.mean(0))
-                right.barh(y - 0.2, far, 0.4, color="C1", label=None if y else f"{o.long_steps} steps from scratch")
+            bars = {"one environment step": q.cosine_of_mean}
+            bars |= {f"{steps} steps from scratch": between(group, one) for steps, one in long.items()}
+            for place, (said, value) in enumerate(bars.items()):
+                at = y + 0.4 - high * (place + 0.5)
+                right.barh(at, value, high, color=f"C{place}", label=None if y else said)
         left.set(ylabel="cosine of one estimate", title=f"network of {age} training steps")
         right.set_yticks(range(len(o.settings)), o.settings, fontsize=8)
         right.set(title="mean of all estimates")

@@ -34,7 +34,7 @@ def command(words: list[str]) -> int:
     if not words or words[0].startswith("-"):
         raise ValueError(f"name an environment, or one of {', '.join(BENCHES)}")
     benches = {
-        "fidelity": _fidelity, "linearity": _linearity, "signal": _signal, "variance": _variance,
+        "fidelity": _fidelity, "horizon": _horizon, "linearity": _linearity, "signal": _signal, "variance": _variance,
         "metasmooth": _metasmooth, "speed": _speed, "scaling": _scaling, "render": _render,
     }  # fmt: skip
     if words[0] in benches:
@@ -78,6 +78,18 @@ def _fidelity(words: list[str]) -> int:
         for done, total in fidelity.measure(s.task, s.training, settings, s.bench):
             progress.show(done, total)
     print((Path(s.bench.out) / "table.md").read_text(encoding="utf-8"), end="")
+    return 0
+
+
+def _horizon(words: list[str]) -> int:
+    from hgenv.bench import horizon
+
+    s = _parse_bench("horizon", words, horizon.HorizonOptions)
+    settings = {text: _setting(text, s.training) for text in s.bench.vectors().settings}
+    with Progress("vectors") as progress:
+        for done, total in horizon.measure(s.task, s.training, settings, s.bench):
+            progress.show(done, total)
+    print((Path(s.bench.out) / horizon.TABLE).read_text(encoding="utf-8"), end="")
     return 0
 
 

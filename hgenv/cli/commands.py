@@ -42,6 +42,7 @@ COMMANDS = {
 }  # fmt: skip
 BENCHES = {
     "fidelity": "estimates of the gradient against brute force",
+    "horizon": "how far a gradient sees, against brute force over trainings of several lengths",
     "linearity": "the paper's scalar against the exact difference of influence",
     "signal": "whether estimates of the gradient agree with each other at one beta",
     "variance": "what estimates vary by: samples, validation images, directions",

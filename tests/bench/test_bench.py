@@ -88,7 +88,27 @@ def test_fidelity_refuses_what_cannot_be(capsys: pytest.CaptureFixture[str]) -> 
     assert cli.main(["bench", "fidelity", *TINY, "--references", "3"]) == 2
     assert "even" in capsys.readouterr().err
     assert cli.main(["bench"]) == 2
-    assert "fidelity, linearity, signal, variance, metasmooth, speed, scaling, render" in capsys.readouterr().err
+    assert (
+        "fidelity, horizon, linearity, signal, variance, metasmooth, speed, scaling, render" in capsys.readouterr().err
+    )
+
+
+def test_the_horizon_that_sees_a_training_is_about_as_long(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of the closed form: what one step says of 200 steps from scratch is another thing than what 200 ahead say."""
+    words = ["bench", "horizon", "hgenv/ToyShading-v0", "--settings", "score", "--horizons", "0", "200", "--age", "60"]
+    words += ["--lengths", "200", "--references", "2", "--estimates", "4", "--out", str(tmp_path)]
+    assert cli.main(words) == 0
+    shown = capsys.readouterr().out
+    assert "| score: cosine with brute force over | no horizon | K = 200 |" in shown
+    one, long = (re.findall(r"-?\d\.\d\d", line) for line in shown.splitlines() if line.startswith(("| one", "| 200")))
+    assert float(one[0]) > 0.8
+    assert float(long[1]) > float(long[0]) + 0.2
+    assert f"**{long[1]}**" in shown
+    assert (tmp_path / "horizons.png").stat().st_size > 5000
+    kept = (tmp_path / "vectors.csv").read_bytes()
+    assert cli.main([*words, "--lengths", "4"]) == 0  # adds to what is measured
+    assert (tmp_path / "vectors.csv").read_bytes().startswith(kept)
+    assert cli.main([*words, "--horizons"]) == 2
 
 
 def test_linearity_prints_correlations(capsys: pytest.CaptureFixture[str]) -> None:
