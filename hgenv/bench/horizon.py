@@ -15,7 +15,7 @@ from typing import Annotated
 import numpy as np
 from matplotlib.figure import Figure
 
-from hgenv.bench.fidelity import FidelityOptions, between, grouped, halves, long_references, read, vectors
+from hgenv.bench.fidelity import FidelityOptions, Group, between, grouped, halves, long_references, read, vectors
 from hgenv.fields import MOST, AtLeast, Length, Natural, OnDisk, Seed, check
 from hgenv.files import whole, write_text
 from hgenv.learning.directions import cosine
@@ -77,39 +77,40 @@ def measure(
     """
     yield from vectors(task, options, settings, o.vectors())
     folder = Path(o.out)
-    seen = cosines(read(folder), o)
-    write_text(folder / TABLE, table(read(folder), seen, o))
+    write_text(folder / TABLE, table(read(folder), o))
     with whole(folder / FIGURE) as path:
-        figure(seen, o).savefig(path, dpi=110)
+        figure(cosines(read(folder), o), o).savefig(path, dpi=110)
 
 
 Cosines = dict[str, dict[str, list[float]]]
 """Setting -> reference -> of the mean estimate for each horizon."""
 
 
+def references(rows: list[dict[str, str]], o: HorizonOptions) -> dict[str, Group]:
+    """Brute force, by the training that it is over: an environment step at that age, then those from scratch."""
+    groups = grouped(rows)
+    long = long_references(groups, o.vectors())
+    return {"one environment step": groups["short", o.age]} | {f"{steps:,} steps": one for steps, one in long.items()}
+
+
 def cosines(rows: list[dict[str, str]], o: HorizonOptions) -> Cosines:
     """Of every setting's mean estimate with every reference's mean."""
-    groups = grouped(rows)
-    references = {"one environment step": groups["short", o.age]}
-    references |= {f"{steps:,} steps": group for steps, group in long_references(groups, o.vectors()).items()}
+    groups, known = grouped(rows), references(rows, o)
     return {
         text: {
-            said: [between(groups[ahead(text, horizon), o.age], reference) for horizon in o.horizons]
-            for said, reference in references.items()
+            said: [between(groups[ahead(text, horizon), o.age], one) for horizon in o.horizons]
+            for said, one in known.items()
         }
         for text in o.settings
     }
 
 
-def table(rows: list[dict[str, str]], seen: Cosines, o: HorizonOptions) -> str:
+def table(rows: list[dict[str, str]], o: HorizonOptions) -> str:
     """Markdown: how well the references know themselves, then the cosines, the best horizon of each reference bold."""
-    groups, lines = grouped(rows), []
-    for steps, group in long_references(groups, o.vectors()).items():
-        agreed, seconds = cosine(*halves(group)), group.costs["cpu_seconds"]
-        lines.append(
-            f"{steps:,} steps from scratch: cosine of the reference's halves {agreed:.2f}, {seconds:.0f} CPU s each"
-        )
-    for text, by_reference in seen.items():
+    lines = ["| brute force over | cosine of its halves | CPU s a repetition |", "|---|---|---|"]
+    for said, group in references(rows, o).items():
+        lines.append(f"| {said} | {cosine(*halves(group)):.2f} | {group.costs['cpu_seconds']:.3g} |")
+    for text, by_reference in cosines(rows, o).items():
         lines.append(f"\n| {text}: cosine with brute force over | {' | '.join(map(_said, o.horizons))} |")
         lines.append("|---" * (1 + len(o.horizons)) + "|")
         for said, values in by_reference.items():
