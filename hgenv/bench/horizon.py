@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Annotated
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.figure import Figure
 
 from hgenv.bench.fidelity import FidelityOptions, Group, between, grouped, halves, long_references, read, vectors
@@ -129,10 +130,10 @@ def figure(seen: Cosines, o: HorizonOptions) -> Figure:
     """A panel a setting, a line a reference, the darker the longer the training; a ring at its best horizon."""
     picture = Figure(figsize=(5.5 * len(seen), 4.2), layout="constrained")
     panels = picture.subplots(1, len(seen), sharey=True, squeeze=False)[0]
-    places = np.arange(len(o.horizons))
+    places, viridis = np.arange(len(o.horizons)), colormaps["viridis"]
     for panel, (text, by_reference) in zip(panels, seen.items(), strict=True):
-        for shade, (said, values) in zip(np.linspace(0.75, 0.0, len(by_reference)), by_reference.items(), strict=True):
-            colour = (shade, 0.35 + 0.45 * shade, 0.75)
+        shades = viridis(np.linspace(0.9, 0.0, len(by_reference)))
+        for colour, (said, values) in zip(shades, by_reference.items(), strict=True):
             panel.plot(places, values, ".-", color=colour, lw=2, label=said)
             panel.plot(int(np.argmax(values)), max(values), "o", mfc="none", color=colour, ms=11)
         panel.set_xticks(places, [f"{horizon:,}" if horizon else "none" for horizon in o.horizons])
