@@ -28,7 +28,8 @@ METHODS = (
     f"evolution={_EVOLUTION}", f"evolution-initial={_EVOLUTION}{FROM_SCRATCH}",
     "cma", "cma-initial", "tbpsa", "tbpsa-initial", "one-plus-one", "one-plus-one-initial",
     "population-based=population-based --train-steps 10", "learning-to-simulate", "reinforce", "random-step",
-    f"paper={PAPER_GRADIENT}", "image", "influence", "score", "mixed", "perturbed", "ppo", "sac", "td3",
+    "hybrid-gradient", f"paper={PAPER_GRADIENT}", "image", "influence", "score", "mixed", "perturbed",
+    "ppo", "sac", "td3",
 )  # fmt: skip
 GOOD = "good"
 RANDOM_FIXED = "random-fixed"

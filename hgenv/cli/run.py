@@ -6,6 +6,7 @@ import dataclasses
 import os
 import shlex
 import sys
+from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -16,13 +17,13 @@ from hgenv.cli import commands
 from hgenv.cli.commands import AGENT
 from hgenv.cli.interruption import check_interruption, interruption_status
 from hgenv.cli.main import told
-from hgenv.cli.options import DefaultBudget, EnvChoice, chosen_task, parse, size_of, start_from
+from hgenv.cli.options import DefaultBudget, EnvChoice, chosen_task, parse, size_of, start_from, value_of
 from hgenv.cli.progress import Progress
 from hgenv.env import DataGenEnv
 from hgenv.fields import Many, Natural, OnDisk, Positive, Seed, check
 from hgenv.files import whole
 from hgenv.options import EnvOptions, flat
-from hgenv.recipes import RECIPES, expanded
+from hgenv.recipes import BEST_ESTIMATOR, BEST_STEP, RECIPES, expanded
 from hgenv.registry import loaded, short, unknown
 from hgenv.run import Budget, DivergedError, Row, check_served, seconds_of
 from hgenv.run import run as play
@@ -87,9 +88,16 @@ def parse_run(choices: dict[str, type[Any]], words: list[str]) -> Any:
     if words[0] not in choices:
         raise ValueError(unknown("optimizer", words[0], [*choices, *RECIPES]))
     cls = choices[words[0]]
-    wanted = {"gradient": "perturbed"} if words[0] != AGENT and cls.uses_gradient else {}
+    if words[0] == AGENT or not cls.uses_gradient or value_of(words, "gradient", None) is not None:
+        return _parsed(cls, words, {})
+    best = BEST_ESTIMATOR | (BEST_STEP if words[0] == "hybrid-gradient" else {})
+    parsed = _parsed(cls, words, best)
+    return parsed if parsed.task.layout.has_density else _parsed(cls, words, best | {"gradient": "perturbed"})
+
+
+def _parsed(cls: type[Any], words: list[str], wanted: Mapping[str, Any]) -> Any:
     return parse(
-        f"run {words[0]}", words[1:], wanted | size_of(words), optimizer=cls, run=RunOptions, budget=DefaultBudget,
+        f"run {words[0]}", words[1:], {**wanted, **size_of(words)}, optimizer=cls, run=RunOptions, budget=DefaultBudget,
         environment=EnvChoice, task=chosen_task(words), training=EnvOptions,
     )  # fmt: skip
 
