@@ -12,6 +12,7 @@ from partners import playable
 from hgenv.bench.compare import CompareOptions
 from hgenv.cli import main as cli
 from hgenv.cli.run import parse_run, players
+from hgenv.learning.gradient import Estimator, Perturbed, Score
 from hgenv.recipes import RECIPES, expanded
 from optimizers import OPTIMIZERS
 
@@ -96,3 +97,17 @@ def test_the_page_says_what_they_are() -> None:
 def test_a_name_that_is_nearly_one_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["run", "metasim", *TOY]) == 2
     assert "did you mean meta-sim?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ([], (Score(horizon=30_000), 0.025)),
+        (["--gradient-horizon", "None", "--step", "0.1"], (Score(), 0.1)),
+        (["--gradient", "score"], (Score(), 0.05)),
+        (["--env", "hgenv/ShapeEvolution-v0"], (Perturbed(horizon=30_000), 0.025)),
+    ],
+)
+def test_the_best_estimator_runs_where_none_is_named(words: list[str], expected: tuple[Estimator, float]) -> None:
+    s = parse_run(players(), ["hybrid-gradient", *words])
+    assert (s.training.gradient, s.optimizer.step) == expected

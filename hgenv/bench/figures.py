@@ -119,6 +119,7 @@ def horizon_profiles(results: Sequence[Result]) -> Figure | None:
         for end in spans:
             panel.plot([end] * len(mine), [r.retrained(end) for r in mine], ".", color=style["color"], alpha=0.35, ms=4)
     _along(panel, "training steps from scratch")
+    panel.set_xticks(horizons_of(results))
     panel.set_ylabel(f"test {results[0].metric}")
     figure.legend(*panel.get_legend_handles_labels(), loc="outside right upper", fontsize=8)
     return figure
