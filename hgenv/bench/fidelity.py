@@ -89,9 +89,10 @@ def measure(
     """Measure what the folder lacks, then write table and figure; yields (vectors done, vectors in all)."""
     yield from vectors(task, options, settings, o)
     folder = Path(o.out)
-    write_text(folder / "table.md", table(read(folder), o))
+    rows = read(folder)
+    write_text(folder / "table.md", table(rows, o))
     with whole(folder / "figure.png") as path:
-        figure(read(folder), o).savefig(path, dpi=110)
+        figure(rows, o).savefig(path, dpi=110)
 
 
 def vectors(

@@ -78,9 +78,10 @@ def measure(
     """
     yield from vectors(task, options, settings, o.vectors())
     folder = Path(o.out)
-    write_text(folder / TABLE, table(read(folder), o))
+    rows = read(folder)
+    write_text(folder / TABLE, table(rows, o))
     with whole(folder / FIGURE) as path:
-        figure(cosines(read(folder), o), o).savefig(path, dpi=110)
+        figure(cosines(rows, o), o).savefig(path, dpi=110)
 
 
 Cosines = dict[str, dict[str, list[float]]]

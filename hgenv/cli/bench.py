@@ -73,24 +73,30 @@ def _fidelity(words: list[str]) -> int:
     from hgenv.bench import fidelity
 
     s = _parse_bench("fidelity", words, fidelity.FidelityOptions)
-    settings = {text: _setting(text, s.training) for text in s.bench.settings}  # mistakes show before the work
-    with Progress("vectors") as progress:
-        for done, total in fidelity.measure(s.task, s.training, settings, s.bench):
-            progress.show(done, total)
-    print((Path(s.bench.out) / "table.md").read_text(encoding="utf-8"), end="")
-    return 0
+    settings = _settings(s.bench.settings, s.training)
+    return _vectors(fidelity.measure(s.task, s.training, settings, s.bench), Path(s.bench.out) / "table.md")
 
 
 def _horizon(words: list[str]) -> int:
     from hgenv.bench import horizon
 
     s = _parse_bench("horizon", words, horizon.HorizonOptions)
-    settings = {text: _setting(text, s.training) for text in s.bench.vectors().settings}
+    settings = _settings(s.bench.vectors().settings, s.training)
+    return _vectors(horizon.measure(s.task, s.training, settings, s.bench), Path(s.bench.out) / horizon.TABLE)
+
+
+def _vectors(measured: Iterable[tuple[int, int]], table: Path) -> int:
+    """Measure vectors while it is told how many there are, then print the table."""
     with Progress("vectors") as progress:
-        for done, total in horizon.measure(s.task, s.training, settings, s.bench):
+        for done, total in measured:
             progress.show(done, total)
-    print((Path(s.bench.out) / horizon.TABLE).read_text(encoding="utf-8"), end="")
+    print(table.read_text(encoding="utf-8"), end="")
     return 0
+
+
+def _settings(texts: Iterable[str], options: EnvOptions) -> dict[str, EnvOptions]:
+    """The options of every setting; mistakes show before the work."""
+    return {text: _setting(text, options) for text in texts}
 
 
 def _setting(text: str, options: EnvOptions) -> EnvOptions:
