@@ -61,10 +61,12 @@ def trained(
     for k, samples in enumerate(drawn):
         matching.see(samples.batch)
         now.ledger.train_steps += 1
-        gradient = (learner.gradient if k >= first else learner.plain_gradient)(state.weights, samples.batch)
         if k >= first:
-            tape.append(state, gradient, samples.batch)
+            losses, gradient = learner.losses_and_gradient(state.weights, samples.batch)
+            tape.append(state, gradient, samples.batch, losses)
             kept.append(samples)
+        else:
+            gradient = learner.plain_gradient(state.weights, samples.batch)
         if recent is not None:
             recent.see(state.taken, gradient)
         state = o.inner.update(state, gradient)

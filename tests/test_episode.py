@@ -163,7 +163,7 @@ class Stop(BaseException):
 
 PLACES = {
     "render": (ShapeEvolution, "sample"),
-    "gradient": (learner, "weight_gradient"),
+    "gradient": (learner, "losses_and_gradient"),
     "average": (Learner, "averaged"),
     "update": (SGD, "update"),
     "forward": (FlatNetwork, "predict"),

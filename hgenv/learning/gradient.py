@@ -252,9 +252,9 @@ class Score(Estimator):
     baseline: bool = True
     """Subtract from each influence the mean of all others (leave one out)."""
     samples: Annotated[int, AtLeast(0), MOST] = 0
-    """Fresh samples a differentiated step; 0 takes those trained on."""
+    """Fresh samples a differentiated step; 0 takes those trained on, at half the cost."""
     exact: bool = False
-    """Influence in forward mode; otherwise by a difference of two forward passes, at half the cost."""
+    """Influence in forward mode; otherwise by a difference of forward passes, at a fraction of the cost."""
 
     def estimate(self, signal: Signal, generator: Generator, rng: np.random.Generator) -> Array:
         influences, scores = self.over(signal, signal.reversed(), generator, rng)
@@ -341,7 +341,7 @@ class Perturbed(Estimator):
     group: Literal["batch", "pair"] = "batch"
     """Which samples share a perturbation."""
     exact: bool = False
-    """For pairs: influence in forward mode instead of a difference of two forward passes."""
+    """For pairs: influence in forward mode instead of a difference of forward passes."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -13,7 +13,7 @@ from torch.func import vmap
 
 from hgenv.batch import Batch
 from hgenv.devices import on_host, sent, tf32
-from hgenv.learning.training import FlatNetwork, InnerOptimizer, Loss, State, weight_gradient
+from hgenv.learning.training import FlatNetwork, InnerOptimizer, Loss, State, losses_and_gradient
 from hgenv.quantities.quantity import Quantity
 
 Precision = Literal["float32", "tf32", "bfloat16"]
@@ -66,12 +66,16 @@ class Learner:
 
     def gradient(self, weights: Tensor, batch: Batch) -> Tensor:
         """grad_w of the mean loss of a batch, (p,)."""
-        return weight_gradient(self.loss, weights, batch)
+        return self.losses_and_gradient(weights, batch)[1]
+
+    def losses_and_gradient(self, weights: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Losses of the rows, (n,), and grad_w of their mean, (p,)."""
+        return losses_and_gradient(self.loss, weights, batch)
 
     def plain_gradient(self, weights: Tensor, batch: Batch) -> Tensor:
         """`gradient` of a step that nothing differentiates, at the learner's precision."""
         with self._rounding():
-            return weight_gradient(self._plain_loss, weights, batch)
+            return losses_and_gradient(self._plain_loss, weights, batch)[1]
 
     def _rounding(self) -> AbstractContextManager[None]:
         return tf32(True) if self.precision == "tf32" else nullcontext()
@@ -91,7 +95,7 @@ class Learner:
 
     def validation_gradient(self, weights: Tensor, batch: Batch) -> Tensor:
         """grad_w of the mean validation loss of a batch, (p,)."""
-        return weight_gradient(self.validation_loss, weights, batch)
+        return losses_and_gradient(self.validation_loss, weights, batch)[1]
 
     def losses(self, weights: Tensor, batch: Batch) -> Tensor:
         """The mean validation losses (k,) at weights (k, p), each of a batch of its own (k, n, ...) or all of one

@@ -74,8 +74,10 @@ class Signal:
         any others. `on_host` brings all that an estimate needs to the host at once.
 
         A sample of weight a adds a l(w, X) / batch size to the training loss of step k, so that
-        I_k(X) = <v(k), grad_w l(w(k), X)> / batch size. Without `exact` it is a difference of two forward passes.
+        I_k(X) = <v(k), grad_w l(w(k), X)> / batch size. Without `exact` it is a difference of two forward passes, or of
+        one and that of the training, if X are the samples trained on.
         """
         self.count(0, len(batch.image))
-        slopes = directional_derivative(self.loss, step.weights, batch, step.by_gradient, exact)
+        known = self.tape.losses[step.k] if batch is self.tape.batches[step.k] else None
+        slopes = directional_derivative(self.loss, step.weights, batch, step.by_gradient, exact, known)
         return slopes.double() / len(self.samples[step.k].seeds)

@@ -185,6 +185,19 @@ def test_a_batch_that_shares_a_perturbation_sums_its_influences() -> None:
     assert all((a.seeds == b.seeds).all() for a, b in zip(signal.samples[::2], signal.samples[1::2], strict=True))
 
 
+def test_influence_of_what_was_trained_on_by_one_forward_pass_is_that_of_forward_mode() -> None:
+    """In float32, with the losses that training has left on the tape, which stand for the second pass."""
+    _, signal = trained()
+    for step in signal.reversed():
+        batch = signal.samples[step.k].batch
+        assert signal.tape.losses[step.k] is not None
+        exact, found = (signal.influence(step, batch, exact) for exact in (True, False))
+        assert (found - exact).abs().max() < 0.01 * exact.abs().max()
+        other = signal.influence(step, batch._replace(image=batch.image.clone()), False)
+        assert not torch.equal(found, other), "two passes, as the batch is another"
+        assert (other - exact).abs().max() < 0.01 * exact.abs().max()
+
+
 class Shifted(Signal):
     def influence(self, *arguments: Any) -> Tensor:
         return super().influence(*arguments) + 1.0
