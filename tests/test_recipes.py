@@ -102,10 +102,10 @@ def test_a_name_that_is_nearly_one_is_named(capsys: pytest.CaptureFixture[str]) 
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        ([], (Score(horizon=30_000), 0.025)),
-        (["--gradient-horizon", "None", "--step", "0.1"], (Score(), 0.1)),
+        ([], (Score(natural=True, horizon=30_000), 0.05)),
+        (["--gradient-horizon", "None", "--step", "0.1"], (Score(natural=True), 0.1)),
         (["--gradient", "score"], (Score(), 0.05)),
-        (["--env", "hgenv/ShapeEvolution-v0"], (Perturbed(horizon=30_000), 0.025)),
+        (["--env", "hgenv/ShapeEvolution-v0"], (Perturbed(horizon=30_000), 0.05)),
     ],
 )
 def test_the_best_estimator_runs_where_none_is_named(words: list[str], expected: tuple[Estimator, float]) -> None:

@@ -10,9 +10,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from hgenv.beta.layout import divergence
 from hgenv.beta.noise import stream_keys
 from hgenv.env import DataGenEnv
-from hgenv.learning.gradient import Estimator, InfluenceDifference, Mixed, Perturbed, Score, Signal
+from hgenv.learning.gradient import (
+    Estimator,
+    InfluenceDifference,
+    Mixed,
+    Perturbed,
+    Score,
+    Signal,
+    natural_gradient,
+)
 from hgenv.learning.training import Adam
 from hgenv.options import EnvOptions
 from hgenv.tasks.toy_shading import RADIUS, ToyShading
@@ -152,6 +161,24 @@ def test_unbiased_for_the_loss_that_is_claimed(estimator: Estimator) -> None:
     error = got.std(0, ddof=1) / np.sqrt(len(got))
     assert np.linalg.norm(error) < 0.3 * np.linalg.norm(wanted), "the standard error is too large to tell anything"
     assert np.all(np.abs(got.mean(0) - wanted) < 3.5 * error + 0.01 * np.linalg.norm(wanted)), (got.mean(0), wanted)
+
+
+def test_the_natural_gradient_divides_by_the_curvature_of_the_divergence() -> None:
+    """The Fisher matrix is the second derivative of the divergence of the distributions beside one from that at it."""
+    layout, h = TASK.layout, 1e-3
+
+    def diverged(by: Array) -> float:
+        return sum(divergence(layout, layout.from_action(POINT + by), layout.from_action(POINT)).values())
+
+    e = h * np.eye(3)
+    fisher = np.array([[diverged(a + b) - diverged(a - b) for b in e] for a in e]) / (2 * h**2)
+    gradient, count = np.array([1.0, -2.0, 0.5]), 40_000
+    scores = trained()[0].generate(np.tile(POINT, (count, 1)), np.arange(count, dtype=np.uint64)).score()
+    found = natural_gradient(gradient, scores)
+    wanted = np.linalg.solve(fisher + 0.1 * np.trace(fisher) / 3 * np.eye(3), gradient)
+    assert np.linalg.norm(wanted / np.linalg.norm(wanted) - gradient / np.linalg.norm(gradient)) > 0.3
+    assert np.linalg.norm(found - wanted) < 0.02 * np.linalg.norm(wanted)  # a standard error is 0.01
+    np.testing.assert_array_equal(natural_gradient(gradient, np.zeros((4, 3))), gradient)
 
 
 def test_batches_are_perturbed_by_sigma_in_antithetic_pairs_of_common_seeds() -> None:
