@@ -7,7 +7,7 @@ import torch
 import hgenv  # noqa: F401  (registers the environments)
 
 torch.set_num_threads(1)
-env = gymnasium.make("hgenv/ShapeNormals-v0", gradient="perturbed")
+env = gymnasium.make("hgenv/ShapeNormals-v0", gradient="score", gradient_natural=True, gradient_horizon=30_000)
 _, info = env.reset(seed=0)
 action = env.unwrapped.start
 for step in range(20):
