@@ -32,6 +32,8 @@ BEST_ESTIMATOR: dict[str, object] = {"gradient": "score", "gradient_natural": Tr
 ShapeNormals and used unchanged elsewhere (docs/results/horizon.md)."""
 BEST_WITHOUT_DENSITY: dict[str, object] = {"gradient": "perturbed", "gradient_horizon": 30_000}
 """The same where the task has no density."""
+BEST_DESCENT: dict[str, object] = {"rule": "average", "step": 0.25}
+"""Of hybrid-gradient along the first: steps of 0.03 nat."""
 RECIPES = {
     "paper": Recipe(
         f"{PAPER_GRADIENT} {PAPER_TRAINING}",

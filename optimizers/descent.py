@@ -10,7 +10,7 @@ import numpy as np
 from optimizers.base import Array, Optimizer
 from optimizers.checks import check_fields
 
-Rule = Literal["plain", "rmsprop", "adam", "momentum"]
+Rule = Literal["plain", "rmsprop", "adam", "momentum", "average"]
 
 
 @dataclass
@@ -19,15 +19,16 @@ class Descent(Optimizer):
 
     "plain" takes the gradient as it is. "rmsprop" is the paper's and torch's: each coordinate is divided by a running
     root mean square of its own, which begins at 0. "adam" averages the gradient besides (Kingma & Ba 2015). "momentum"
-    averages it, and divides it by one running root mean square of its length. The t-th update has the step size
+    averages it, and divides it by one running root mean square of its length; "average" does not divide it, for
+    gradients whose length says how far to go, as the natural one. The t-th update has the step size
     step (1 + t / decay_after)^-0.75, so that beta settles.
     """
 
     rule: Rule = "momentum"
     """Update rule."""
     step: float = 0.05
-    """Step size, by which "plain" multiplies the gradient; by the other rules a coordinate moves about this far an
-    update, or less where its gradients disagree."""
+    """Step size, by which "plain" and "average" multiply the gradient; by the other rules a coordinate moves about this
+    far an update, or less where its gradients disagree."""
     decay: float = 0.9
     """Decay of the averages over past updates."""
     decay_after: float | None = 100.0
@@ -61,6 +62,9 @@ class Averages:
         if o.rule == "plain":
             return -step * total / count
         gradient = total / count
+        if o.rule == "average":
+            self._mean = o.decay * self._mean + (1 - o.decay) * gradient
+            return -step * self._mean / (1 - o.decay**self._count)
         square = np.full_like(gradient, np.mean(gradient**2)) if o.rule == "momentum" else gradient**2
         self._square = o.decay * self._square + (1 - o.decay) * square
         self._mean = o.decay * self._mean + (1 - o.decay) * gradient

@@ -34,6 +34,17 @@ def test_adam_is_torchs_and_the_step_decays() -> None:
         np.testing.assert_allclose(optimizer.recommend(), x.detach().numpy())
 
 
+def test_average_divides_by_nothing() -> None:
+    optimizer = HybridGradient(rule="average", step=0.1, decay=0.5, decay_after=1.0)
+    optimizer.init(np.zeros(2), np.random.default_rng(0))
+    first, second = np.array([1.0, -0.5]), np.array([0.5, 1.0])
+    optimizer.tell(np.zeros((1, 2)), np.zeros(1), first)
+    np.testing.assert_allclose(optimizer.recommend(), -0.1 * first)
+    optimizer.tell(np.zeros((1, 2)), np.zeros(1), second)
+    mean = (0.25 * first + 0.5 * second) / 0.75
+    np.testing.assert_allclose(optimizer.recommend(), -0.1 * first - 0.1 * 2.0**-0.75 * mean)
+
+
 def test_momentum_divides_by_one_length() -> None:
     optimizer = HybridGradient(rule="momentum", step=0.1, decay=0.5, decay_after=None)
     optimizer.init(np.zeros(2), np.random.default_rng(0))

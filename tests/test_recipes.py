@@ -102,12 +102,12 @@ def test_a_name_that_is_nearly_one_is_named(capsys: pytest.CaptureFixture[str]) 
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        ([], (Score(natural=True, horizon=30_000), 0.05)),
-        (["--gradient-horizon", "None", "--step", "0.1"], (Score(natural=True), 0.1)),
-        (["--gradient", "score"], (Score(), 0.05)),
-        (["--env", "hgenv/ShapeEvolution-v0"], (Perturbed(horizon=30_000), 0.05)),
+        ([], (Score(natural=True, horizon=30_000), "average", 0.25)),
+        (["--gradient-horizon", "None", "--step", "0.1"], (Score(natural=True), "average", 0.1)),
+        (["--gradient", "score"], (Score(), "momentum", 0.05)),
+        (["--env", "hgenv/ShapeEvolution-v0"], (Perturbed(horizon=30_000), "momentum", 0.05)),
     ],
 )
-def test_the_best_estimator_runs_where_none_is_named(words: list[str], expected: tuple[Estimator, float]) -> None:
+def test_the_best_estimator_runs_where_none_is_named(words: list[str], expected: tuple[Estimator, str, float]) -> None:
     s = parse_run(players(), ["hybrid-gradient", *words])
-    assert (s.training.gradient, s.optimizer.step) == expected
+    assert (s.training.gradient, s.optimizer.rule, s.optimizer.step) == expected

@@ -23,7 +23,7 @@ from hgenv.env import DataGenEnv
 from hgenv.fields import Many, Natural, OnDisk, Positive, Seed, check
 from hgenv.files import whole
 from hgenv.options import EnvOptions, flat
-from hgenv.recipes import BEST_ESTIMATOR, BEST_WITHOUT_DENSITY, RECIPES, expanded
+from hgenv.recipes import BEST_DESCENT, BEST_ESTIMATOR, BEST_WITHOUT_DENSITY, RECIPES, expanded
 from hgenv.registry import loaded, short, unknown
 from hgenv.run import Budget, DivergedError, Row, check_served, seconds_of
 from hgenv.run import run as play
@@ -90,7 +90,7 @@ def parse_run(choices: dict[str, type[Any]], words: list[str]) -> Any:
     cls = choices[words[0]]
     if words[0] == AGENT or not cls.uses_gradient or value_of(words, "gradient", None) is not None:
         return _parsed(cls, words, {})
-    parsed = _parsed(cls, words, BEST_ESTIMATOR)
+    parsed = _parsed(cls, words, BEST_ESTIMATOR | (BEST_DESCENT if words[0] == "hybrid-gradient" else {}))
     return parsed if parsed.task.layout.has_density else _parsed(cls, words, BEST_WITHOUT_DENSITY)
 
 
