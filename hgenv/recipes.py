@@ -28,8 +28,8 @@ PAPER_SEARCH = "random-search --variant BRS --train-steps 10 " + PAPER_RULE
 PAPER_TRAINING = "--inner sgd --inner-momentum 0 --inner-learning-rate 0.1 --weight-average 0 --validation error"
 """Of the network."""
 BEST_ESTIMATOR: dict[str, object] = {"gradient": "score", "gradient_natural": True, "gradient_horizon": 30_000}
-"""Options of a run that uses the gradient, by their names, where no estimator is named. Chosen by two seeds of
-ShapeNormals and used unchanged elsewhere (docs/results/horizon.md)."""
+"""Options of a run that uses the gradient, by their names, where no estimator is named. Chosen by three seeds of
+ShapeNormals and one of SceneNormals, and used unchanged elsewhere (docs/results/horizon.md)."""
 BEST_WITHOUT_DENSITY: dict[str, object] = {"gradient": "perturbed", "gradient_horizon": 30_000}
 """The same where the task has no density."""
 BEST_DESCENT: dict[str, object] = {"rule": "average", "step": 0.25}
