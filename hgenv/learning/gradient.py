@@ -24,6 +24,7 @@ from hgenv.beta.box import Spread, Spreading, spread_about
 from hgenv.beta.noise import Noise
 from hgenv.devices import on_host
 from hgenv.fields import MOST, AtLeast, Length, Natural, check
+from hgenv.learning.natural import natural_gradient
 from hgenv.learning.signal import Generator as Generator
 from hgenv.learning.signal import Samples as Samples
 from hgenv.learning.signal import Seeds
@@ -291,29 +292,6 @@ class Score(Estimator):
             values = values - others
         gradient: Array = values @ gradients
         return natural_gradient(gradient, gradients) if self.natural else gradient
-
-
-_DAMPING = 0.1
-"""Added to the diagonal of the Fisher matrix, as a share of its mean."""
-
-
-def natural_gradient(gradient: Array, scores: Array) -> Array:
-    """F^-1 g / sqrt(g^T F^-1 g), (d,), of a gradient g (Amari 1998), with the damped Fisher matrix F = E[score score^T]
-    of scores (n, d).
-
-    It is the direction d that lowers L most for a divergence of the distributions before and after, d^T F d / 2 to
-    second order, and d^T F d = 1. Beta of one length changes what is drawn by very different amounts: F is 0.01 to 390
-    on the diagonal of SceneNormals' start, and the covariance of the gradient's noise, about E[I^2] F, is as uneven.
-    """
-    if not np.isfinite(gradient).all():
-        return gradient  # the step fails by it
-    fisher = scores.T @ scores / len(scores)
-    size = np.trace(fisher) / len(fisher)
-    if size == 0.0 or not gradient.any():
-        return np.zeros_like(gradient)  # nothing that was drawn depends on beta, or L on that
-    along = np.linalg.solve(fisher + _DAMPING * size * np.eye(len(fisher)), gradient)
-    unit: Array = along / np.sqrt(along @ gradient)
-    return unit
 
 
 @register_estimator("mixed")

@@ -20,8 +20,8 @@ from hgenv.learning.gradient import (
     Perturbed,
     Score,
     Signal,
-    natural_gradient,
 )
+from hgenv.learning.natural import natural_gradient
 from hgenv.learning.training import Adam
 from hgenv.options import EnvOptions
 from hgenv.tasks.toy_shading import RADIUS, ToyShading
