@@ -14,8 +14,8 @@ def natural_gradient(gradient: Array, scores: Array) -> Array:
     """F^-1 g / sqrt(g^T F^-1 g), (d,), of a gradient g (Amari 1998), with the damped Fisher matrix F = E[score score^T]
     of scores (n, d).
 
-    It is the direction d along which L changes most for a divergence of the distributions before and after, d^T F d / 2 to
-    second order, and d^T F d = 1. Beta of one length changes what is drawn by very different amounts: F is 0.01 to 390
+    Along it L changes most for a divergence of the distributions before and after, which is d^T F d / 2 of a step d to
+    second order, and 1/2 here. Beta of one length changes what is drawn by very different amounts: F is 0.01 to 390
     on the diagonal of SceneNormals' start, and the covariance of the gradient's noise, about E[I^2] F, is as uneven.
     """
     if not np.isfinite(gradient).all():
