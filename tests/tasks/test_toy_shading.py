@@ -13,14 +13,7 @@ from torch import Tensor
 from hgenv.beta.layout import divergence
 from hgenv.beta.noise import stream_keys
 from hgenv.env import DataGenEnv
-from hgenv.learning.gradient import (
-    Estimator,
-    InfluenceDifference,
-    Mixed,
-    Perturbed,
-    Score,
-    Signal,
-)
+from hgenv.learning.gradient import Estimator, InfluenceDifference, Mixed, Perturbed, Score, Signal
 from hgenv.learning.natural import natural_gradient
 from hgenv.learning.training import Adam
 from hgenv.options import EnvOptions
