@@ -262,11 +262,6 @@ def losses_and_gradient(loss: Loss, weights: Tensor, batch: Batch) -> tuple[Tens
     return losses.detach(), torch.autograd.grad(losses.mean(), leaf)[0]
 
 
-def weight_gradient(loss: Loss, weights: Tensor, batch: Batch) -> Tensor:
-    """grad_w of the mean loss of the batch, (p,)."""
-    return losses_and_gradient(loss, weights, batch)[1]
-
-
 def directional_derivative(
     loss: Loss, weights: Tensor, batch: Batch, direction: Tensor, exact: bool = True, known: Tensor | None = None
 ) -> Tensor:

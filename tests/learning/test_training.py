@@ -27,8 +27,8 @@ from hgenv.learning.training import (
     State,
     Tape,
     directional_derivative,
+    losses_and_gradient,
     reverse,
-    weight_gradient,
 )
 from hgenv.options import EnvOptions
 from hgenv.tasks.toy_shading import ToyShading
@@ -50,7 +50,7 @@ def random_batch(n: int) -> Batch:
 
 
 def train_step(rule: InnerOptimizer, state: State, batch: Batch, tape: Tape | None = None) -> State:
-    gradient = weight_gradient(smooth_loss, state.weights, batch)
+    gradient = losses_and_gradient(smooth_loss, state.weights, batch)[1]
     if tape is not None:
         tape.append(state, gradient, batch)
     return rule.update(state, gradient)
@@ -126,9 +126,9 @@ def test_one_sgd_step_has_a_closed_form() -> None:
 
     rule = SGD(0.1, 0.0)
     batch, validation = Batch(x, t, m), Batch(2 * x, t - 1, torch.ones(1, dtype=torch.float64))
-    gradient, tape = weight_gradient(loss, w, batch), Tape(rule)
+    gradient, tape = losses_and_gradient(loss, w, batch)[1], Tape(rule)
     tape.append(rule.init(w), gradient, batch)
-    v = weight_gradient(loss, rule.update(rule.init(w), gradient).weights, validation)
+    v = losses_and_gradient(loss, rule.update(rule.init(w), gradient).weights, validation)[1]
     ((_, _, by_gradient, sensitivity),) = reverse(loss, tape, v)
     assert sensitivity is not None
     torch.testing.assert_close(gradient, m * (w * x - t) * x)
